@@ -1,0 +1,60 @@
+# Penstock. `make help` lists what there is. Needs git, make and Python >= 3.11; everything else is brought.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := .tools/bin/uv
+ROOMS  := core edge gateway platform platform/sdk apps simulators cli
+STAMP  := $(VENV)/.installed
+export UV_NATIVE_TLS := 1
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-full check fmt lock bench docs compose-test clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: $(STAMP) ## make .venv with everything, from hash-checked pins
+
+$(UV): scripts/bring-uv requirements/uv.txt
+	@PYTHON="$(PYTHON)" scripts/bring-uv .tools
+
+$(STAMP): $(UV) requirements/dev.txt $(addsuffix /pyproject.toml,$(ROOMS))
+	@test -x $(BIN)/python || $(UV) venv --quiet --python "$(PYTHON)" $(VENV)
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ./,$(ROOMS))
+	@touch $@
+
+demo: $(STAMP) ## run the whole stack here, embedded; Ctrl-C stops it
+	@$(BIN)/penstock demo $(DEMO_OPTIONS)
+
+check: $(STAMP) ## ruff, mypy --strict, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(addsuffix /src,$(ROOMS)) tests bench
+	$(BIN)/lint-imports
+
+fmt: $(STAMP) ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: $(STAMP) ## all tests that need no root: unit, property, simulation, integration, end to end
+	$(BIN)/pytest -m "not full" $(PYTEST_OPTIONS)
+
+test-full: $(STAMP) ## browser, containers, short campaigns
+	$(BIN)/pytest -m "full" $(PYTEST_OPTIONS)
+
+lock: $(UV) ## resolve again and export the pins, per room
+	@UV="$(UV)" scripts/lock $(LOCK_OPTIONS)
+
+bench: $(STAMP) ## the benchmarks; results go to bench/results
+	$(BIN)/python -m bench $(BENCH_OPTIONS)
+
+docs: $(STAMP) ## make the generated parts of docs/ again
+	$(BIN)/python scripts/make_docs.py
+
+compose-test: $(STAMP) ## docker compose up, judged, down; needs docker compose
+	$(BIN)/python -m pytest -m full tests/e2e/test_compose.py $(PYTEST_OPTIONS)
+
+clean: ## remove what make made
+	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache

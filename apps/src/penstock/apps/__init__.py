@@ -1,0 +1,1 @@
+"""Monitoring and maintenance on Penstock."""

@@ -1,0 +1,1 @@
+"""Vocabulary and pure machines of Penstock."""

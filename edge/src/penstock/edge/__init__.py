@@ -1,0 +1,1 @@
+"""Protocol drivers of Penstock."""

@@ -1,0 +1,1 @@
+"""Python client and app framework of Penstock."""

@@ -1,0 +1,1 @@
+"""The PaaS of Penstock: ingest, historian, assets, alarms, API."""

@@ -1,0 +1,1 @@
+"""Simulated machines, faults, playback for Penstock."""
