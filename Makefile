@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 UV     := .tools/bin/uv
 ROOMS  := core edge gateway platform platform/sdk apps simulators cli
 STAMP  := $(VENV)/.installed
-export UV_NATIVE_TLS := 1
+export UV_SYSTEM_CERTS := 1
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
 .DEFAULT_GOAL := help
