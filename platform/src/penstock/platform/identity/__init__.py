@@ -1,0 +1,1 @@
+"""Identity: tenants, people, clients, gateways, and the tokens that stand for them."""

@@ -1,0 +1,1 @@
+"""Registry: asset types, assets, and the tags whose samples the historian keeps."""

@@ -1,0 +1,225 @@
+"""The tag directory: what each sample's tag is, answered from memory, made and changed in the relational store.
+
+`mapping`, `by_id`, `by_key`, `of_asset` and `all` touch memory only (mapping: after its first call) and may be called
+on the event loop. `register` and `reload` use the database: call them in a worker thread.
+"""
+
+import threading
+import time
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from penstock.platform.kit.db import Database
+from penstock.platform.kit.problems import Problem
+from penstock.platform.registry.binding import bind_device_tags
+from penstock.platform.registry.model import Binding, Tag, TagIndex
+
+MAPPINGS_KEPT = 256  # (gateway, epoch) pairs in memory; an older one is read again from the store
+KEYS_A_QUERY = 500  # SQLite takes 32766 parameters, PostgreSQL's planner is happier with few
+
+
+class Entry(Protocol):
+    """What the directory reads of a dictionary entry (core.dictionary.DictionaryEntry)."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def asset(self) -> str | None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def unit(self) -> str | None: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def file_hash(self) -> str: ...
+    @property
+    def late_after_ns(self) -> int | None: ...
+    @property
+    def rate_hz(self) -> float | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TagRef:
+    """Say what a tag is: surrogate id, key, value type and who may write it."""
+
+    id: int
+    key: str
+    value_type: str
+    tenant: str
+    owner: str
+    late_after_ns: int | None
+    rate_hz: float | None
+    asset_id: str | None
+    gateway_id: str | None = None
+    unit: str | None = None
+
+
+class TagDirectory:
+    """Answer what a tag is; make tags from the dictionaries of gateways."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._lock = threading.Lock()
+        self._tags: dict[str, dict[int, TagRef]] = defaultdict(dict)
+        self._keys: dict[tuple[str, str], int] = {}
+        self._assets: dict[tuple[str, str], tuple[int, ...]] = {}
+        self._mappings: OrderedDict[tuple[str, str], Mapping[int, TagRef]] = OrderedDict()
+
+    def reload(self) -> None:
+        """Read every tag from the store; at start, and after a change of assets or bindings."""
+        with self._db.reading() as session:
+            bound = _assets_of_tags(session)
+            rows = session.execute(select(Tag)).scalars().all()
+            assets: dict[tuple[str, str], list[int]] = defaultdict(list)
+            for tenant, asset_id, tag_id in session.execute(
+                select(Binding.tenant, Binding.asset_id, Binding.tag_id).where(Binding.tag_id.is_not(None))
+            ):
+                assert tag_id is not None
+                assets[(tenant, asset_id)].append(tag_id)
+        tags: dict[str, dict[int, TagRef]] = defaultdict(dict)
+        keys: dict[tuple[str, str], int] = {}
+        for row in rows:
+            tags[row.tenant][row.id] = _ref(row, bound.get(row.id))
+            if row.active:
+                keys[(row.tenant, row.key)] = row.id
+        with self._lock:
+            self._tags, self._keys = tags, keys
+            self._assets = {asset: tuple(sorted(set(ids))) for asset, ids in assets.items()}
+            self._mappings.clear()
+
+    def register(self, tenant: str, gateway: str, epoch: str, entries: Sequence[Entry]) -> Mapping[int, TagRef]:
+        """Store what the gateway's indexes mean and give the whole mapping of the epoch.
+
+        Unknown keys become tags owned by the gateway, at once bound to the asset their device names. A key that
+        another gateway or app owns keeps its owner: compare `TagRef.owner` before a write. Raise Problem 409
+        `dictionary-conflict` when an index is given to another key than before.
+        """
+        with self._db.session() as session:
+            tags = _tags_by_key(session, tenant, {entry.key for entry in entries})
+            for entry in entries:
+                tags[entry.key] = _merge(session, tags.get(entry.key), entry, tenant, gateway)
+            session.flush()
+            bind_device_tags(session, tenant, [tag for tag in tags.values() if tag.owner == gateway])
+            _store_indexes(session, tenant, gateway, epoch, [(entry.index, tags[entry.key]) for entry in entries])
+        self.reload()
+        return self.mapping(gateway, epoch)
+
+    def mapping(self, gateway: str, epoch: str) -> Mapping[int, TagRef]:
+        """Give index → tag of the gateway's epoch; empty when it sent no dictionary."""
+        with self._lock:
+            known = self._mappings.get((gateway, epoch))
+            if known is not None:
+                self._mappings.move_to_end((gateway, epoch))
+                return known
+        with self._db.reading() as session:
+            rows = session.execute(
+                select(TagIndex.index, TagIndex.tag_id, TagIndex.tenant).where(
+                    TagIndex.gateway_id == gateway, TagIndex.epoch == epoch
+                )
+            ).all()
+        with self._lock:
+            made = MappingProxyType({index: self._tags[tenant][tag] for index, tag, tenant in rows})
+            self._mappings[(gateway, epoch)] = made
+            if len(self._mappings) > MAPPINGS_KEPT:
+                self._mappings.popitem(last=False)
+        return made
+
+    def by_id(self, tenant: str, ids: Iterable[int]) -> dict[int, TagRef]:
+        """Give the tags of the tenant among the ids; what is absent from the answer is a 404 for the caller."""
+        tags = self._tags.get(tenant, {})
+        return {tag: tags[tag] for tag in ids if tag in tags}
+
+    def by_key(self, tenant: str, key: str) -> TagRef | None:
+        """Give the active tag of that key."""
+        tag = self._keys.get((tenant, key))
+        return None if tag is None else self._tags[tenant].get(tag)
+
+    def of_asset(self, tenant: str, asset_id: str) -> list[TagRef]:
+        """Give the tags bound to the asset; empty when there are none or the asset is another tenant's."""
+        return list(self.by_id(tenant, self._assets.get((tenant, asset_id), ())).values())
+
+    def all(self, tenant: str) -> list[TagRef]:
+        """Give every tag of the tenant."""
+        return list(self._tags.get(tenant, {}).values())
+
+
+def _merge(session: Session, tag: Tag | None, entry: Entry, tenant: str, gateway: str) -> Tag:
+    if tag is not None and tag.owner != gateway:
+        return tag
+    if tag is not None and _changed_meaning(tag, entry):
+        tag.active = False
+        session.flush()
+        tag = None
+    if tag is None:
+        tag = Tag(tenant=tenant, key=entry.key, owner=gateway, gateway_id=gateway, type=str(entry.type), active=True)
+        tag.created_ns = time.time_ns()
+        session.add(tag)
+    tag.name, tag.unit, tag.description = entry.name, entry.unit, entry.description
+    tag.device, tag.path, tag.file_hash = entry.device, entry.asset, entry.file_hash
+    tag.rate_hz, tag.late_after_ns = entry.rate_hz, entry.late_after_ns
+    return tag
+
+
+def _changed_meaning(tag: Tag, entry: Entry) -> bool:
+    """Tell whether old samples would be misread under the new entry: then it is another series."""
+    return tag.type != str(entry.type) or (tag.unit is not None and tag.unit != entry.unit)
+
+
+def _tags_by_key(session: Session, tenant: str, keys: set[str]) -> dict[str, Tag]:
+    ordered = sorted(keys)
+    found: dict[str, Tag] = {}
+    for start in range(0, len(ordered), KEYS_A_QUERY):
+        chunk = ordered[start : start + KEYS_A_QUERY]
+        query = select(Tag).where(Tag.tenant == tenant, Tag.active, Tag.key.in_(chunk))
+        found.update((tag.key, tag) for tag in session.execute(query).scalars())
+    return found
+
+
+def _store_indexes(session: Session, tenant: str, gateway: str, epoch: str, pairs: Iterable[tuple[int, Tag]]) -> None:
+    query = select(TagIndex, Tag.key).join(Tag, Tag.id == TagIndex.tag_id)
+    query = query.where(TagIndex.gateway_id == gateway, TagIndex.epoch == epoch)
+    known = {row.index: (row, key) for row, key in session.execute(query)}
+    for index, tag in pairs:
+        if index not in known:
+            session.add(TagIndex(gateway_id=gateway, epoch=epoch, index=index, tenant=tenant, tag_id=tag.id))
+            continue
+        row, key = known[index]
+        if key != tag.key:
+            detail = f"Index {index} of epoch {epoch} means {key}, now {tag.key}: take a new index or open a new epoch."
+            raise Problem(409, "dictionary-conflict", detail, index=index)
+        row.tag_id = tag.id
+
+
+def _assets_of_tags(session: Session) -> dict[int, str]:
+    query = (
+        select(Binding.tag_id, Binding.asset_id).where(Binding.tag_id.is_not(None)).order_by(Binding.asset_id.desc())
+    )
+    return {tag_id: asset_id for tag_id, asset_id in session.execute(query) if tag_id is not None}
+
+
+def _ref(tag: Tag, asset_id: str | None) -> TagRef:
+    return TagRef(
+        id=tag.id,
+        key=tag.key,
+        value_type=tag.type,
+        tenant=tag.tenant,
+        owner=tag.owner,
+        late_after_ns=tag.late_after_ns,
+        rate_hz=tag.rate_hz,
+        asset_id=asset_id,
+        gateway_id=tag.gateway_id,
+        unit=tag.unit,
+    )
