@@ -1,1 +1,67 @@
-"""Python client and app framework of Penstock."""
+"""Python client of Penstock: read and write the plant's history, follow it live, handle its alarms.
+
+>>> from penstock.sdk import Client
+>>> with Client() as client:
+...     client.samples("pump-plc/flow", start="2h-ago").to_pandas()
+"""
+
+from penstock.sdk.async_client import AsyncClient
+from penstock.sdk.backoff import Backoff
+from penstock.sdk.client import Client
+from penstock.sdk.credentials import ClientCredentials, FixedToken, PersonToken
+from penstock.sdk.errors import (
+    ApiError,
+    BusyError,
+    ClientError,
+    ConflictError,
+    ConnectionFailedError,
+    CredentialError,
+    ForbiddenError,
+    GoneError,
+    InvalidRequestError,
+    MissingExtraError,
+    NotFoundError,
+    ServerError,
+    UnauthorizedError,
+)
+from penstock.sdk.models import Alarm, Asset, Gateway, Latest, Me, Property, Rule, Tag, TreeNode, WriteResult
+from penstock.sdk.resources.history import Commits
+from penstock.sdk.resources.streaming import StreamBatch
+from penstock.sdk.samples import Aggregates, Sample, Samples
+
+__all__ = [
+    "Aggregates",
+    "Alarm",
+    "ApiError",
+    "Asset",
+    "AsyncClient",
+    "Backoff",
+    "BusyError",
+    "Client",
+    "ClientCredentials",
+    "ClientError",
+    "Commits",
+    "ConflictError",
+    "ConnectionFailedError",
+    "CredentialError",
+    "FixedToken",
+    "ForbiddenError",
+    "Gateway",
+    "GoneError",
+    "InvalidRequestError",
+    "Latest",
+    "Me",
+    "MissingExtraError",
+    "NotFoundError",
+    "PersonToken",
+    "Property",
+    "Rule",
+    "Sample",
+    "Samples",
+    "ServerError",
+    "StreamBatch",
+    "Tag",
+    "TreeNode",
+    "UnauthorizedError",
+    "WriteResult",
+]

@@ -1,0 +1,184 @@
+"""Reading samples: newest, ranges, aggregates, commit order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import replace as changed
+
+import pyarrow as pa
+
+from penstock.sdk.frames import read_arrow, read_page
+from penstock.sdk.models import Asset, Latest, Tag, scalar_of
+from penstock.sdk.resources.tags import AsyncTags, TagLike
+from penstock.sdk.samples import Aggregates, Samples, empty_rows
+from penstock.sdk.times import When, parameter
+from penstock.sdk.transport import Params, Transport
+
+PAGE_ROWS = 100_000  # the platform's maximum for samples
+TAGS_A_REQUEST = 200  # keeps the address of a request below 8 KiB
+
+
+@dataclass(frozen=True, slots=True)
+class Commits:
+    """Rows in commit order, the position to go on from, and the historian's head."""
+
+    samples: Samples
+    position: int
+    head: int
+
+
+class AsyncHistory:
+    """What the historian holds."""
+
+    def __init__(self, transport: Transport, tags: AsyncTags) -> None:
+        self._transport = transport
+        self._tags = tags
+
+    async def latest(
+        self,
+        tags: TagLike | Iterable[TagLike] | None = None,
+        *,
+        asset: str | Asset | None = None,
+        properties: Iterable[str] | None = None,
+    ) -> Sequence[Latest]:
+        """Give the newest sample of each tag by source time, in the order asked; time None: no sample yet."""
+        chosen = await self._tags.select(tags, asset, properties)
+        newest: dict[int, Latest] = {}
+        for part in _parts(chosen):
+            body = await self._transport.json("GET", "/v1/latest", params=_tag_params(part))
+            for item in body["items"]:
+                latest = Latest.of(item)
+                tag = chosen.get(latest.tag)
+                value = scalar_of(latest.value, tag.type if tag else "float64")
+                newest[latest.tag] = changed(latest, value=value)
+        return [newest.get(i) or Latest(i, t.key) for i, t in chosen.items()]
+
+    async def samples(
+        self,
+        tags: TagLike | Iterable[TagLike] | None = None,
+        *,
+        asset: str | Asset | None = None,
+        properties: Iterable[str] | None = None,
+        start: When = "1h-ago",
+        end: When = "now",
+        limit: int | None = None,
+        include_status: bool = False,
+        ignore_bad: bool | None = None,
+    ) -> Samples:
+        """Read raw samples, start inclusive, end exclusive, all pages; `limit` caps the rows fetched (oldest first).
+
+        Bad samples are left out unless `include_status=True` shows what they are, or `ignore_bad` says otherwise.
+        """
+        chosen = await self._tags.select(tags, asset, properties)
+        tables, left = [empty_rows()], limit
+        for part in _parts(chosen):
+            params = [*_tag_params(part), ("start", parameter(start)), ("end", parameter(end))]
+            async for table in self._pages(params, left):
+                tables.append(table)
+                left = None if left is None else left - table.num_rows
+        rows = pa.concat_tables(tables)
+        if len(chosen) > TAGS_A_REQUEST:
+            rows = rows.sort_by([("time", "ascending"), ("position", "ascending"), ("row", "ascending")])
+        return Samples.of(rows, chosen, include_status=include_status, ignore_bad=ignore_bad)
+
+    async def iterate(
+        self,
+        tags: TagLike | Iterable[TagLike] | None = None,
+        *,
+        asset: str | Asset | None = None,
+        properties: Iterable[str] | None = None,
+        start: When = "1h-ago",
+        end: When = "now",
+        chunk: int = PAGE_ROWS,
+        include_status: bool = False,
+        ignore_bad: bool | None = None,
+    ) -> AsyncIterator[Samples]:
+        """Read a range too large for memory, as chunks of at most `chunk` rows (at most 200 tags)."""
+        chosen = await self._tags.select(tags, asset, properties)
+        if len(chosen) > TAGS_A_REQUEST:
+            message = f"iterate() takes at most {TAGS_A_REQUEST} tags, got {len(chosen)}: call it in parts"
+            raise ValueError(message)
+        params = [*_tag_params(chosen), ("start", parameter(start)), ("end", parameter(end))]
+        async for table in self._pages(params, None, rows=chunk):
+            yield Samples.of(table, chosen, include_status=include_status, ignore_bad=ignore_bad)
+
+    async def aggregates(
+        self,
+        tags: TagLike | Iterable[TagLike] | None = None,
+        *,
+        asset: str | Asset | None = None,
+        properties: Iterable[str] | None = None,
+        aggregates: Sequence[str] = ("Average",),
+        interval: str = "1m",
+        start: When = "1h-ago",
+        end: When = "now",
+        zone: str = "UTC",
+        include_status: bool = False,
+    ) -> Aggregates:
+        """Read aggregates as OPC UA Part 13 names them, in windows of `interval` (s m h d w mo) in the IANA `zone`."""
+        chosen = await self._tags.select(tags, asset, properties)
+        asked = [("start", parameter(start)), ("end", parameter(end)), ("interval", interval), ("zone", zone)]
+        asked += [("aggregate", name) for name in aggregates]
+        schema = pa.schema(
+            [
+                ("tag", pa.int64()),
+                ("start", pa.int64()),
+                *((n, pa.float64()) for n in aggregates),
+                ("status", pa.uint32()),
+            ]
+        )
+        tables = [schema.empty_table()]
+        for part in _parts(chosen):
+            table, _ = read_arrow(await self._transport.arrow("/v1/aggregates", params=[*_tag_params(part), *asked]))
+            tables.append(table.select(schema.names).cast(schema))
+        return Aggregates(pa.concat_tables(tables), chosen, include_status=include_status)
+
+    async def since(
+        self,
+        position: int | None = None,
+        tags: TagLike | Iterable[TagLike] | None = None,
+        *,
+        limit: int = 10_000,
+        include_status: bool = True,
+        ignore_bad: bool | None = None,
+    ) -> Commits:
+        """Read what was committed after `position`, in commit order; without it, where the head stands now.
+
+        Raises GoneError where the position is older than the platform keeps: re-read by `samples`.
+        """
+        chosen = {} if tags is None else await self._tags.select(tags, None)
+        params = [*_tag_params(chosen), ("limit", str(limit))]
+        if position is not None:
+            params.append(("position", str(position)))
+        page = read_page(await self._transport.arrow("/v1/since", params=params))
+        known = chosen or await self.name_tags(page.table)
+        samples = Samples.of(page.table, known, include_status=include_status, ignore_bad=ignore_bad)
+        reached = page.position if page.position is not None else (position or 0)
+        return Commits(samples, reached, page.head if page.head is not None else reached)
+
+    async def name_tags(self, table: pa.Table) -> Mapping[int, Tag]:
+        """Give the Tag of each tag id in the rows."""
+        ids: list[int] = table.column("tag").unique().to_pylist()
+        return {t.id: t for t in await self._tags.resolve(ids)}
+
+    async def _pages(self, params: Params, limit: int | None, *, rows: int = PAGE_ROWS) -> AsyncIterator[pa.Table]:
+        left, cursor = limit, None
+        while left is None or left > 0:
+            asked = rows if left is None else min(left, rows)
+            query = [*params, ("limit", str(asked)), *([("cursor", cursor)] if cursor else [])]
+            page = read_page(await self._transport.arrow("/v1/samples", params=query))
+            yield page.table
+            left = None if left is None else left - page.table.num_rows
+            cursor = page.next
+            if cursor is None:
+                return
+
+
+def _parts(chosen: Mapping[int, Tag]) -> list[dict[int, Tag]]:
+    items = list(chosen.items())
+    return [dict(items[i : i + TAGS_A_REQUEST]) for i in range(0, len(items), TAGS_A_REQUEST)]
+
+
+def _tag_params(chosen: Mapping[int, Tag]) -> list[tuple[str, str]]:
+    return [("tag", str(i)) for i in chosen]

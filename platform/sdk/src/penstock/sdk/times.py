@@ -1,0 +1,68 @@
+"""Times at the edge of the client: what callers may give, and what the API takes."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+When = str | int | datetime | timedelta
+"""RFC 3339 text, integer ns UTC, an aware datetime, "now", "2h-ago", or a timedelta meaning that long ago."""
+
+_RELATIVE = re.compile(r"now|\d+(s|m|h|d|w)-ago")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def parameter(when: When) -> str:
+    """Render a time as the API takes it; a relative text stays relative, so that the platform's clock decides."""
+    if isinstance(when, bool):
+        message = "a time cannot be a bool: give ns, RFC 3339 text, a datetime or '2h-ago'"
+        raise TypeError(message)
+    if isinstance(when, int):
+        return str(when)
+    if isinstance(when, timedelta):
+        if when < timedelta(0):
+            message = f"{when!r} lies in the future: a timedelta says how long ago, give a positive one"
+            raise ValueError(message)
+        return f"{int(when.total_seconds())}s-ago"
+    if isinstance(when, datetime):
+        return str(to_ns(when))
+    text = when.strip()
+    if _RELATIVE.fullmatch(text) or text.lstrip("-").isdigit():
+        return text
+    return str(parse_rfc3339(text))
+
+
+def to_ns(when: int | str | datetime) -> int:
+    """Give integer ns UTC of an absolute time."""
+    if isinstance(when, int):
+        return when
+    if isinstance(when, str):
+        return int(when) if when.lstrip("-").isdigit() else parse_rfc3339(when)
+    if when.tzinfo is None:
+        message = (
+            f"{when!r} has no time zone: a plant's history cannot guess it; use datetime.now(UTC) or .replace(tzinfo=…)"
+        )
+        raise ValueError(message)
+    delta = when - _EPOCH
+    whole_us = (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+    return whole_us * 1000 + int(getattr(when, "nanosecond", 0))  # pandas.Timestamp adds the last three digits
+
+
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)")
+
+
+def parse_rfc3339(text: str) -> int:
+    """Give ns UTC of an RFC 3339 text with up to nine decimals."""
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        message = f"{text!r} is not a time: give RFC 3339 with a zone ('2026-11-23T04:00:00Z'), ns, 'now' or '2h-ago'"
+        raise ValueError(message)
+    date, clock, fraction, zone = match.groups()
+    moment = datetime.fromisoformat(f"{date}T{clock}{'+00:00' if zone in 'Zz' else zone}")
+    return to_ns(moment) + int((fraction or "0").ljust(9, "0"))
+
+
+def format_rfc3339(time_ns: int) -> str:
+    """Render ns UTC as RFC 3339 with nine decimals."""
+    seconds, rest = divmod(time_ns, 1_000_000_000)
+    return f"{(_EPOCH + timedelta(seconds=seconds)).strftime('%Y-%m-%dT%H:%M:%S')}.{rest:09d}Z"
