@@ -114,7 +114,9 @@ class Stack:
             "PENSTOCK_PLATFORM_PUBLIC_URL": self.url("platform"),
             "PENSTOCK_PLATFORM_PLANT": str(self.plant),
             "PENSTOCK_PLATFORM_BOOTSTRAP_GATEWAYS": "edge-1",
-            "PENSTOCK_PLATFORM_BOOTSTRAP_APPS": f"monitoring={self.url('monitoring')},maintenance={self.url('maintenance')}",
+            "PENSTOCK_PLATFORM_BOOTSTRAP_APPS": ",".join(
+                f"{app}={self.url(app)}" for app in ("monitoring", "maintenance")
+            ),
             "PENSTOCK_GATEWAY_DATA": str(folder / "gateway"),
             "PENSTOCK_GATEWAY_PLANT": str(self.plant),
             "PENSTOCK_GATEWAY_TRUST": str(folder / "trust"),
