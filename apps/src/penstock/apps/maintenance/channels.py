@@ -1,0 +1,95 @@
+"""Which properties of an asset say something about its vibration, and in what role.
+
+Decided by kind and unit, with the property's words only to tell a band or an ambient reading from the broad-band one:
+never by the asset's name. An asset with at least one vibration velocity is watched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Role(StrEnum):
+    """What a channel tells: broad-band velocity, energy in a bearing's band, temperature, operating point."""
+
+    VELOCITY = "velocity"
+    BAND = "band"
+    TEMPERATURE = "temperature"
+    LOAD = "load"
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One bound property in its role; `factor` brings the value to the role's unit (mm/s, otherwise 1)."""
+
+    name: str
+    tag: int
+    unit: str
+    role: Role
+    factor: float = 1.0
+
+
+class PropertyLike(Protocol):
+    """What a property must offer; the SDK's does."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def unit(self) -> str | None: ...
+    @property
+    def tag(self) -> int | None: ...
+
+
+VELOCITY_TO_MM_S = {"mm/s": 1.0, "mm/sec": 1.0, "cm/s": 10.0, "m/s": 1000.0, "in/s": 25.4, "ips": 25.4}
+ACCELERATION = {"m/s2", "m/s^2", "m/s**2", "m/s²", "mm/s2", "g", "gn", "g_0", "standard_gravity"}
+TEMPERATURE = {"degC", "°C", "celsius", "K", "kelvin"}
+LOAD_PREFERENCE = ("kW", "W", "A", "m3/h", "m³/h", "l/min", "l/s", "m3/s", "rpm", "1/min", "Hz", "%")
+BAND_WORDS = re.compile(r"band|bearing|envelope|demod|bpf|defect", re.IGNORECASE)
+VIBRATION_WORDS = re.compile(r"vib|rms|veloc|bearing|envelope|band", re.IGNORECASE)
+SURROUNDINGS = re.compile(r"ambient|room|outdoor|air|inlet|outlet|medium|water|fluid|suction|discharge", re.IGNORECASE)
+SET_POINTS = re.compile(r"setpoint|set_point|target|limit|position|level|health|loss|humidity", re.IGNORECASE)
+
+
+def find_channels(properties: Iterable[PropertyLike]) -> tuple[Channel, ...]:
+    """Give the channels of one asset, velocities first; empty where no vibration velocity is bound.
+
+    At most one operating point is taken: power before current, flow and speed, since vibration follows what the
+    machine transmits.
+    """
+    bound = [p for p in properties if p.kind == "measurement" and p.tag is not None and p.type in ("float64", "int64")]
+    sensed = [channel for p in bound if (channel := _sensed(p)) is not None]
+    if not any(c.role is Role.VELOCITY for c in sensed):
+        return ()
+    order = [Role.VELOCITY, Role.BAND, Role.TEMPERATURE]
+    load = _operating_point(bound)
+    return (*sorted(sensed, key=lambda c: (order.index(c.role), c.name)), *load)
+
+
+def _sensed(prop: PropertyLike) -> Channel | None:
+    unit = (prop.unit or "").strip()
+    assert prop.tag is not None
+    if unit in VELOCITY_TO_MM_S and (unit != "m/s" or VIBRATION_WORDS.search(prop.name)):
+        role = Role.BAND if BAND_WORDS.search(prop.name) else Role.VELOCITY
+        return Channel(prop.name, prop.tag, "mm/s", role, VELOCITY_TO_MM_S[unit])
+    if unit in ACCELERATION:
+        return Channel(prop.name, prop.tag, unit, Role.BAND)
+    if unit in TEMPERATURE and not SURROUNDINGS.search(prop.name):
+        return Channel(prop.name, prop.tag, unit, Role.TEMPERATURE)
+    return None
+
+
+def _operating_point(bound: list[PropertyLike]) -> tuple[Channel, ...]:
+    offered = [p for p in bound if (p.unit or "") in LOAD_PREFERENCE and not SET_POINTS.search(p.name)]
+    if not offered:
+        return ()
+    best = min(offered, key=lambda p: (LOAD_PREFERENCE.index(p.unit or ""), p.name))
+    assert best.tag is not None
+    return (Channel(best.name, best.tag, best.unit or "", Role.LOAD),)

@@ -1,0 +1,297 @@
+"""The health index: 100 % is a machine that behaves as it did when healthy, 0 % one that must not run.
+
+Theory of operation. Samples → windows → per channel a *severity* between 0 and 1 → health.
+
+* A vibration velocity is judged twice, and the worse counts: against the evaluation zones of ISO 20816 (needs no
+  history), and against its own baseline at this operating point, in units of the change that the standard calls
+  significant. A bearing band is judged by its rise in dB, a temperature by its rise in kelvin.
+* Severities are joined by their Euclidean length: one channel at 1 is enough for 0 %, and the squares share out the
+  lost points, so the contributions of the channels add up to 100 − health.
+* The median of the last windows is judged, so that one knock is not wear.
+* The baseline learns from healthy running windows only and then stays, also through a repair: after it the readings
+  return to the baseline, and the health with them.
+* A machine at rest says nothing about its bearings: no assessment, and nothing that could clear an alarm.
+
+The same machine runs live, catching up and in batch; nothing here knows the clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from penstock.apps.maintenance.baseline import Baseline
+from penstock.apps.maintenance.channels import Channel, Role
+from penstock.apps.maintenance.windows import Samples, Window, Windower
+from penstock.apps.maintenance.zones import ISO_20816_3, Boundaries, Zone
+
+SECOND = 1_000_000_000
+GOOD = 0
+UNCERTAIN_SUBNORMAL = 0x40950000
+"""OPC UA Uncertain_SubNormal: derived from fewer Good sources than there should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """How the model judges; every number is explained on the app's settings page."""
+
+    zones: Boundaries = ISO_20816_3["group-2-flexible"]
+    window_s: float = 10.0
+    lateness_s: float = 5.0
+    median_windows: int = 5
+    baseline_min_windows: int = 30
+    baseline_windows: int = 1440
+    hold_s: float = 120.0
+    running_fraction: float = 0.1
+    band_step_db: float = 6.0
+    temperature_step_k: float = 15.0
+    evidence_points: float = 5.0
+
+
+class Phase(StrEnum):
+    """What the model is doing: *learning* judges by the zones alone, *refining* and *watching* by the baseline too."""
+
+    LEARNING = "learning"
+    REFINING = "refining"
+    WATCHING = "watching"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One channel in one assessment: what it reads, what was expected, health points lost, since when it stands out."""
+
+    channel: Channel
+    value: float
+    expected: float | None
+    severity: float
+    loss: float
+    since_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """Health at the end of one window. `status` is Uncertain_SubNormal where a channel had no Good value."""
+
+    time_ns: int
+    health: float
+    status: int
+    zone: Zone
+    phase: Phase
+    learned: float
+    load: float | None
+    findings: tuple[Finding, ...]
+
+
+@dataclass(slots=True)
+class _Track:
+    """What is remembered of one channel."""
+
+    recent: deque[float]
+    baseline: Baseline = field(default_factory=Baseline)
+    held: float = float("nan")
+    held_until_ns: int = 0
+    since_ns: int | None = None
+
+
+class HealthModel:
+    """Samples of one asset in, assessments out; the whole state goes through `to_json` and `restore`."""
+
+    def __init__(self, channels: Sequence[Channel], settings: ModelSettings) -> None:
+        assert channels, "an asset without channels is not watched"
+        assert channels[0].role is Role.VELOCITY, "the lead channel is a vibration velocity"
+        self.channels = tuple(channels)
+        self.settings = settings
+        self._sensed = [i for i, c in enumerate(channels) if c.role is not Role.LOAD]
+        self._load = next((i for i, c in enumerate(channels) if c.role is Role.LOAD), None)
+        self._tracks = {i: _Track(deque(maxlen=settings.median_windows)) for i in self._sensed}
+        self._load_track = _Track(deque(maxlen=1))
+        self._load_seen_max = 0.0
+        self._windower = Windower(len(channels), int(settings.window_s * SECOND), int(settings.lateness_s * SECOND))
+
+    @property
+    def late(self) -> int:
+        """Give how many rows came after their window had closed."""
+        return self._windower.late
+
+    def on_samples(self, samples: Samples) -> list[Assessment]:
+        """Take rows in commit order; give the assessments of the windows that they close, oldest first."""
+        assessed = (self._on_window(window) for window in self._windower.on_samples(samples))
+        return [a for a in assessed if a is not None]
+
+    def _on_window(self, window: Window) -> Assessment | None:
+        load = self._load_at(window)
+        if not self._is_running(load):
+            return None
+        if not np.isfinite(window.mean[0]):
+            return None  # without a Good vibration value there is nothing to say
+        values = {i: self._value_at(window, i) for i in self._sensed}
+        for i, value in values.items():
+            if np.isfinite(value):
+                self._tracks[i].recent.append(value)
+        assessment = self._assess(window, values, load)
+        if assessment.phase is not Phase.WATCHING and self._is_healthy(assessment):
+            self._learn(values, load)
+        return assessment
+
+    def _load_at(self, window: Window) -> float | None:
+        if self._load is None:
+            return None
+        value = self._hold(self._load_track, float(window.mean[self._load]), window)
+        if np.isfinite(value):
+            self._load_seen_max = max(self._load_seen_max, abs(value))
+            return value
+        return None
+
+    def _is_running(self, load: float | None) -> bool:
+        """Say whether the operating point is that of a running machine; unknown counts as running."""
+        return load is None or abs(load) > self.settings.running_fraction * self._load_seen_max
+
+    def _value_at(self, window: Window, i: int) -> float:
+        return self._hold(self._tracks[i], float(window.mean[i]) * self.channels[i].factor, window)
+
+    def _hold(self, track: _Track, value: float, window: Window) -> float:
+        """Give this window's mean, or the last one while it is not too old: slow channels miss some windows."""
+        if np.isfinite(value):
+            track.held, track.held_until_ns = value, window.end_ns + int(self.settings.hold_s * SECOND)
+            return value
+        return track.held if window.end_ns <= track.held_until_ns else float("nan")
+
+    def _assess(self, window: Window, values: Mapping[int, float], load: float | None) -> Assessment:
+        present = [i for i in self._sensed if np.isfinite(values[i])]
+        medians = {i: float(np.median(self._tracks[i].recent)) for i in present}
+        expected = {i: self._expected(i, load) for i in present}
+        severity = {i: self._severity(i, medians[i], expected[i]) for i in present}
+        length = float(np.sqrt(sum(s * s for s in severity.values())))
+        lost = 100.0 * min(length, 1.0)
+        findings = []
+        for i in present:
+            loss = lost * (severity[i] / length) ** 2 if length > 0 else 0.0
+            track = self._tracks[i]
+            stands_out = loss >= self.settings.evidence_points
+            track.since_ns = (track.since_ns or window.end_ns) if stands_out else None
+            findings.append(Finding(self.channels[i], medians[i], expected[i], severity[i], loss, track.since_ns))
+        worst_velocity = max(medians[i] for i in present if self.channels[i].role is Role.VELOCITY)
+        complete = len(present) == len(self._sensed)
+        return Assessment(
+            time_ns=window.end_ns,
+            health=100.0 - lost,
+            status=GOOD if complete else UNCERTAIN_SUBNORMAL,
+            zone=self.settings.zones.zone(worst_velocity),
+            phase=self.phase,
+            learned=self.learned,
+            load=load,
+            findings=tuple(findings),
+        )
+
+    def _expected(self, i: int, load: float | None) -> float | None:
+        baseline = self._tracks[i].baseline
+        if baseline.n < self.settings.baseline_min_windows:
+            return None
+        expected = baseline.expected(0.0 if load is None else load)
+        return float(10 ** (expected / 20)) if self.channels[i].role is Role.BAND else expected
+
+    def _severity(self, i: int, value: float, expected: float | None) -> float:
+        """Judge one channel: 0.4 is where the default limit of 60 % lies when it stands out alone."""
+        sigma = self._tracks[i].baseline.sigma
+        zones = self.settings.zones
+        match self.channels[i].role:
+            case Role.VELOCITY:
+                absolute = float(np.interp(value, (zones.ab, zones.bc, zones.cd, 1.5 * zones.cd), (0.0, 0.4, 0.8, 1.0)))
+                if expected is None:
+                    return absolute
+                step = max(zones.significant_change, 4 * sigma)
+                return max(absolute, float(np.interp((value - expected) / step, (0.5, 1, 2, 4), (0, 0.4, 0.8, 1))))
+            case Role.BAND:
+                if expected is None:
+                    return 0.0
+                step = max(self.settings.band_step_db, 4 * sigma)
+                return float(np.interp((_decibel(value) - _decibel(expected)) / step, (0.5, 1, 2, 4), (0, 0.4, 0.8, 1)))
+            case Role.TEMPERATURE:
+                if expected is None:
+                    return 0.0
+                step = max(self.settings.temperature_step_k, 4 * sigma)
+                return float(np.interp((value - expected) / step, (0.5, 1, 2, 4), (0, 0.2, 0.4, 0.8)))
+            case _:
+                return 0.0
+
+    def _is_healthy(self, assessment: Assessment) -> bool:
+        """Say whether a window may teach: little is lost, and the vibration is in zone A or B."""
+        return assessment.health >= 80.0 and assessment.zone in (Zone.A, Zone.B)
+
+    def _learn(self, values: Mapping[int, float], load: float | None) -> None:
+        at = 0.0 if load is None else load
+        for i, value in values.items():
+            if np.isfinite(value):
+                lesson = _decibel(value) if self.channels[i].role is Role.BAND else value
+                self._tracks[i].baseline.learn(lesson, at)
+
+    @property
+    def phase(self) -> Phase:
+        """Give how far the lead's baseline has come."""
+        n = self._tracks[0].baseline.n
+        if n < self.settings.baseline_min_windows:
+            return Phase.LEARNING
+        return Phase.REFINING if n < self.settings.baseline_windows else Phase.WATCHING
+
+    @property
+    def learned(self) -> float:
+        """Give the fraction of the baseline's windows that have been learned."""
+        return min(self._tracks[0].baseline.n / self.settings.baseline_windows, 1.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the state as JSON values, with what it was made for, so that `restore` can refuse another's."""
+        tracks = {str(i): _track_to_json(t) for i, t in self._tracks.items()}
+        return {
+            "v": 1,
+            "channels": self.fingerprint,
+            "tracks": tracks,
+            "load": _track_to_json(self._load_track),
+            "load_seen_max": self._load_seen_max,
+            "windows": self._windower.to_json(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> bool:
+        """Take a state of the same channels and windows; False, and nothing taken, where it is of others."""
+        if state.get("v") != 1 or state.get("channels") != self.fingerprint:
+            return False
+        for i, track in self._tracks.items():
+            _restore_track(track, state["tracks"][str(i)])
+        _restore_track(self._load_track, state["load"])
+        self._load_seen_max = float(state["load_seen_max"])
+        self._windower.restore(state["windows"])
+        return True
+
+    @property
+    def fingerprint(self) -> list[Any]:
+        """Give what a state depends on: channels and window width."""
+        return [[c.name, c.tag, c.role.value, c.factor] for c in self.channels] + [self.settings.window_s]
+
+
+def _decibel(value: float) -> float:
+    return float(20 * np.log10(max(value, 1e-9)))
+
+
+def _track_to_json(track: _Track) -> dict[str, Any]:
+    held = None if np.isnan(track.held) else track.held
+    return {
+        "recent": list(track.recent),
+        "baseline": track.baseline.to_json(),
+        "held": held,
+        "held_until_ns": track.held_until_ns,
+        "since_ns": track.since_ns,
+    }
+
+
+def _restore_track(track: _Track, state: Mapping[str, Any]) -> None:
+    track.recent.clear()
+    track.recent.extend(islice(state["recent"], track.recent.maxlen))
+    track.baseline = replace(Baseline(), **state["baseline"])
+    track.held = float("nan") if state["held"] is None else float(state["held"])
+    track.held_until_ns = int(state["held_until_ns"])
+    track.since_ns = state["since_ns"]

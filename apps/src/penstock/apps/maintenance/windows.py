@@ -1,0 +1,136 @@
+"""Tumbling windows on event time, filled from samples in any chunks.
+
+Theory of operation. The first vibration velocity is the *lead*: a window closes when the lead has passed its end by the
+allowed lateness, so a silent clock closes nothing, and live, catch-up and batch runs close the same windows with the
+same contents. Whether a row is late is decided row by row, and sums are carried in row order, so the result does not
+depend, to the last bit, on how the rows were cut into chunks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+MAX_OPEN = 4096
+"""Open windows kept between calls; only a lead that is silent for hours while others go on can fill them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Rows of one asset in commit order: channel index (−1: of no channel), source time ns, value, Good or not."""
+
+    channel: npt.NDArray[np.int64]
+    time: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float64]
+    good: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Mean of the Good samples per channel, NaN where there was none; `good` and `total` count rows per channel."""
+
+    start_ns: int
+    end_ns: int
+    mean: npt.NDArray[np.float64]
+    good: npt.NDArray[np.int64]
+    total: npt.NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class _Sums:
+    value: npt.NDArray[np.float64]
+    good: npt.NDArray[np.int64]
+    total: npt.NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class Windower:
+    """Cut samples into windows of `width_ns`; rows that come after their window closed are counted in `late`."""
+
+    channels: int
+    width_ns: int
+    lateness_ns: int
+    lead: int = 0
+    late: int = 0
+    _newest: int | None = None
+    _open: dict[int, _Sums] = field(default_factory=dict)
+
+    def on_samples(self, samples: Samples) -> list[Window]:
+        """Take rows in commit order, give the windows that they close, oldest first."""
+        ours = samples.channel >= 0
+        channel, time = samples.channel[ours], samples.time[ours]
+        if not len(time):
+            return []
+        value, good = samples.value[ours], samples.good[ours] & np.isfinite(samples.value[ours])
+        index = time // self.width_ns
+        closed = self._closed_before(channel, time)
+        on_time = index >= closed
+        self.late += int(np.count_nonzero(~on_time))
+        self._fill(channel[on_time], index[on_time], value[on_time], good[on_time])
+        return self._close(int(closed[-1]))
+
+    def _closed_before(self, channel: npt.NDArray[np.int64], time: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Give per row the first window still open once that row has been seen."""
+        lowest = np.iinfo(np.int64).min // 2
+        lead_time = np.where(channel == self.lead, time, lowest)
+        if self._newest is not None:
+            lead_time[0] = max(int(lead_time[0]), self._newest)
+        newest = np.maximum.accumulate(lead_time)
+        self._newest = int(newest[-1]) if newest[-1] > lowest else None
+        return (newest - self.lateness_ns) // self.width_ns
+
+    def _fill(
+        self,
+        channel: npt.NDArray[np.int64],
+        index: npt.NDArray[np.int64],
+        value: npt.NDArray[np.float64],
+        good: npt.NDArray[np.bool_],
+    ) -> None:
+        if not len(index):
+            return
+        windows, slot = np.unique(index, return_inverse=True)
+        sums = np.zeros((len(windows), self.channels))
+        goods = np.zeros((len(windows), self.channels), dtype=np.int64)
+        totals = np.zeros((len(windows), self.channels), dtype=np.int64)
+        for row, window in enumerate(windows):
+            if (carried := self._open.get(int(window))) is not None:
+                sums[row], goods[row], totals[row] = carried.value, carried.good, carried.total
+        np.add.at(sums, (slot[good], channel[good]), value[good])  # in row order: carried sums stay exact
+        np.add.at(goods, (slot[good], channel[good]), 1)
+        np.add.at(totals, (slot, channel), 1)
+        for row, window in enumerate(windows):
+            self._open[int(window)] = _Sums(sums[row], goods[row], totals[row])
+
+    def _close(self, first_open: int) -> list[Window]:
+        closing = sorted(w for w in self._open if w < first_open)
+        if len(self._open) - len(closing) > MAX_OPEN:  # rows far in the future of the lead: the nearest are kept
+            for far in sorted(self._open)[MAX_OPEN + len(closing) :]:
+                self.late += int(self._open.pop(far).total.sum())
+        return [self._window(w, self._open.pop(w)) for w in closing]
+
+    def _window(self, index: int, sums: _Sums) -> Window:
+        mean = np.full(self.channels, np.nan)
+        np.divide(sums.value, sums.good, out=mean, where=sums.good > 0)
+        start = index * self.width_ns
+        return Window(start, start + self.width_ns, mean, sums.good, sums.total)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the state as JSON values; floats survive exactly."""
+        opened = {str(k): [v.value.tolist(), v.good.tolist(), v.total.tolist()] for k, v in self._open.items()}
+        return {"late": self.late, "newest": self._newest, "open": opened}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take a state that `to_json` gave, of the same channels and width."""
+        self.late, self._newest = int(state["late"]), state["newest"]
+        self._open = {
+            int(k): _Sums(
+                np.array(v[0], dtype=np.float64), np.array(v[1], dtype=np.int64), np.array(v[2], dtype=np.int64)
+            )
+            for k, v in state["open"].items()
+        }

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+
+from penstock.apps.maintenance.channels import Role, find_channels
+from penstock.apps.maintenance.zones import ISO_20816_3, Boundaries, Zone, boundaries
+from penstock.sdk.models import Property
+
+
+def prop(
+    name: str, unit: str | None, tag: int | None = 1, kind: str = "measurement", type_: str = "float64"
+) -> Property:
+    return Property(name, kind=kind, type=type_, unit=unit, tag=tag)
+
+
+def test_a_pump_is_found_by_its_properties() -> None:
+    channels = find_channels(
+        [
+            prop("flow", "m3/h", 1),
+            prop("power", "kW", 2),
+            prop("vibration_rms", "mm/s", 3),
+            prop("bearing_band", "mm/s", 4),
+            prop("bearing_temperature", "degC", 5),
+            prop("ambient_temperature", "degC", 6),
+            prop("speed", "rpm", 7),
+        ]
+    )
+    roles = [(c.name, c.role) for c in channels]
+    assert roles == [
+        ("vibration_rms", Role.VELOCITY),
+        ("bearing_band", Role.BAND),
+        ("bearing_temperature", Role.TEMPERATURE),
+        ("power", Role.LOAD),
+    ]
+
+
+def test_nothing_is_watched_without_a_bound_vibration_velocity() -> None:
+    assert find_channels([prop("power", "kW"), prop("temperature", "degC")]) == ()
+    assert find_channels([prop("vibration_rms", "mm/s", tag=None)]) == ()
+    assert find_channels([prop("vibration_rms", "mm/s", kind="metric")]) == ()
+    assert find_channels([prop("flow_speed", "m/s")]) == ()
+
+
+def test_inches_are_brought_to_millimetres() -> None:
+    (channel,) = find_channels([prop("vibration", "in/s")])
+    assert channel.factor == 25.4
+
+
+def test_a_boundary_belongs_to_the_worse_zone() -> None:
+    limits = ISO_20816_3["group-2-flexible"]
+    assert [limits.zone(v) for v in (0.0, 2.29, 2.3, 4.5, 7.1)] == [Zone.A, Zone.A, Zone.B, Zone.C, Zone.D]
+
+
+@pytest.mark.parametrize("text", ["", "1,2", "3,2,1", "0,1,2", "group-9", "a,b,c"])
+def test_wrong_zone_boundaries_are_refused_with_words(text: str) -> None:
+    with pytest.raises(ValueError, match=r"mm/s"):
+        boundaries(text)
+
+
+def test_zone_boundaries_come_by_name_or_numbers() -> None:
+    assert boundaries("1, 2, 3") == Boundaries(1.0, 2.0, 3.0)
+    assert boundaries("group-2-rigid") is ISO_20816_3["group-2-rigid"]
