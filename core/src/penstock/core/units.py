@@ -1,0 +1,112 @@
+"""Units of measurement: the linear conversion from the device's unit into the tag's."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import pint
+
+UNIT_MAX_CHARS: Final = 64
+_UNIT_TEXT = re.compile(
+    r"(?:[^\W\d_]|[ _%°*/().·⋅²³⁻¹-]|\^|(?<=[^\W\d])[1-4](?!\d)|(?<=[*^ -])[1-4](?!\d)|\b1(?=\s*/)|^1$)*"
+)
+"""Letters, operators and one-digit powers only: pint computes powers of powers for as long as they take."""
+_COSTLY = re.compile(r"\d\s*(?:\*\*|\^)|(?:\*\*|\^)\s*\(|\)\s*(?:\*\*|\^)")
+_POWER = re.compile(r"([^\W\d_])([2-4])(?![\w])")
+_SPELLED: Final = (
+    (re.compile(r"\bN(?=m3\b|m³)"), ""),
+    (re.compile(r"\bNm\b"), "N*m"),
+    (re.compile(r"\bpcs\b"), "count"),
+    (re.compile(r"\bpieces?\b"), "count"),
+    (re.compile(r"\b(k|M)?var\b"), r"\1VA"),
+)
+"""What plants write and pint reads otherwise: Nm (number metre), pcs (parsec), var, Nm3 (at reference conditions)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Convert by `value × scale + offset`."""
+
+    scale: float
+    offset: float
+
+    @property
+    def is_identity(self) -> bool:
+        """Say that values pass bit by bit."""
+        return self.scale == 1.0 and self.offset == 0.0
+
+    def after(self, scale: float, offset: float) -> Conversion:
+        """Give the conversion that first applies `raw × scale + offset`, then this one."""
+        return Conversion(self.scale * scale, self.scale * offset + self.offset)
+
+
+IDENTITY: Final = Conversion(1.0, 0.0)
+
+
+@cache
+def conversion(from_unit: str, to_unit: str) -> Conversion:
+    """Give the conversion; equal texts convert whatever they say; raise ValueError that names both units otherwise.
+
+    Offset units (degC to degF or K) are converted as points on their scale, not as differences. Turns and plain
+    numbers do not mix: rpm to Hz is refused, since a radian counts as 1.
+    """
+    if from_unit == to_unit:
+        return IDENTITY
+    source, target = _parse(from_unit), _parse(to_unit)
+    if source.dimensionality != target.dimensionality or _has_angle(source) != _has_angle(target):
+        message = f"unit {from_unit!r} does not convert to {to_unit!r}"
+        raise ValueError(message)
+    try:
+        zero, one, far = (float(_registry().Quantity(x, source).to(target).magnitude) for x in (0.0, 1.0, 1000.0))
+    except (pint.PintError, ArithmeticError) as error:
+        message = f"unit {from_unit!r} does not convert to {to_unit!r}: {error}"
+        raise ValueError(message) from None
+    slope = one if zero == 0.0 else (far - zero) / 1000.0
+    if abs(far - ((one - zero) * 1000.0 + zero)) > 1e-6 * max(1.0, abs(far)):
+        message = f"unit {from_unit!r} converts to {to_unit!r} only by a curve; give both the same unit"
+        raise ValueError(message)
+    return Conversion(_rounded(slope), _rounded(zero))
+
+
+def _rounded(value: float) -> float:
+    """Undo the registry's rounding where a short number was meant: 31.999999999999936 is 32."""
+    short = f"{value:.12g}"
+    return float(short) if sum(char.isdigit() for char in short.partition("e")[0]) <= 9 else value
+
+
+def _has_angle(unit: Any) -> bool:
+    return "radian" in str(_registry().get_root_units(unit)[1])
+
+
+def is_known_unit(unit: str) -> bool:
+    """Say whether the unit can be converted into others."""
+    try:
+        _parse(unit)
+    except ValueError:
+        return False
+    return True
+
+
+@cache
+def _registry() -> Any:
+    return pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+
+
+def _parse(unit: str) -> Any:
+    if len(unit) > UNIT_MAX_CHARS:
+        message = f"unit {unit[:UNIT_MAX_CHARS]!r}… is longer than {UNIT_MAX_CHARS} characters"
+        raise ValueError(message)
+    text = unit.strip()
+    if not _UNIT_TEXT.fullmatch(text) or _COSTLY.search(text):
+        message = f"unit {unit!r} is not known: write it as in m3/h, mm/s2, kWh, degC, %"
+        raise ValueError(message)
+    for pattern, spelled in _SPELLED:
+        text = pattern.sub(spelled, text)
+    try:
+        return _registry().parse_units(_POWER.sub(r"\1**\2", text))
+    except Exception as error:  # noqa: BLE001  # boundary: pint's parser raises whatever its tokens lead to
+        message = f"unit {unit!r} is not known: {error}"
+        raise ValueError(message) from None
