@@ -1,0 +1,1 @@
+"""Events: the live stream to apps, resumable by commit position."""

@@ -1,0 +1,1 @@
+"""The historian: samples and the ledger of their arrival, durable in generation files."""

@@ -1,0 +1,102 @@
+"""A group commit being made: what is judged about each batch before anything is written.
+
+One pass over the batches in order gives each a verdict: new, seen before with the same CRC, or seen before with
+another. Repeats inside the group count like repeats of what is stored. Only new batches bring rows.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from penstock.platform.historian.errors import KeyReused
+from penstock.platform.historian.ports import BatchOutcome, Quarantine, Verdict, WriterBatch
+
+SEQ_CONFLICT = "seq-conflict"
+
+
+class Earlier(NamedTuple):
+    """Tell of the first commit of a batch."""
+
+    crc: int
+    position: int
+    stored: int
+    duplicates: int
+    quarantined: str | None
+
+
+BatchKey = tuple[str, str, int, str | None]
+
+
+@dataclass(slots=True)
+class Judged:
+    """Hold a batch with its verdict; `twin` is the batch of the same group that it repeats."""
+
+    batch: WriterBatch
+    verdict: Verdict
+    position: int
+    earlier: Earlier | None = None
+    twin: "Judged | None" = None
+    quarantine: Quarantine | None = None
+    stored: int = 0
+    duplicates: int = 0
+    late: int = 0
+    future: int = 0
+    error: KeyReused | None = field(default=None)
+
+    def outcome(self) -> BatchOutcome:
+        """Give the answer for this batch."""
+        if self.twin is not None and self.verdict is Verdict.REPEATED:
+            return self.twin.outcome()._replace(verdict=Verdict.REPEATED)
+        if self.earlier is not None and self.verdict is Verdict.REPEATED:
+            first = self.earlier
+            return BatchOutcome(self.verdict, first.position, first.stored, first.duplicates, first.quarantined)
+        reason = self.quarantine.reason if self.quarantine else None
+        return BatchOutcome(self.verdict, self.position, self.stored, self.duplicates, reason)
+
+
+def identity(batch: WriterBatch) -> BatchKey:
+    """Give what makes a batch the same batch: its seq in an epoch, or its key."""
+    return (batch.writer, batch.epoch, batch.seq, batch.key)
+
+
+def judge(
+    batches: Iterable[WriterBatch], head: int, *, earlier: Callable[[Sequence[WriterBatch]], dict[BatchKey, Earlier]]
+) -> list[Judged]:
+    """Give each batch its verdict, and new ones their position from `head` + 1; `earlier` looks up what is stored."""
+    batches = list(batches)
+    stored = earlier(batches)
+    first: dict[BatchKey, Judged] = {}
+    judged = []
+    for batch in batches:
+        key = identity(batch)
+        twin = first.get(key)
+        before = stored.get(key)
+        crc = twin.batch.crc if twin else before.crc if before else None
+        if crc is None:
+            head += 1
+            verdict = Judged(batch, Verdict.COMMITTED, head, quarantine=batch.quarantine)
+            first[key] = verdict
+        elif crc == batch.crc:
+            verdict = Judged(batch, Verdict.REPEATED, 0, before, twin)
+        elif batch.key is not None:
+            verdict = Judged(batch, Verdict.CONFLICT, 0, before, twin, error=_key_reused(batch))
+        else:
+            head += 1
+            verdict = Judged(batch, Verdict.CONFLICT, head, before, twin, _conflict(batch, crc))
+        judged.append(verdict)
+    return judged
+
+
+def _conflict(batch: WriterBatch, crc: int) -> Quarantine:
+    detail = (
+        f"seq {batch.seq} of epoch {batch.epoch} was committed with CRC {crc:08x}; this one has {batch.crc:08x}. "
+        "Two journals write under one epoch, or a journal's file was restored: give one of them a new epoch."
+    )
+    return Quarantine(SEQ_CONFLICT, detail, batch.rows.num_rows, batch.frame)
+
+
+def _key_reused(batch: WriterBatch) -> KeyReused:
+    return KeyReused(
+        f"the idempotency key {batch.key!s:.80} came before with other content; take a new key for new samples",
+        key=batch.key,
+    )

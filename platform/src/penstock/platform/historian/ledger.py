@@ -1,0 +1,239 @@
+"""The ledger's answers: what came, what is missing, what was doubled, late, dropped, rejected, quarantined.
+
+Every question names its tenant. Lists go from the newest to the oldest; their cursor is (position, ordinal).
+"""
+
+# ruff: noqa: S608 the pieces are constants and names made of numbers; every value is a parameter
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from penstock.platform.historian.engine import Engine
+from penstock.platform.historian.reader import Reader
+
+TIME_MIN, TIME_MAX = -(2**63), 2**63 - 1
+NEWEST_FIRST = (TIME_MAX, TIME_MAX)
+
+
+class BatchEntry(NamedTuple):
+    """One committed batch, as the ledger has it."""
+
+    position: int
+    writer: str
+    epoch: str
+    seq: int
+    key: str | None
+    crc: int
+    n: int
+    arrival_gateway: int
+    arrival_platform: int
+    stored: int
+    duplicates: int
+    late: int
+    future: int
+    quarantined: int
+
+
+class RecordEntry(NamedTuple):
+    """One gap, drop or reject record."""
+
+    position: int
+    ordinal: int
+    writer: str
+    kind: str
+    tag: int | None
+    from_ns: int | None
+    to_ns: int | None
+    number: int
+    device: str
+    cause: str
+    excerpt: str
+    arrival_platform: int
+
+
+class QuarantineEntry(NamedTuple):
+    """One quarantined batch without its bytes; `resolved` is the position of the retry that brought it in."""
+
+    position: int
+    writer: str
+    epoch: str
+    seq: int
+    crc: int
+    reason: str
+    detail: str
+    rows: int
+    arrival_platform: int
+    size: int
+    resolved: int | None
+
+
+class EpochTotals(NamedTuple):
+    """The sums of one writer's epoch over the arrivals asked for."""
+
+    writer: str
+    epoch: str
+    batches: int
+    seq_max: int
+    rows: int
+    stored: int
+    duplicates: int
+    late: int
+    future: int
+    quarantined: int
+    first_position: int
+    arrival_max: int
+
+
+class RecordTotals(NamedTuple):
+    """The sums of one writer's records of a kind; `open` counts gaps without an end."""
+
+    writer: str
+    kind: str
+    records: int
+    number: int
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Narrow a question: arrivals at the platform in [start, end), one writer or all."""
+
+    start_ns: int = TIME_MIN
+    end_ns: int = TIME_MAX
+    writer: str | None = None
+
+
+_WITHIN = (
+    "tenant = $tenant AND arrival_platform >= $start AND arrival_platform < $end "
+    "AND ($writer IS NULL OR writer = $writer)"
+)
+_RECORD_COLUMNS = ", ".join(RecordEntry._fields).replace("number", "count AS number")
+_BATCHES = f"SELECT {', '.join(BatchEntry._fields)} FROM $G.ledger WHERE {_WITHIN} AND position < $position"
+_RECORDS = f"SELECT {_RECORD_COLUMNS}, tenant FROM $G.record WHERE {_WITHIN}"
+_NEWEST_OF_GAP = (
+    "row_number() OVER (PARTITION BY writer, kind, tag, device, from_ns, "
+    "CASE WHEN kind = 'gap' THEN 0 ELSE position END, CASE WHEN kind = 'gap' THEN 0 ELSE ordinal END "
+    "ORDER BY position DESC, ordinal DESC) = 1"
+)
+_QUARANTINE = (
+    "SELECT position, writer, epoch, seq, crc, reason, detail, rows, arrival_platform, octet_length(payload) AS size "
+    f"FROM $G.quarantine WHERE {_WITHIN}"
+)
+
+
+_LEDGER = f"SELECT * FROM $G.ledger WHERE {_WITHIN}"
+
+
+class Ledger:
+    """Answer questions about the ledger, in the reader's threads."""
+
+    def __init__(self, engine: Engine, reader: Reader) -> None:
+        self._engine = engine
+        self._reader = reader
+
+    async def batches(
+        self, tenant: str, span: Span, *, before: tuple[int, int] = NEWEST_FIRST, limit: int
+    ) -> list[BatchEntry]:
+        """List committed batches."""
+        sql = f"{self._all(_BATCHES)} ORDER BY position DESC LIMIT $limit"
+        parameters = {**_parameters(tenant, span), "position": before[0], "limit": limit}
+        return [BatchEntry(*row) for row in await self._rows(sql, parameters)]
+
+    async def records(
+        self,
+        tenant: str,
+        span: Span,
+        kind: str,
+        *,
+        before: tuple[int, int] = NEWEST_FIRST,
+        limit: int,
+        open_only: bool = False,
+        tags: Sequence[int] | None = None,
+    ) -> list[RecordEntry]:
+        """List gap, drop or reject records; of a gap only the newest record, which may have closed it."""
+        sql = (
+            f"SELECT {', '.join(RecordEntry._fields)} FROM ("
+            f"SELECT * FROM ({self._all(_RECORDS)}) WHERE kind = $kind QUALIFY {_NEWEST_OF_GAP}) "
+            "WHERE (position < $position OR (position = $position AND ordinal < $ordinal)) "
+            "AND (NOT $open OR to_ns IS NULL) AND ($tags IS NULL OR list_contains($tags, tag)) "
+            "ORDER BY position DESC, ordinal DESC LIMIT $limit"
+        )
+        parameters = _parameters(tenant, span) | {
+            "kind": kind,
+            "position": before[0],
+            "ordinal": before[1],
+            "open": open_only,
+            "tags": None if tags is None else list(tags),
+            "limit": limit,
+        }
+        return [RecordEntry(*row) for row in await self._rows(sql, parameters)]
+
+    async def quarantine(
+        self,
+        tenant: str,
+        span: Span,
+        *,
+        before: tuple[int, int] = NEWEST_FIRST,
+        limit: int,
+        position: int | None = None,
+    ) -> list[QuarantineEntry]:
+        """List quarantined batches, or the one at `position`."""
+        resolutions = self._all("SELECT quarantined, position FROM $G.resolution")
+        sql = (
+            "SELECT q.*, r.resolved FROM ("
+            f"SELECT * FROM ({self._all(_QUARANTINE)}) "
+            "WHERE position < $position AND ($one IS NULL OR position = $one)) q "
+            f"LEFT JOIN (SELECT quarantined, max(position) AS resolved FROM ({resolutions}) GROUP BY quarantined) r "
+            "ON r.quarantined = q.position ORDER BY q.position DESC LIMIT $limit"
+        )
+        parameters = {**_parameters(tenant, span), "position": before[0], "limit": limit, "one": position}
+        return [QuarantineEntry(*row) for row in await self._rows(sql, parameters)]
+
+    async def payload(self, tenant: str, position: int) -> bytes | None:
+        """Give the bytes of a quarantined batch."""
+        sql = self._all("SELECT payload FROM $G.quarantine WHERE tenant = $tenant AND position = $position")
+        rows = await self._rows(sql, {"tenant": tenant, "position": position})
+        return bytes(rows[0][0]) if rows else None
+
+    async def epoch_totals(self, tenant: str, span: Span) -> list[EpochTotals]:
+        """Sum what was committed, per writer and epoch."""
+        sql = (
+            "SELECT writer, epoch, count(*), max(seq), sum(n)::BIGINT, sum(stored)::BIGINT, sum(duplicates)::BIGINT, "
+            "sum(late)::BIGINT, sum(future)::BIGINT, sum(quarantined)::BIGINT, min(position), max(arrival_gateway) "
+            f"FROM ({self._all(_LEDGER)}) "
+            "GROUP BY writer, epoch ORDER BY min(position)"
+        )
+        return [EpochTotals(*row) for row in await self._rows(sql, _parameters(tenant, span))]
+
+    async def record_totals(self, tenant: str, span: Span) -> list[RecordTotals]:
+        """Sum the records, per writer and kind."""
+        sql = (
+            "SELECT writer, kind, count(*), sum(number)::BIGINT, count(*) FILTER (kind = 'gap' AND to_ns IS NULL) "
+            f"FROM (SELECT * FROM ({self._all(_RECORDS)}) QUALIFY {_NEWEST_OF_GAP}) GROUP BY writer, kind ORDER BY 1, 2"
+        )
+        return [RecordTotals(*row) for row in await self._rows(sql, _parameters(tenant, span))]
+
+    async def quarantine_totals(self, tenant: str, span: Span) -> dict[str, int]:
+        """Count quarantined batches per writer."""
+        sql = f"SELECT writer, count(*) FROM ({self._all(_QUARANTINE)}) GROUP BY writer"
+        return {row[0]: row[1] for row in await self._rows(sql, _parameters(tenant, span))}
+
+    async def arrival_of(self, tenant: str, writer: str, epoch: str, seq: int) -> int | None:
+        """Give the gateway's arrival time of a committed seq."""
+        sql = self._all(
+            "SELECT arrival_gateway FROM $G.ledger "
+            "WHERE tenant = $tenant AND writer = $writer AND epoch = $epoch AND seq = $seq"
+        )
+        rows = await self._rows(sql, {"tenant": tenant, "writer": writer, "epoch": epoch, "seq": seq})
+        return int(rows[0][0]) if rows else None
+
+    def _all(self, select: str) -> str:
+        return self._engine.over(self._engine.generations, select)
+
+    async def _rows(self, sql: str, parameters: dict[str, object]) -> list[tuple[Any, ...]]:
+        return await self._reader.run(self._engine.rows, sql, parameters)
+
+
+def _parameters(tenant: str, span: Span) -> dict[str, object]:
+    return {"tenant": tenant, "start": span.start_ns, "end": span.end_ns, "writer": span.writer}

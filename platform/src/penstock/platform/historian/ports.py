@@ -1,0 +1,192 @@
+"""The two narrow ports of the historian, and what goes through them.
+
+*Hot* takes batches and answers for rows as they arrived; *Sealed* answers for aggregates over history. Both are
+remotable: nothing in them is a file or a connection. Tables are Arrow; `ROWS` goes in, `STORED_ROWS` comes out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+Table = Any
+"""A pyarrow.Table (pyarrow brings no types)."""
+
+VALUE_FIELDS = [("vf", pa.float64()), ("vi", pa.int64()), ("vb", pa.bool_()), ("vs", pa.string())]
+ROWS = pa.schema([("tag", pa.int64()), ("time", pa.int64()), ("status", pa.uint32()), *VALUE_FIELDS])
+STORED_ROWS = pa.schema([*ROWS, pa.field("position", pa.int64()), pa.field("row", pa.int64())])
+
+
+class RecordKind(StrEnum):
+    """Name what a ledger record tells of."""
+
+    GAP = "gap"
+    DROP = "drop"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRecord:
+    """Tell of samples that are not there: a gap, a declared drop, or readings that were rejected.
+
+    `tag` is the platform's id, None where the reading belongs to no tag. A gap with `to_ns` None is open; a later
+    record of the same tag and `from_ns` closes it.
+    """
+
+    kind: RecordKind
+    tag: int | None
+    cause: str
+    from_ns: int | None = None
+    to_ns: int | None = None
+    count: int = 1
+    device: str = ""
+    excerpt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """Keep the bytes of a batch that could not be stored whole, with the reason and the number of rows left out."""
+
+    reason: str
+    detail: str
+    rows: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WriterBatch:
+    """Carry one batch of one writer to the historian.
+
+    A journalled writer has `epoch` and `seq` (from 1); another has `key`, its idempotency key. `rows` has the schema
+    `ROWS` and platform tag ids, `late` says per row whether it came later than its tag allows. `frame` is what would be
+    quarantined if the same seq came before with another CRC.
+    """
+
+    tenant: str
+    writer: str
+    crc: int
+    rows: Table
+    late: NDArray[np.bool_]
+    arrival_gateway_ns: int
+    arrival_platform_ns: int
+    epoch: str = ""
+    seq: int = 0
+    key: str | None = None
+    records: tuple[LedgerRecord, ...] = ()
+    quarantine: Quarantine | None = None
+    frame: bytes = field(default=b"", repr=False)
+    resolves: int | None = None
+    """Position of the quarantined batch that this one is a retry of."""
+
+
+class Verdict(StrEnum):
+    """Say what became of a batch."""
+
+    COMMITTED = "committed"
+    REPEATED = "repeated"
+    CONFLICT = "conflict"
+
+
+class BatchOutcome(NamedTuple):
+    """Answer for one batch; a repeated one is answered with the counts of its first commit."""
+
+    verdict: Verdict
+    position: int
+    stored: int
+    duplicates: int
+    quarantined: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CommitResult:
+    """Answer for an append: one outcome per batch, in order, and the head after the commit."""
+
+    head: int
+    outcomes: tuple[BatchOutcome, ...]
+
+
+class Watermark(NamedTuple):
+    """Say what has been committed of an epoch: every seq up to `watermark`, and those `above` it."""
+
+    watermark: int
+    above: tuple[int, ...]
+
+
+class RowKey(NamedTuple):
+    """Order rows of a query: by source time, then commit, then place in the batch."""
+
+    time: int
+    position: int
+    row: int
+
+
+class LatestSample(NamedTuple):
+    """Hold the newest sample of a tag; `newer_is_future` says that later stamped ones wait beyond the allowed skew."""
+
+    tag: int
+    time: int
+    status: int
+    value: float | int | bool | str | None
+    position: int
+    row: int
+    arrival_gateway_ns: int
+    arrival_platform_ns: int
+    newer_is_future: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Hold rows in commit order, whole commits only; `position` is where to go on from, `head` the newest there is."""
+
+    rows: Table
+    position: int
+    head: int
+
+
+class Hot(Protocol):
+    """Take batches durably, exactly once, and answer for single rows."""
+
+    async def append(self, batches: Sequence[WriterBatch]) -> CommitResult:
+        """Commit the batches; return when they are on disk. Raise RetryLater when the queue or the disk is full."""
+        ...
+
+    async def range(
+        self,
+        tags: Sequence[int],
+        start_ns: int,
+        end_ns: int,
+        *,
+        after: RowKey | None = None,
+        limit: int,
+        descending: bool = False,
+    ) -> Table:
+        """Give rows with start <= time < end as STORED_ROWS ordered by (time, position, row), at most `limit`."""
+        ...
+
+    async def since(self, position: int, *, limit: int, tags: Sequence[int] | None = None) -> Since:
+        """Give what was committed after `position`; about `limit` rows, whole commits. Raise CursorExpired."""
+        ...
+
+    def latest(self, tags: Sequence[int]) -> list[LatestSample]:
+        """Give the newest sample of each tag that has one; in memory, never waits."""
+        ...
+
+    def head(self) -> int:
+        """Give the position of the newest commit, 0 before the first."""
+        ...
+
+    def watermark(self, writer: str, epoch: str) -> Watermark:
+        """Give what has been committed of the writer's epoch."""
+        ...
+
+
+class Sealed(Protocol):
+    """Answer over history."""
+
+    async def scan(self, tag: int, start_ns: int, end_ns: int, *, limit: int) -> Table:
+        """Give a tag's rows with start <= time < end, the last one before, and one of the first time from the end on."""
+        ...

@@ -1,0 +1,156 @@
+"""The reading side: a few threads with a cursor each, and the questions they answer from the files."""
+
+# ruff: noqa: S608 the pieces are constants and names made of numbers; every value is a parameter
+
+import asyncio
+import functools
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+import duckdb
+import pyarrow as pa
+
+from penstock.platform.historian.engine import Engine
+from penstock.platform.historian.errors import CursorExpired, NotNow, TooManyRows
+from penstock.platform.historian.ports import STORED_ROWS, RowKey, Since, Table
+
+QUERY_THREADS = 2
+QUERIES_WAITING_MAX = 64  # at 50 ms each the last one waits under 2 s
+RETRY_MS = 1_000
+_COLUMNS = 'tag, time, status, vf, vi, vb, vs, position, "row"'
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Reader:
+    """Run questions off the event loop; the number of those that wait is bounded."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._pool = ThreadPoolExecutor(QUERY_THREADS, thread_name_prefix="historian-query")
+        self._waiting = 0
+
+    def stop(self) -> None:
+        """Let running questions end, refuse the rest."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    async def run(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Answer a question in a query thread; raise NotNow when too many wait or the files are being reopened."""
+        if self._waiting >= QUERIES_WAITING_MAX:
+            raise NotNow(RETRY_MS, f"{self._waiting} questions wait already; ask again in a second")
+        self._waiting += 1
+        try:
+            call = functools.partial(question, *args, **kwargs)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        except (duckdb.FatalException, duckdb.ConnectionException) as error:
+            raise NotNow(RETRY_MS, "the historian is opening its files again; ask again in a second") from error
+        finally:
+            self._waiting -= 1
+
+    def range(
+        self, tags: Sequence[int], start_ns: int, end_ns: int, after: RowKey | None, limit: int, *, descending: bool
+    ) -> Table:
+        """Give rows with start <= time < end by (time, position, row) beyond `after`."""
+        generations = [each for each in self._engine.generations if each.extent.holds_time(start_ns, end_ns)]
+        if not generations or not tags or limit <= 0:
+            return STORED_ROWS.empty_table()
+        parameters: dict[str, object] = {"tags": list(tags), "start": start_ns, "end": end_ns, "limit": limit}
+        select = (
+            f"SELECT {_COLUMNS} FROM $G.sample WHERE tag IN (SELECT unnest($tags)) AND time >= $start AND time < $end"
+        )
+        if len(tags) == 1:
+            parameters["tags"] = tags[0]
+            select = select.replace("IN (SELECT unnest($tags))", "= $tags")
+        if after is not None:
+            sign = "<" if descending else ">"
+            select += (
+                f' AND (time {sign} $t OR (time = $t AND (position {sign} $p OR (position = $p AND "row" {sign} $r))))'
+            )
+            parameters |= {"t": after.time, "p": after.position, "r": after.row}
+        order = "DESC" if descending else "ASC"
+        by = f'ORDER BY time {order}, position {order}, "row" {order} LIMIT $limit'
+        sql = f"{self._engine.over(generations, select)} {by}"
+        return self._engine.query(sql, parameters).cast(STORED_ROWS)
+
+    def scan(self, tag: int, start_ns: int, end_ns: int, limit: int) -> Table:
+        """Give a tag's rows in [start, end) with the bounding ones; raise TooManyRows above `limit`."""
+        inside = self.range([tag], start_ns, end_ns, None, limit + 1, descending=False)
+        if inside.num_rows > limit:
+            raise TooManyRows(limit, f"the range of tag {tag}")
+        return pa.concat_tables([self.before(tag, start_ns), inside, self.from_on(tag, end_ns)])
+
+    def before(self, tag: int, time_ns: int) -> Table:
+        """Give the last row before a time, or none."""
+        return self._nearest(tag, "max", "time < $t", time_ns, "DESC")
+
+    def from_on(self, tag: int, time_ns: int) -> Table:
+        """Give the last row of the first time at or after `time_ns`, or none."""
+        return self._nearest(tag, "min", "time >= $t", time_ns, "DESC")
+
+    def _nearest(self, tag: int, pick: str, where: str, time_ns: int, order: str) -> Table:
+        low, high = (-(2**63), time_ns) if pick == "max" else (time_ns, 2**63 - 1)
+        generations = [each for each in self._engine.generations if each.extent.holds_time(low, high)]
+        if not generations:
+            return STORED_ROWS.empty_table()
+        times = self._engine.over(
+            generations, f"SELECT {pick}(time) AS time FROM $G.sample WHERE tag = $tag AND {where}"
+        )
+        rows = self._engine.over(generations, f"SELECT {_COLUMNS} FROM $G.sample WHERE tag = $tag AND time = $at")
+        found = self._engine.rows(f"SELECT {pick}(time) FROM ({times})", {"tag": tag, "t": time_ns})
+        if not found or found[0][0] is None:
+            return STORED_ROWS.empty_table()
+        sql = f'{rows} ORDER BY position {order}, "row" {order} LIMIT 1'
+        return self._engine.query(sql, {"tag": tag, "at": found[0][0]}).cast(STORED_ROWS)
+
+    def since(self, position: int, limit: int, tags: Sequence[int] | None, head: int, oldest_arrival_ns: int) -> Since:
+        """Give whole commits after `position` from the files; raise CursorExpired below the window."""
+        generations = [each for each in self._engine.generations if each.extent.position_max > position]
+        self._check_window(position, oldest_arrival_ns)
+        end = self._end_of_page(position, limit, head)
+        if end <= position:
+            return Since(STORED_ROWS.empty_table(), position, head)
+        parameters: dict[str, object] = {"low": position, "high": end}
+        select = f"SELECT {_COLUMNS} FROM $G.sample WHERE position > $low AND position <= $high"
+        if tags is not None:
+            select += " AND tag IN (SELECT unnest($tags))"
+            parameters["tags"] = list(tags)
+        sql = f'{self._engine.over(generations, select)} ORDER BY position, "row"'
+        return Since(self._engine.query(sql, parameters).cast(STORED_ROWS), end, head)
+
+    def _check_window(self, position: int, oldest_arrival_ns: int) -> None:
+        """A position may be followed as long as the commit after it is young enough."""
+        for generation in self._engine.generations:
+            extent = generation.extent
+            if extent.position_max <= position or extent.arrival_max >= oldest_arrival_ns:
+                continue
+            oldest = self._engine.rows(
+                self._engine.over(
+                    self._engine.generations,
+                    "SELECT min(position) - 1 AS p FROM $G.ledger WHERE arrival_platform >= $arrival",
+                )
+                + " ORDER BY p LIMIT 1",
+                {"arrival": oldest_arrival_ns},
+            )
+            raise CursorExpired(position, oldest[0][0] or extent.position_max, oldest_arrival_ns)
+
+    def _end_of_page(self, position: int, limit: int, head: int) -> int:
+        """Give the last position of a page: as many commits as fit `limit` rows, at least one."""
+        generations = [each for each in self._engine.generations if each.extent.position_max > position]
+        if not generations:
+            return head
+        select = "SELECT position, stored FROM $G.ledger WHERE position > $low AND position <= $high"
+        sql = (
+            "SELECT position, sum(stored) OVER (ORDER BY position) - stored AS before FROM ("
+            f"{self._engine.over(generations, select)}) ORDER BY position LIMIT $pages"
+        )
+        rows = self._engine.query(sql, {"low": position, "high": head, "pages": max(limit, 1) + 1})
+        kept = [
+            p
+            for p, before in zip(rows["position"].to_pylist(), rows["before"].to_pylist(), strict=True)
+            if before < limit
+        ]
+        if len(kept) < rows.num_rows:
+            return int(kept[-1])
+        return int(kept[-1]) if rows.num_rows > limit else head

@@ -1,0 +1,57 @@
+"""At start: what memory holds is read back from the last generation, from its birth and what came since."""
+
+# ruff: noqa: S608 the pieces are constants and names made of numbers; every value is a parameter
+
+import numpy as np
+
+from penstock.platform.historian.engine import Engine
+from penstock.platform.historian.newest import BIRTH_NEWEST, Newest
+from penstock.platform.historian.repeats import column_i64
+from penstock.platform.historian.writers import Writers
+
+_ROWS = 's.tag, s.time, s.status, s.vf, s.vi, s.vb, s.vs, s.position, s."row", l.arrival_gateway, l.arrival_platform'
+_NEWEST = (
+    f"SELECT {_ROWS} FROM $G.sample s JOIN $G.ledger l USING (position) "
+    "WHERE s.time <= l.arrival_platform + $skew "
+    'QUALIFY row_number() OVER (PARTITION BY s.tag ORDER BY s.time DESC, s.position DESC, s."row" DESC) = 1'
+)
+_FUTURE = (
+    "SELECT s.tag, min(s.time) AS low, max(s.time) AS high FROM $G.sample s JOIN $G.ledger l USING (position) "
+    "WHERE s.time > l.arrival_platform + $skew GROUP BY s.tag"
+)
+
+
+def rebuild(engine: Engine, skew_ns: int) -> tuple[Newest, Writers, int]:
+    """Give the newest samples, the writers' watermarks and the head."""
+    name = engine.generations[-1].name
+    newest, writers = Newest(), Writers()
+    _take_newest(engine, newest, f"SELECT * FROM {name}.birth_newest", {})
+    _take_future(engine, newest, f"SELECT * FROM {name}.birth_future", {})
+    _take_future(engine, newest, _FUTURE.replace("$G", name), {"skew": skew_ns})
+    _take_newest(engine, newest, _NEWEST.replace("$G", name), {"skew": skew_ns})
+    for row in engine.rows(f"SELECT * FROM {name}.birth_writer"):
+        writers.restore(*row)
+    seqs = engine.rows(f"SELECT writer, epoch, seq FROM {name}.ledger WHERE key IS NULL ORDER BY position")
+    for writer, epoch, seq in seqs:
+        writers.mark(writer, epoch, seq)
+    return newest, writers, _head(engine, name)
+
+
+def _take_newest(engine: Engine, newest: Newest, sql: str, parameters: dict[str, object]) -> None:
+    rows = engine.query(sql, parameters).cast(BIRTH_NEWEST)
+    newest.take(rows, np.zeros(rows.num_rows, np.bool_))
+
+
+def _take_future(engine: Engine, newest: Newest, sql: str, parameters: dict[str, object]) -> None:
+    rows = engine.query(sql, parameters)
+    if rows.num_rows:
+        newest.take_future_spans(*(column_i64(rows, column) for column in ("tag", "low", "high")))
+
+
+def _head(engine: Engine, name: str) -> int:
+    parts = [
+        f"SELECT max({column}) FROM {name}.{table}"
+        for table, column in (("birth", "head"), ("ledger", "position"), ("quarantine", "position"))
+    ]
+    found = engine.rows(" UNION ALL ".join(parts))
+    return max(value or 0 for (value,) in found)

@@ -1,0 +1,150 @@
+"""The historian as the rest of the platform sees it: both ports, the hub, starting and stopping."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from penstock.platform.historian.committer import Committer
+from penstock.platform.historian.engine import Engine
+from penstock.platform.historian.generation import Generation
+from penstock.platform.historian.hub import CommitHub
+from penstock.platform.historian.ledger import Ledger
+from penstock.platform.historian.owner import OwnerLock
+from penstock.platform.historian.ports import (
+    CommitResult,
+    LatestSample,
+    RowKey,
+    Since,
+    Table,
+    Watermark,
+    WriterBatch,
+)
+from penstock.platform.historian.reader import Reader
+from penstock.platform.historian.store import Store
+
+SINCE_WINDOW_NS = 7 * 24 * 3600 * 1_000_000_000
+"""How long commits can be followed by position; older ones are read by source time."""
+
+log = logging.getLogger(__name__)
+
+
+class Historian:
+    """Own a folder of generations; implements the ports Hot and Sealed."""
+
+    def __init__(self, folder: Path, *, generation_rows: int, now_ns: Callable[[], int] = time.time_ns) -> None:
+        self._folder = folder
+        self._now_ns = now_ns
+        self._lock = OwnerLock(folder)
+        self._engine = Engine(folder)
+        self._store = Store(self._engine, generation_rows=generation_rows)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._reader = Reader(self._engine)
+        self._housekeeping = ThreadPoolExecutor(1, thread_name_prefix="historian-checkpoint")
+        self._committer = Committer(self._engine, self._store, on_commit=self._announce, on_full=self._on_full)
+        self.hub = CommitHub()
+        self.ledger = Ledger(self._engine, self._reader)
+
+    async def start(self) -> None:
+        """Take the folder and open it; raise HistorianInUse or HistorianDamaged."""
+        self._loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self._open)
+        self.hub.publish(self._store.head)
+        self._committer.start()
+
+    def _open(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock.take()
+        try:
+            self._engine.open()
+            self._store.load()
+        except BaseException:
+            self._engine.close()
+            self._lock.release()
+            raise
+        log.info(
+            "historian open at %s: %d generations, head %d", self._folder, len(self._engine.generations), self.head()
+        )
+
+    async def stop(self) -> None:
+        """Commit what is queued, close the files, let go of the folder."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._committer.stop()
+        self._reader.stop()
+        self._housekeeping.shutdown(wait=True)
+        self._engine.close()
+        self._lock.release()
+
+    async def append(self, batches: Sequence[WriterBatch]) -> CommitResult:
+        """Commit the batches; see ports.Hot."""
+        return await asyncio.wrap_future(self._committer.submit(batches))
+
+    async def range(
+        self,
+        tags: Sequence[int],
+        start_ns: int,
+        end_ns: int,
+        *,
+        after: RowKey | None = None,
+        limit: int,
+        descending: bool = False,
+    ) -> Table:
+        """Give rows by source time; see ports.Hot."""
+        return await self._reader.run(self._reader.range, tags, start_ns, end_ns, after, limit, descending=descending)
+
+    async def scan(self, tag: int, start_ns: int, end_ns: int, *, limit: int) -> Table:
+        """Give a tag's rows with the bounding ones; see ports.Sealed."""
+        return await self._reader.run(self._reader.scan, tag, start_ns, end_ns, limit)
+
+    async def since(self, position: int, *, limit: int, tags: Sequence[int] | None = None) -> Since:
+        """Give rows by commit order; see ports.Hot."""
+        near = self._store.tail.since(position, limit)
+        if near is None:
+            oldest = self._now_ns() - SINCE_WINDOW_NS
+            return await self._reader.run(self._reader.since, position, limit, tags, self.head(), oldest)
+        rows, end, head = near
+        if tags is not None:
+            rows = rows.filter(pc.is_in(rows["tag"], pa.array(tags, pa.int64())))
+        return Since(rows, end, head)
+
+    def latest(self, tags: Sequence[int]) -> list[LatestSample]:
+        """Give the newest sample of each tag that has one; see ports.Hot."""
+        return self._store.newest.latest(tags)
+
+    def head(self) -> int:
+        """Give the position of the newest commit."""
+        return self._store.head
+
+    def watermark(self, writer: str, epoch: str) -> Watermark:
+        """Give what has been committed of an epoch."""
+        return self._store.writers.watermark(writer, epoch)
+
+    def epochs(self, writer: str) -> list[str]:
+        """List the epochs of a writer that have commits."""
+        return self._store.writers.epochs(writer)
+
+    def counters(self) -> dict[str, int]:
+        """Give the counters since the start, for /metrics."""
+        return {
+            **self._store.counts,
+            "head": self._store.head,
+            "queued_rows": self._committer.queued_rows,
+            "refused_appends": self._committer.refused,
+            "failed_groups": self._committer.failed_groups,
+            "generations": len(self._engine.generations),
+        }
+
+    def _announce(self, head: int) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self.hub.publish, head)
+
+    def _on_full(self, generation: Generation) -> None:
+        log.info("generation %d is full with %d rows", generation.number, generation.extent.rows)
+        self._housekeeping.submit(self._engine.checkpoint, generation)

@@ -1,0 +1,201 @@
+"""The writing side of the historian: one group of batches, one transaction; used by the committer's thread alone."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from penstock.platform.historian.engine import Engine, insert
+from penstock.platform.historian.generation import Generation
+from penstock.platform.historian.group import BatchKey, Earlier, Judged, judge
+from penstock.platform.historian.newest import BIRTH_NEWEST, Newest
+from penstock.platform.historian.ports import ROWS, STORED_ROWS, Table, Verdict, WriterBatch
+from penstock.platform.historian.rebuild import rebuild
+from penstock.platform.historian.repeats import column_i64, repeats, twins
+from penstock.platform.historian.tables import ledger_rows, quarantine_rows, record_rows, resolution_rows
+from penstock.platform.historian.tail import Tail
+from penstock.platform.historian.writers import Writers
+
+CLOCK_SKEW_MAX_NS = 60_000_000_000
+"""How far a source time may lie after the arrival and still be latest: clocks of a plant differ by less."""
+KEY_WINDOW_NS = 24 * 3600 * 1_000_000_000
+"""How long an idempotency key is remembered: longer than any client retries."""
+
+
+class Store:
+    """Commit groups of batches to the current generation, and keep what memory holds of them in step."""
+
+    def __init__(self, engine: Engine, *, generation_rows: int) -> None:
+        self._engine = engine
+        self._generation_rows = generation_rows
+        self.newest = Newest()
+        self.writers = Writers()
+        self.tail = Tail()
+        self.head = 0
+        self.counts = {"stored": 0, "duplicates": 0, "late": 0, "future": 0, "quarantined": 0, "commits": 0}
+
+    def load(self) -> None:
+        """Rebuild what memory holds from the files; makes the first generation in an empty folder."""
+        if not self._engine.generations:
+            self._engine.add_generation(0, time.time_ns(), {})
+        self.newest, self.writers, self.head = rebuild(self._engine, CLOCK_SKEW_MAX_NS)
+        self.tail = Tail(self.head)
+
+    def commit(self, batches: Sequence[WriterBatch]) -> list[Judged]:
+        """Write the batches in one transaction and give their verdicts; on any exception nothing is written."""
+        group = judge(batches, self.head, earlier=self._earlier)
+        new = [each for each in group if each.verdict is Verdict.COMMITTED]
+        written = [each for each in group if each.position]
+        if not written:
+            return group
+        rows, future = self._new_rows(new)
+        generation = self._engine.generations[-1]
+        with self._engine.transaction() as cursor:
+            name = generation.name
+            insert(cursor, name, "sample", rows)
+            insert(cursor, name, "ledger", ledger_rows(new))
+            insert(cursor, name, "record", record_rows(new))
+            insert(cursor, name, "quarantine", quarantine_rows(written))
+            insert(cursor, name, "resolution", resolution_rows(new))
+        self._follow(generation, new, written, rows, future)
+        return group
+
+    def rotate_if_full(self) -> Generation | None:
+        """Begin a new generation when the current one is full; give the full one, which wants a checkpoint."""
+        full = self._engine.generations[-1]
+        if full.extent.rows < self._generation_rows:
+            return None
+        newest, future = self.newest.snapshot()
+        birth = {"birth_newest": newest, "birth_future": future, "birth_writer": self.writers.snapshot()}
+        self._engine.add_generation(self.head, time.time_ns(), birth)
+        return full
+
+    def _new_rows(self, new: Sequence[Judged]) -> tuple[Table, NDArray[np.bool_]]:
+        lengths = np.array([each.batch.rows.num_rows for each in new], np.int64)
+        rows = pa.concat_tables([each.batch.rows for each in new]) if new else ROWS.empty_table()
+        owner = np.repeat(np.arange(len(new)), lengths)
+        first = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        position = np.repeat(np.array([each.position for each in new], np.int64), lengths)
+        rows = rows.append_column("position", pa.array(position))
+        rows = rows.append_column("row", pa.array(np.arange(len(owner), dtype=np.int64) - first))
+        late = np.concatenate([each.batch.late for each in new]) if new else np.zeros(0, np.bool_)
+        limit = np.array([each.batch.arrival_platform_ns + CLOCK_SKEW_MAX_NS for each in new], np.int64)
+        future = column_i64(rows, "time") > np.repeat(limit, lengths)
+        kept = ~self._repeated(rows)
+        for name, marked in (("stored", kept), ("duplicates", ~kept), ("late", late & kept), ("future", future & kept)):
+            for each, count in zip(new, np.bincount(owner[marked], minlength=len(new)), strict=True):
+                setattr(each, name, int(count))
+        if not kept.all():
+            return rows.filter(pa.array(kept)), future[kept]
+        return rows, future
+
+    def _repeated(self, rows: Table) -> NDArray[np.bool_]:
+        """Mark rows that equal a stored row or an earlier one of the group."""
+        tag, stamp = column_i64(rows, "tag"), column_i64(rows, "time")
+        older = self.newest.may_be_stored(tag, stamp)
+        suspect = older | twins(tag, stamp)
+        if not suspect.any():
+            return suspect
+        suspects = rows.select(ROWS.names).filter(pa.array(suspect))
+        stored = self._stored_at(tag[older], stamp[older])
+        marked = repeats(pa.concat_tables([stored, suspects]))[stored.num_rows :]
+        suspect[suspect] = marked
+        return suspect
+
+    def _stored_at(self, tag: NDArray[np.int64], stamp: NDArray[np.int64]) -> Table:
+        if len(tag) == 0:
+            return ROWS.empty_table()
+        low, high = int(stamp.min()), int(stamp.max())
+        generations = [each for each in self._engine.generations if each.extent.holds_time(low, high + 1)]
+        if not generations:
+            return ROWS.empty_table()
+        select = (
+            "SELECT s.tag, s.time, s.status, s.vf, s.vi, s.vb, s.vs FROM $G.sample s "
+            "SEMI JOIN wanted w ON s.tag = w.tag AND s.time = w.time WHERE s.time BETWEEN $low AND $high"
+        )
+        cursor = self._engine.cursor()
+        cursor.register("wanted", pa.table({"tag": tag, "time": stamp}))
+        try:
+            return self._engine.query(self._engine.over(generations, select), {"low": low, "high": high}).cast(ROWS)
+        finally:
+            cursor.unregister("wanted")
+
+    def _earlier(self, batches: Sequence[WriterBatch]) -> dict[BatchKey, Earlier]:
+        """Look up the first commit of batches whose seq or key was seen."""
+        found: dict[BatchKey, Earlier] = {}
+        seen = [each for each in batches if each.key is None and self.writers.seen(each.writer, each.epoch, each.seq)]
+        keyed = [each for each in batches if each.key is not None]
+        if seen:
+            found |= self._find(seen, self._engine.generations)
+        if keyed:
+            oldest = min(each.arrival_platform_ns for each in keyed) - KEY_WINDOW_NS
+            found |= self._find(keyed, [each for each in self._engine.generations if each.extent.arrival_max >= oldest])
+        return found
+
+    def _find(self, batches: Sequence[WriterBatch], generations: Sequence[Generation]) -> dict[BatchKey, Earlier]:
+        if not generations:
+            return {}
+        select = (
+            "SELECT l.writer, l.epoch, l.seq, l.key, l.crc, l.position, l.stored, l.duplicates, q.reason "
+            "FROM $G.ledger l JOIN asked a ON l.writer = a.writer AND l.epoch = a.epoch AND l.seq = a.seq "
+            "AND l.key IS NOT DISTINCT FROM a.key LEFT JOIN $G.quarantine q ON q.position = l.position"
+        )
+        asked = pa.table(
+            {
+                "writer": pa.array([each.writer for each in batches], pa.string()),
+                "epoch": pa.array([each.epoch for each in batches], pa.string()),
+                "seq": pa.array([each.seq for each in batches], pa.int64()),
+                "key": pa.array([each.key for each in batches], pa.string()),
+            }
+        )
+        cursor = self._engine.cursor()
+        cursor.register("asked", asked.group_by(asked.column_names).aggregate([]))
+        try:
+            rows = self._engine.rows(self._engine.over(generations, select))
+        finally:
+            cursor.unregister("asked")
+        return {(row[0], row[1], row[2], row[3]): Earlier(*row[4:]) for row in rows}
+
+    def _follow(
+        self,
+        generation: Generation,
+        new: Sequence[Judged],
+        written: Sequence[Judged],
+        rows: Table,
+        future: NDArray[np.bool_],
+    ) -> None:
+        """Bring memory in step with what has just been committed."""
+        self.head = written[-1].position
+        for each in new:
+            if each.batch.key is None:
+                self.writers.mark(each.batch.writer, each.batch.epoch, each.batch.seq)
+            for name in ("stored", "duplicates", "late", "future"):
+                self.counts[name] += getattr(each, name)
+        self.counts["quarantined"] += sum(each.quarantine is not None for each in written)
+        self.counts["commits"] += 1
+        _extend(generation, written, rows)
+        self.newest.take(_with_arrivals(rows, new), future)
+        self.tail.add(self.head, rows.cast(STORED_ROWS))
+
+
+def _extend(generation: Generation, written: Sequence[Judged], rows: Table) -> None:
+    extent = generation.extent
+    if rows.num_rows:
+        stamp = column_i64(rows, "time")
+        extent.time_min = min(extent.time_min, int(stamp.min()))
+        extent.time_max = max(extent.time_max, int(stamp.max()))
+        extent.rows += rows.num_rows
+    extent.position_min = min(extent.position_min, written[0].position)
+    extent.position_max = written[-1].position
+    extent.arrival_max = max(extent.arrival_max, *(each.batch.arrival_platform_ns for each in written))
+
+
+def _with_arrivals(rows: Table, new: Sequence[Judged]) -> Table:
+    positions = np.array([each.position for each in new], np.int64)
+    place = np.searchsorted(positions, column_i64(rows, "position"))
+    gateway = np.array([each.batch.arrival_gateway_ns for each in new], np.int64)
+    platform = np.array([each.batch.arrival_platform_ns for each in new], np.int64)
+    rows = rows.append_column("arrival_gateway", pa.array(gateway[place]))
+    return rows.append_column("arrival_platform", pa.array(platform[place])).cast(BIRTH_NEWEST)

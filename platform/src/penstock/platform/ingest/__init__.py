@@ -1,0 +1,1 @@
+"""Ingest: the one door through which samples come, from gateways and from small writers."""
