@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-from penstock.sdk.times import parse_rfc3339
+from penstock.core.times import parse_rfc3339_ns
 
 Scalar = float | int | bool | str | None
 SPECIAL_FLOATS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
@@ -24,7 +24,7 @@ def moment(time_ns: int) -> datetime:
 def _time(value: Any) -> int | None:
     if value is None or isinstance(value, int):
         return value
-    return parse_rfc3339(value)
+    return parse_rfc3339_ns(value)
 
 
 class Answer:

@@ -82,7 +82,8 @@ class Samples:
     def to_arrow(self) -> pa.Table:
         """Give columns `tag`, `key`, `time` (timestamp ns UTC), `value`, and `status` where included.
 
-        `value` has the tags' type; numbers and booleans of different types become float64. Where text and numbers mix,
+        `value` has the tags' type; numbers and booleans of different types become float64
+        (integers beyond 2**53 are rounded: read such tags alone). Where text and numbers mix,
         `value` holds the numbers and a column `text` the text.
         """
         table = self.table
@@ -101,7 +102,7 @@ class Samples:
         types = {t.type for t in self.tags.values()} or {"float64"}
         if len(types) == 1:
             return {"value": self.table.column(VALUE_COLUMNS[types.pop()])}
-        numbers = pc.coalesce(*(self.table.column(c).cast(pa.float64()) for c in ("vf", "vi", "vb")))
+        numbers = pc.coalesce(*(self.table.column(c).cast(pa.float64(), safe=False) for c in ("vf", "vi", "vb")))
         return {"value": numbers} | ({"text": self.table.column("vs")} if "string" in types else {})
 
     def to_pandas(self, *, layout: Layout = "wide") -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+from penstock.core.times import parse_rfc3339_ns
+
 When = str | int | datetime | timedelta
 """RFC 3339 text, integer ns UTC, an aware datetime, "now", "2h-ago", or a timedelta meaning that long ago."""
 
@@ -29,7 +31,7 @@ def parameter(when: When) -> str:
     text = when.strip()
     if _RELATIVE.fullmatch(text) or text.lstrip("-").isdigit():
         return text
-    return str(parse_rfc3339(text))
+    return str(parse_rfc3339_ns(text))
 
 
 def to_ns(when: int | str | datetime) -> int:
@@ -37,7 +39,7 @@ def to_ns(when: int | str | datetime) -> int:
     if isinstance(when, int):
         return when
     if isinstance(when, str):
-        return int(when) if when.lstrip("-").isdigit() else parse_rfc3339(when)
+        return int(when) if when.lstrip("-").isdigit() else parse_rfc3339_ns(when)
     if when.tzinfo is None:
         message = (
             f"{when!r} has no time zone: a plant's history cannot guess it; use datetime.now(UTC) or .replace(tzinfo=…)"
@@ -46,23 +48,3 @@ def to_ns(when: int | str | datetime) -> int:
     delta = when - _EPOCH
     whole_us = (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
     return whole_us * 1000 + int(getattr(when, "nanosecond", 0))  # pandas.Timestamp adds the last three digits
-
-
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)")
-
-
-def parse_rfc3339(text: str) -> int:
-    """Give ns UTC of an RFC 3339 text with up to nine decimals."""
-    match = _RFC3339.fullmatch(text)
-    if match is None:
-        message = f"{text!r} is not a time: give RFC 3339 with a zone ('2026-11-23T04:00:00Z'), ns, 'now' or '2h-ago'"
-        raise ValueError(message)
-    date, clock, fraction, zone = match.groups()
-    moment = datetime.fromisoformat(f"{date}T{clock}{'+00:00' if zone in 'Zz' else zone}")
-    return to_ns(moment) + int((fraction or "0").ljust(9, "0"))
-
-
-def format_rfc3339(time_ns: int) -> str:
-    """Render ns UTC as RFC 3339 with nine decimals."""
-    seconds, rest = divmod(time_ns, 1_000_000_000)
-    return f"{(_EPOCH + timedelta(seconds=seconds)).strftime('%Y-%m-%dT%H:%M:%S')}.{rest:09d}Z"

@@ -215,7 +215,7 @@ class App:
         if tokens is not None and tokens.refresh:
             client_id, client_secret = self.credentials.basic
             form = {"token": tokens.refresh, "client_id": client_id, "client_secret": client_secret}
-            with suppress(httpx.TransportError):  # platform away: the token ends by age, the browser has lost it already
+            with suppress(httpx.TransportError):  # platform away: the token ends by its own age
                 await session.client.transport.http.post("/oauth/revoke", data=form)
         await session.client.aclose()
 

@@ -1,0 +1,166 @@
+"""The fake's reading routes: latest, samples, since, aggregates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import httpx
+import pyarrow as pa
+
+from penstock.core import status as opcua
+from penstock.core.times import format_rfc3339_ns
+from penstock.sdk.frames import METADATA_KEY, VALUE_COLUMNS, WIRE, write_arrow
+from penstock.sdk.models import Scalar
+from penstock.sdk.testing.call import Call, open_cursor, seal_cursor
+from penstock.sdk.testing.problem import Refused
+from penstock.sdk.testing.state import Row, State
+from penstock.sdk.testing.summaries import summarise
+from penstock.sdk.transport import ARROW
+
+ROWS_MAX = 100_000
+
+
+def latest(state: State, call: Call) -> dict[str, Any]:
+    """Answer `/v1/latest`."""
+    return {"items": [_latest(state, tag, call.now_ns) for tag in chosen_tags(state, call)]}
+
+
+def _latest(state: State, tag: int, now_ns: int) -> dict[str, Any]:
+    known, row = state.tags[tag], state.newest(tag)
+    item: dict[str, Any] = {"tag": tag, "key": known["key"]}
+    if row is None:
+        return item | {"time": None, "value": None, "status": 0, "quality": "good", "late": False, "future": False}
+    return item | {
+        "time": format_rfc3339_ns(row.time),
+        "value": json_value(row.value),
+        "status": row.status,
+        "quality": str(opcua.quality(row.status)),
+        "arrival": format_rfc3339_ns(row.arrival),
+        "age_s": (now_ns - row.time) / 1e9,
+        "position": row.position,
+        "late": False,
+        "future": False,
+    }
+
+
+def samples(state: State, call: Call) -> httpx.Response | dict[str, Any]:
+    """Answer `/v1/samples`: a page ordered by (time, position, row)."""
+    limit = _limit(call)
+    cursor = call.one("cursor")
+    if cursor:
+        inside = open_cursor(cursor)
+        start, end, after = inside["start"], inside["end"], tuple(inside["after"])
+    else:
+        start, end, after = call.time("start", "1h-ago"), call.time("end", "now"), None
+    backward = call.one("order", "asc") == "desc"
+    wanted = chosen_tags(state, call)
+    rows = [r for tag in wanted for r in state.rows[tag] if start <= r.time < end]
+    rows.sort(key=lambda r: r.key, reverse=backward)
+    if after is not None:
+        rows = [r for r in rows if (r.key < after if backward else r.key > after)]
+    page, more = rows[:limit], len(rows) > limit
+    following = seal_cursor({"start": start, "end": end, "after": page[-1].key}) if more else None
+    return _columns(state, call, page, {"next": following})
+
+
+def since(state: State, call: Call) -> httpx.Response | dict[str, Any]:
+    """Answer `/v1/since`: whole commits in commit order."""
+    limit = _limit(call, 10_000)
+    position = call.number("position", state.head)
+    wanted = set(call.all("tag"))
+    behind = [r for r in state.committed if r.position > position]
+    page, reached = behind[:limit], state.head
+    if len(behind) > limit:
+        cut = behind[limit].position  # the first commit that does not fit as a whole
+        page = [r for r in page if r.position < cut] or [r for r in behind if r.position == cut]
+        reached = page[-1].position
+    kept = [r for r in page if not wanted or str(r.tag) in wanted]
+    return _columns(state, call, kept, {"next": None, "position": reached, "head": state.head})
+
+
+def aggregates(state: State, call: Call) -> httpx.Response | dict[str, Any]:
+    """Answer `/v1/aggregates`."""
+    names = call.all("aggregate") or ["Average"]
+    start, end = call.time("start", "1h-ago"), call.time("end", "now")
+    interval, zone = call.one("interval", "1m") or "1m", call.one("zone", "UTC") or "UTC"
+    items: list[dict[str, Any]] = []
+    for tag in chosen_tags(state, call):
+        columns = summarise(state.rows[tag], names, start=start, end=end, interval=interval, zone=zone)
+        items.append({"tag": tag, "columns": columns})
+    if ARROW not in call.request.headers.get("accept", ""):
+        for item in items:
+            item["columns"] = {**item["columns"], "start": [format_rfc3339_ns(t) for t in item["columns"]["start"]]}
+        return {"items": items}
+    schema = [("tag", pa.int64()), ("start", pa.int64()), *((n, pa.float64()) for n in names), ("status", pa.uint32())]
+    tables = [pa.schema(schema).empty_table()]
+    for item in items:
+        columns = {"tag": [item["tag"]] * len(item["columns"]["start"]), **item["columns"]}
+        tables.append(pa.table(columns, schema=pa.schema(schema)))
+    return arrow_answer(pa.concat_tables(tables), {})
+
+
+def chosen_tags(state: State, call: Call) -> Sequence[int]:
+    """Give the tags that the query names; a foreign or unknown id is refused."""
+    asked = [int(t) for t in call.all("tag")]
+    for tag in asked:
+        if tag not in state.tags:
+            raise Refused(404, "not-found", f"no tag {tag}")
+    asset = call.one("asset")
+    if asset:
+        stands = state.asset(asset)["id"]
+        asked += [t["id"] for t in state.tags.values() if t["asset"] == stands]
+    if not asked:
+        raise Refused(422, "invalid-parameter", "tag or asset: name at least one")
+    return asked
+
+
+def json_columns(rows: Iterable[Row]) -> dict[str, list[Any]]:
+    """Give rows as the columns of a JSON page."""
+    kept = list(rows)
+    return {
+        "tag": [r.tag for r in kept],
+        "time": [format_rfc3339_ns(r.time) for r in kept],
+        "value": [json_value(r.value) for r in kept],
+        "status": [r.status for r in kept],
+        "position": [r.position for r in kept],
+        "row": [r.row for r in kept],
+    }
+
+
+def json_value(value: Scalar) -> Scalar:
+    """Render NaN and infinities as the API does."""
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return "NaN" if value != value else ("Infinity" if value > 0 else "-Infinity")
+    return value
+
+
+def arrow_answer(table: pa.Table, beside: dict[str, Any]) -> httpx.Response:
+    """Answer with an Arrow stream and the JSON beside it."""
+    marked = table.replace_schema_metadata({METADATA_KEY: json.dumps(beside).encode()})
+    return httpx.Response(200, headers={"content-type": ARROW}, content=write_arrow(marked))
+
+
+def _columns(state: State, call: Call, rows: Sequence[Row], beside: dict[str, Any]) -> httpx.Response | dict[str, Any]:
+    if ARROW not in call.request.headers.get("accept", ""):
+        return {"columns": json_columns(rows), **beside}
+    values: dict[str, list[Any]] = {c: [None] * len(rows) for c in VALUE_COLUMNS.values()}
+    for index, row in enumerate(rows):
+        values[VALUE_COLUMNS[state.tags[row.tag]["type"]]][index] = row.value
+    columns = {
+        "tag": [r.tag for r in rows],
+        "time": [r.time for r in rows],
+        "status": [r.status for r in rows],
+        **values,
+        "position": [r.position for r in rows],
+        "row": [r.row for r in rows],
+    }
+    return arrow_answer(pa.table(columns, schema=WIRE), beside)
+
+
+def _limit(call: Call, default: int = 1000) -> int:
+    limit = call.number("limit", default)
+    if not 1 <= limit <= ROWS_MAX:
+        raise Refused(422, "invalid-parameter", f"limit: {limit} is not between 1 and {ROWS_MAX}")
+    return limit
