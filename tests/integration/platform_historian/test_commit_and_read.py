@@ -211,7 +211,7 @@ async def test_gap_records_close_and_other_records_add_up(historian: Historian) 
     assert await historian.ledger.records("tnt_a", Span(), "gap", limit=9, open_only=True) == []
     assert [g.to_ns for g in await historian.ledger.records("tnt_a", Span(), "gap", limit=9)] == [NOON_NS + 9]
     totals = {each.kind: each for each in await historian.ledger.record_totals("tnt_a", Span())}
-    assert (totals["drop"].count, totals["reject"].count, totals["gap"].open) == (12, 2, 0)
+    assert (totals["drop"].number, totals["reject"].number, totals["gap"].open) == (12, 2, 0)
     assert await historian.ledger.record_totals("tnt_b", Span()) == []
 
 

@@ -86,7 +86,7 @@ class EpochTotals(NamedTuple):
 
 
 class RecordTotals(NamedTuple):
-    """The sums of one writer's records of a kind; `open` counts gaps without an end."""
+    """The sums of one writer's records of a kind: records, samples they stand for, gaps without an end."""
 
     writer: str
     kind: str

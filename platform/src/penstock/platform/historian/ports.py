@@ -188,5 +188,5 @@ class Sealed(Protocol):
     """Answer over history."""
 
     async def scan(self, tag: int, start_ns: int, end_ns: int, *, limit: int) -> Table:
-        """Give a tag's rows with start <= time < end, the last one before, and one of the first time from the end on."""
+        """Give a tag's rows with start <= time < end, the last one before and one from the end on."""
         ...
