@@ -97,21 +97,32 @@ def encode_batch(columns: SampleColumns, records: Sequence[Record] = ()) -> byte
 
 def decode_batch(payload: bytes, *, limits: Limits = DEFAULT_LIMITS) -> tuple[SampleColumns, tuple[Record, ...]]:
     """Read a payload; raise PeerError for anything that is not exactly one batch of this version within the limits."""
-    plain = decompress(payload, max_bytes=limits.decompressed_bytes)
+    batch = read_one_batch(decompress(payload, max_bytes=limits.decompressed_bytes), SCHEMA, limits=limits)
+    try:
+        columns = SampleColumns.from_arrow(batch.replace_schema_metadata(None))
+    except ValueError as error:
+        raise _no_stream(error) from None
+    return columns, _records(batch.schema.metadata or {})
+
+
+def read_one_batch(plain: bytes, schema: pa.Schema, *, limits: Limits = DEFAULT_LIMITS) -> pa.RecordBatch:
+    """Read an Arrow stream of exactly one record batch of that schema, fully validated; raise PeerError otherwise."""
     try:
         schema_message, batch_message = _two_messages(plain)
-        schema = pa.ipc.read_schema(schema_message)
-        if not schema.equals(SCHEMA):
-            message = f"columns must be {_names(SCHEMA)}; got {_names(schema)}"
+        stated = pa.ipc.read_schema(schema_message)
+        if not stated.equals(schema):
+            message = f"columns must be {_names(schema)}; got {_names(stated)}"
             raise PeerError(message, problem="batch-malformed")
         _check_header(memoryview(batch_message.metadata), limits)
-        batch = pa.ipc.read_record_batch(batch_message, schema)
+        batch = pa.ipc.read_record_batch(batch_message, stated)
         batch.validate(full=True)
-        columns = SampleColumns.from_arrow(batch.replace_schema_metadata(None))
     except (pa.ArrowException, ValueError, OSError, struct.error) as error:
-        message = f"batch payload is no valid Arrow stream: {str(error)[:200]}"
-        raise PeerError(message, problem="batch-malformed") from None
-    return columns, _records(schema.metadata or {})
+        raise _no_stream(error) from None
+    return batch
+
+
+def _no_stream(error: Exception) -> PeerError:
+    return PeerError(f"batch payload is no valid Arrow stream: {str(error)[:200]}", problem="batch-malformed")
 
 
 def decompress(payload: bytes, *, max_bytes: int) -> bytes:
