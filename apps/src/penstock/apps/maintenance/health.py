@@ -41,7 +41,7 @@ UNCERTAIN_SUBNORMAL = 0x40950000
 class ModelSettings:
     """How the model judges; every number is explained on the app's settings page."""
 
-    zones: Boundaries = ISO_20816_3["group-2-flexible"]
+    zones: Boundaries = ISO_20816_3["group-2-rigid"]
     window_s: float = 10.0
     lateness_s: float = 5.0
     median_windows: int = 5

@@ -1,0 +1,1 @@
+"""The house: theme, figures and components that both apps wear."""

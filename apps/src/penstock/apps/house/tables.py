@@ -1,0 +1,97 @@
+"""A table that is updated in place: cells keep their elements while the same rows are shown, so nothing flickers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nicegui import ui
+
+from penstock.apps.house.widgets import toned
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell: text, and how it looks. `kind`: text, sub, num, value (toned figure) or chip; `href` makes a link."""
+
+    text: str
+    kind: str = "text"
+    tone: str = "mute"
+    href: str = ""
+    wide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row with the key it is known by. `actions`: words and what a click on them does; `pick`: a click on the row."""
+
+    key: str
+    cells: tuple[Cell, ...]
+    actions: tuple[tuple[str, Callable[[], object]], ...] = ()
+    pick: Callable[[], object] | None = None
+    picked: bool = False
+
+
+BUTTON = "outline dense no-caps"
+_CLASSES = {"text": "", "sub": "ps-sub", "num": "ps-num", "value": "ps-value", "chip": "ps-chip"}
+
+
+class Table:
+    """Columns by name; a name that starts with "›" is right-aligned, one with "·" is hidden on a narrow screen."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self._shape: tuple[object, ...] = ()
+        self._labels: dict[str, list[ui.label]] = {}
+        self._rows: dict[str, ui.element] = {}
+        with ui.element("div").classes("ps-scroll"), ui.element("table").classes("ps-table"):
+            with ui.element("thead"), ui.element("tr"):
+                for column in columns:
+                    with ui.element("th").classes(_column_classes(column)):
+                        ui.label(column.lstrip("›·"))
+            self._body = ui.element("tbody")
+        self._columns = list(columns)
+
+    def show(self, rows: Sequence[Row]) -> None:
+        """Show these rows, in this order."""
+        shape = tuple(
+            (r.key, tuple((c.kind, c.href) for c in r.cells), tuple(word for word, _ in r.actions)) for r in rows
+        )
+        if shape != self._shape:
+            self._shape = shape
+            self._build(rows)
+        for row in rows:
+            element = self._rows[row.key]
+            element.classes(add="ps-picked") if row.picked else element.classes(remove="ps-picked")
+            for label, cell in zip(self._labels[row.key], row.cells, strict=True):
+                label.set_text(cell.text)
+                if cell.kind in ("value", "chip"):
+                    toned(label, cell.tone)
+
+    def _build(self, rows: Sequence[Row]) -> None:
+        self._body.clear()
+        self._labels.clear()
+        self._rows.clear()
+        with self._body:
+            for row in rows:
+                with ui.element("tr") as element:
+                    self._rows[row.key] = element
+                    self._labels[row.key] = [
+                        self._cell(column, cell) for column, cell in zip(self._columns, row.cells, strict=False)
+                    ]
+                    if row.actions:
+                        with ui.element("td").classes("ps-num"):
+                            for word, act in row.actions:
+                                ui.button(word, on_click=act, color=None).props(BUTTON).classes("ps-action")
+                if row.pick:
+                    element.classes("ps-pick").props('tabindex="0"').on("click", row.pick).on("keydown.enter", row.pick)
+
+    def _cell(self, column: str, cell: Cell) -> ui.label:
+        with ui.element("td").classes(_column_classes(column)):
+            if cell.href:
+                with ui.link(target=cell.href):
+                    return ui.label(cell.text).classes(_CLASSES[cell.kind])
+            return ui.label(cell.text).classes(_CLASSES[cell.kind])
+
+
+def _column_classes(column: str) -> str:
+    return " ".join(c for mark, c in (("›", "ps-num"), ("·", "ps-wide")) if mark in column[:2])

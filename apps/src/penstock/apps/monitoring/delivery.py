@@ -1,0 +1,173 @@
+"""The delivery page: the ledger in figures, and each hole, drop, reject and quarantined batch with its cause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nicegui import ui
+
+from penstock.apps.house.figures import NOTHING, age_text, count_text, moment_text, words
+from penstock.apps.house.shell import Shell
+from penstock.apps.house.tables import Cell, Row, Table
+from penstock.apps.house.widgets import Segments, Tile, card, title
+from penstock.apps.monitoring.frame import frame
+from penstock.sdk.app import Context
+from penstock.sdk.times import to_ns
+
+READ_S = 4.0
+SPANS = {"15 min": "15m-ago", "1 h": "1h-ago", "24 h": "24h-ago", "7 d": "7d-ago"}
+LISTED_MAX = 50
+FIGURES = (
+    ("expected", "Expected", "by declared rates", ""),
+    ("stored", "Stored", "samples, each once", ""),
+    ("duplicates", "Duplicates", "came again, stored once", ""),
+    ("late", "Late", "above their tag's bound", "warn"),
+    ("missing_batches", "Missing batches", "holes below the gateway's head", "bad"),
+    ("open_gaps", "Open gaps", "not refilled", "warn"),
+    ("drops", "Dropped", "declared by a full journal", "bad"),
+    ("rejects", "Rejected", "with their reasons below", "warn"),
+    ("quarantined", "Quarantined", "kept for a look and a retry", "bad"),
+)
+"""Key in the ledger's summary, name, note, and the tone of anything above 0."""
+
+
+async def page(ctx: Context) -> None:
+    """Show the proof of delivery."""
+    with frame(ctx, here="/delivery", title="Delivery") as shell:
+        DeliveryPage(shell)
+
+
+class DeliveryPage:
+    """The ledger in one browser tab."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._since = SPANS["1 h"]
+        title("Delivery", "What the ledger knows: every sample that a gateway has journalled, and where it is now")
+        Segments(list(SPANS), "1 h", self._on_span)
+        with ui.element("div").classes("ps-tiles"):
+            self._tiles = {key: Tile(name) for key, name, _, _ in FIGURES}
+        with card("Safe until"):
+            self._safe = Table(["Gateway", "›Everything journalled until", "›Age"])
+            self._safe_empty = ui.label("No gateway has delivered yet.").classes("ps-sub")
+        self._lists = {
+            "gaps": Listing("Gaps", ("Tag", "Cause", "From", "To", "State"), "No gap in this span."),
+            "drops": Listing("Drops", ("Tag", "Cause", "From", "To", "Count"), "Nothing was dropped."),
+            "rejects": Listing("Rejects", ("Device", "Reason", "Excerpt", "Time", "Count"), "Nothing was rejected."),
+            "quarantine": Listing(
+                "Quarantine", ("Gateway", "Reason", "Detail", "Came", "Rows"), "No batch is in quarantine."
+            ),
+        }
+        shell.every(READ_S, self._read)
+
+    def _on_span(self, choice: str) -> None:
+        self._since = SPANS[choice]
+        ui.timer(0, self._reread, once=True)
+
+    async def _reread(self) -> None:
+        await self._shell.attempt("ledger", self._read)
+
+    async def _read(self) -> None:
+        ledger, since, now_ns = self._shell.ctx.client.ledger, self._since, self._shell.now_ns
+        summary = await ledger.summary(start=since)
+        self._show_figures(summary)
+        self._show_safe(summary.get("safe_until") or [], now_ns)
+        names = {t.id: t.key for t in await self._shell.ctx.client.tags.list()}
+        gaps = await ledger.gaps(limit=LISTED_MAX, start=since)
+        self._lists["gaps"].show([_gap(g, names, now_ns) for g in gaps])
+        drops = await ledger.drops(limit=LISTED_MAX, start=since)
+        self._lists["drops"].show([_drop(d, names, now_ns) for d in drops])
+        rejects = await ledger.rejects(limit=LISTED_MAX, start=since)
+        self._lists["rejects"].show([_reject(r, now_ns) for r in rejects])
+        quarantined = await ledger.quarantine(limit=LISTED_MAX, start=since)
+        self._lists["quarantine"].show([_quarantined(q, now_ns) for q in quarantined])
+
+    def _show_figures(self, summary: Mapping[str, Any]) -> None:
+        for key, _, note, tone in FIGURES:
+            count = summary.get(key)
+            if key == "expected" and count is None:
+                note = "no tag declares a rate"
+            self._tiles[key].show(count_text(count), note, tone if tone and count else "mute")
+
+    def _show_safe(self, safe: Sequence[Mapping[str, Any]] | Mapping[str, Any], now_ns: int) -> None:
+        entries = safe.items() if isinstance(safe, Mapping) else ((s.get("name") or s.get("gateway"), s) for s in safe)
+        rows = []
+        for name, entry in entries:
+            until = time_of(entry.get("until") or entry.get("safe_until") if isinstance(entry, Mapping) else entry)
+            age = age_text((now_ns - until) / 1e9) if until is not None else NOTHING
+            cells = (Cell(str(name)), Cell(moment_text(until, now_ns=now_ns), "num"), Cell(age, "num"))
+            rows.append(Row(str(name), cells))
+        self._safe.show(rows)
+        self._safe_empty.set_visibility(not rows)
+
+
+class Listing:
+    """A titled table, or a sentence when it is empty."""
+
+    def __init__(self, name: str, columns: Sequence[str], nothing: str) -> None:
+        marked = [f"·{c}" if c in ("Excerpt", "From", "Detail") else c for c in columns]
+        with card(name):
+            self._table = Table(marked)
+            self._nothing = ui.label(nothing).classes("ps-sub")
+        self._nothing.set_visibility(False)
+
+    def show(self, rows: Sequence[tuple[Cell, ...]]) -> None:
+        """Show these rows."""
+        self._table.show([Row(str(i), cells) for i, cells in enumerate(rows)])
+        self._nothing.set_visibility(not rows)
+
+
+def time_of(value: Any) -> int | None:
+    """Give ns of RFC 3339 text or ns; None for anything else."""
+    return to_ns(value) if isinstance(value, int | str) and value != "" else None
+
+
+def _tag(record: Mapping[str, Any], names: Mapping[int, str]) -> str:
+    tag = record.get("tag")
+    return str(record.get("key") or (names.get(tag) if isinstance(tag, int) else None) or record.get("device") or "–")
+
+
+def _gap(record: Mapping[str, Any], names: Mapping[int, str], now_ns: int) -> tuple[Cell, ...]:
+    start, end = (time_of(record.get(k)) for k in ("from", "to"))
+    state, tone = ("Refilled", "good") if record.get("refilled") else ("Closed", "mute") if end else ("Open", "warn")
+    return (
+        Cell(_tag(record, names)),
+        Cell(words(str(record.get("cause") or "–"))),
+        Cell(moment_text(start, now_ns=now_ns), "num"),
+        Cell(moment_text(end, now_ns=now_ns), "num"),
+        Cell(state, "chip", tone),
+    )
+
+
+def _drop(record: Mapping[str, Any], names: Mapping[int, str], now_ns: int) -> tuple[Cell, ...]:
+    return (
+        Cell(_tag(record, names)),
+        Cell(words(str(record.get("cause") or "–"))),
+        Cell(moment_text(time_of(record.get("from")), now_ns=now_ns), "num"),
+        Cell(moment_text(time_of(record.get("to")), now_ns=now_ns), "num"),
+        Cell(count_text(record.get("count")), "num"),
+    )
+
+
+def _reject(record: Mapping[str, Any], now_ns: int) -> tuple[Cell, ...]:
+    return (
+        Cell(str(record.get("key") or record.get("device") or "–")),
+        Cell(str(record.get("reason") or record.get("cause") or "–")),
+        Cell(str(record.get("excerpt") or ""), "sub"),
+        Cell(
+            moment_text(time_of(record.get("time") or record.get("from") or record.get("arrival")), now_ns=now_ns),
+            "num",
+        ),
+        Cell(count_text(record.get("count") or 1), "num"),
+    )
+
+
+def _quarantined(record: Mapping[str, Any], now_ns: int) -> tuple[Cell, ...]:
+    return (
+        Cell(str(record.get("gateway") or record.get("writer") or "–")),
+        Cell(words(str(record.get("reason") or "–"))),
+        Cell(str(record.get("detail") or ""), "sub"),
+        Cell(moment_text(time_of(record.get("arrival") or record.get("time")), now_ns=now_ns), "num"),
+        Cell(count_text(record.get("rows") or record.get("n")), "num"),
+    )
