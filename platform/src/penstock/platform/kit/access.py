@@ -19,6 +19,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.routing import Mount
 
 from penstock.platform.kit.problems import Problem, forbidden, unauthorized
+from penstock.platform.kit.settings import is_loopback
 
 PrincipalKind = Literal["person", "app", "gateway", "operator"]
 
@@ -79,7 +80,7 @@ class Authenticator(Protocol):
         ...
 
 
-GuardMode = Literal["scope", "signed-in", "session", "public", "client"]
+GuardMode = Literal["scope", "scope-or-loopback", "signed-in", "session", "public", "client"]
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ class Guard:
             if person is None:
                 raise unauthorized(detail="Log in at /login, or send a bearer token.", error="invalid_request")
             return person
+        if self.mode == "scope-or-loopback" and _from_this_machine(request):
+            return None
         principal = authenticator.bearer(request)
         if self.scopes and principal.scopes.isdisjoint(self.scopes):
             raise _insufficient(self.scopes)
@@ -129,6 +132,11 @@ def any_token() -> Any:
 def signed_in() -> Any:
     """Make the dependency for pages that a token or a browser session may read."""
     return Depends(Guard("signed-in"))
+
+
+def loopback_or(*scopes: str) -> Any:
+    """Make the dependency that lets programs of this machine pass without a token, others with a scope."""
+    return Depends(Guard("scope-or-loopback", scopes))
 
 
 def session() -> Any:
@@ -187,6 +195,13 @@ def _guards(dependant: Dependant | None) -> Iterator[Guard]:
         yield found
     for child in dependant.dependencies:
         yield from _guards(child)
+
+
+def _from_this_machine(request: Request) -> bool:
+    """Tell whether the peer is on loopback and nobody's proxy; a request with a token is judged by its token."""
+    proxied = {"x-forwarded-for", "forwarded", "x-real-ip", "via"} & set(request.headers.keys())
+    local = request.client is not None and is_loopback(request.client.host)
+    return local and not proxied and "authorization" not in request.headers
 
 
 def _name(context: RouteContext) -> str:

@@ -4,7 +4,6 @@
 request's id, which stands in the log too.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -19,8 +18,6 @@ PROBLEM_TYPE_ROOT = "https://penstock.invalid/problems/"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 REQUEST_ID_HEADER = "Penstock-Request-Id"
 ERRORS_SHOWN_MAX = 20  # a thousand wrong rows need not be listed one by one
-
-log = logging.getLogger(__name__)
 
 
 class Problem(Exception):
@@ -105,11 +102,10 @@ def render(request: Request, problem: Problem) -> JSONResponse:
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Answer every error of the app as a problem: our own, the framework's, validation, and the unforeseen."""
+    """Answer every error of the app as a problem: our own, the framework's, validation."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
-    app.add_exception_handler(Exception, _on_unforeseen)
 
 
 _HTTP_TYPES = {400: "bad-request", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
@@ -142,10 +138,3 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     if any(item["type"] == "json_invalid" for item in found):
         return render(request, Problem(400, "bad-json", f"The body is not JSON: {first}", errors=shown))
     return render(request, invalid(f"{first}. {len(found)} error(s) in all; /docs has the schema.", errors=shown))
-
-
-async def _on_unforeseen(request: Request, error: Exception) -> Response:
-    # boundary: the last one; the reason goes to the log only, the caller gets the id to ask with
-    log.error("request %s %s %s failed", request_id(request), request.method, request.url.path, exc_info=error)
-    detail = "The platform failed at this request. Nothing was changed by it; the log has the reason under the id."
-    return render(request, Problem(500, "internal", detail))

@@ -1,0 +1,1 @@
+"""The API as a whole: assembly of the features' routes, OpenAPI, probes, start page."""

@@ -1,0 +1,1 @@
+"""Apps: what stands on the start page, and the OAuth2 clients behind it."""

@@ -1,0 +1,103 @@
+"""Build the platform: every object once, in the order in which they need each other."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from penstock.platform.api.assembly import assemble
+from penstock.platform.api.endpoints import WholeEndpoints
+from penstock.platform.api.metrics import metrics
+from penstock.platform.api.start import Figure, StartPage
+from penstock.platform.apps.endpoints import AppEndpoints
+from penstock.platform.apps.service import AppService
+from penstock.platform.firststart import FirstStart
+from penstock.platform.historian import bootstrap as historian_bootstrap
+from penstock.platform.identity.clients import ClientDoor
+from penstock.platform.identity.endpoints import IdentityEndpoints
+from penstock.platform.identity.gateways import GatewayDirectory
+from penstock.platform.identity.keys import SigningKeys, cookie_secret
+from penstock.platform.identity.oauth import TokenService
+from penstock.platform.identity.oauth_endpoints import OAuthEndpoints
+from penstock.platform.identity.pages import IdentityPages
+from penstock.platform.identity.people import People
+from penstock.platform.identity.rights import Rights
+from penstock.platform.identity.throttle import Throttle
+from penstock.platform.kit.db import Database
+from penstock.platform.kit.pages import FormGuard
+from penstock.platform.kit.settings import Settings
+from penstock.platform.registry.service import TagDirectory
+
+
+class Platform:
+    """Hold the graph; `app` is what uvicorn runs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        issuer = settings.issuer
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.db = Database(settings.relational_url, settings.database_password_file)
+        self.db.create_or_migrate()
+        self.keys = SigningKeys.open(settings.keys)
+        self.throttle = Throttle()
+        self.people = People(self.db, self.throttle)
+        self.gateways = GatewayDirectory(self.db, self.throttle)
+        self.apps = AppService(self.db, allow_plain_http=settings.allow_plain_http)
+        self.tokens = TokenService(self.db, self.keys, issuer)
+        self.directory = TagDirectory(self.db)
+        self.historian = historian_bootstrap.open(settings)
+        self.forms = FormGuard(cookie_secret(settings.keys), issuer)
+        self._ready = False
+        self.app = self._assemble(issuer)
+
+    def _assemble(self, issuer: str) -> FastAPI:
+        start = StartPage(self.apps, self.gateways, figures=self._figures, errors=self._plant_errors)
+        sources = {"historian": self.historian.counters}
+        door = ClientDoor(self.db, self.throttle)
+        whole = WholeEndpoints(ready=self._why_not_ready, metrics=metrics(sources), start=start, forms=self.forms)
+        oauth = OAuthEndpoints(
+            self.db, keys=self.keys, people=self.people, tokens=self.tokens, door=door, issuer=issuer
+        )
+        routers = [
+            whole.router(),
+            IdentityPages(self.people, self.forms, issuer=issuer, secrets=self.settings.secrets).router(),
+            oauth.router(),
+            IdentityEndpoints(self.db, self.people, self.gateways, issuer).router(),
+            AppEndpoints(self.apps).router(),
+        ]
+        rights = Rights(self.db, self.keys, self.people, issuer)
+        return assemble(routers, authenticator=rights, issuer=issuer, running=self._running)
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        await self.historian.start()
+        try:
+            await asyncio.to_thread(self._open)
+            self._ready = True
+            yield
+        finally:
+            self._ready = False
+            await self.historian.stop()
+            self.db.close()
+
+    def _open(self) -> None:
+        first = FirstStart(self.settings, self.db, people=self.people, gateways=self.gateways, apps=self.apps)
+        first.run()
+        self.gateways.reload()
+        self.directory.reload()
+
+    def _why_not_ready(self) -> str | None:
+        return None if self._ready else "the stores are being opened"
+
+    def _figures(self, tenant: str) -> list[Figure]:
+        tags = self.directory.all(tenant)
+        return [Figure("Tags", str(len(tags)))]
+
+    def _plant_errors(self, tenant: str) -> list[str]:
+        return []
+
+
+def build(settings: Settings) -> FastAPI:
+    """Give the app of a platform with these settings; its lifespan opens and closes the stores."""
+    return Platform(settings).app

@@ -1,0 +1,136 @@
+"""First start: what the platform makes for its neighbours, in files of mode 0600, re-made only when absent or spent.
+
+login-link           one-time link of the first admin, until they have a password
+cli.json             the operator's credential for the command line
+enrol-<name>.token   enrolment token, until the gateway has enrolled
+<app>.json           client credential of an app of the start page
+"""
+
+import json
+import logging
+import time
+from pathlib import Path
+
+from sqlalchemy import select
+
+from penstock.platform.apps.model import App
+from penstock.platform.apps.service import AppService, Manifest
+from penstock.platform.identity.clients import make_client, renew_secret
+from penstock.platform.identity.gateways import GatewayDirectory
+from penstock.platform.identity.model import Client
+from penstock.platform.identity.people import People
+from penstock.platform.identity.roles import OPERATOR_SCOPES
+from penstock.platform.kit.audit import Actor, record
+from penstock.platform.kit.db import Database
+from penstock.platform.kit.files import secret_path, write_secret
+from penstock.platform.kit.problems import Problem
+from penstock.platform.kit.settings import Settings
+
+BOOTSTRAP_ENROL_S = 7 * 24 * 3600
+OPERATOR = "operator"
+LINK_FILE = "login-link"
+
+APP_SCOPES = (
+    "alarms:read", "assets:read", "gateways:read", "ledger:read", "rules:write", "samples:read", "samples:write",
+)  # fmt: skip
+USER_SCOPES = (*APP_SCOPES, "alarms:ack", "assets:write")
+
+log = logging.getLogger(__name__)
+
+
+class FirstStart:
+    """Make what is absent; safe to run at every start."""
+
+    def __init__(
+        self, settings: Settings, db: Database, *, people: People, gateways: GatewayDirectory, apps: AppService
+    ) -> None:
+        self._settings = settings
+        self._db = db
+        self._people = people
+        self._gateways = gateways
+        self._apps = apps
+
+    def run(self) -> None:
+        """Make tenant, admin, login link, operator credential, enrolment tokens and app credentials."""
+        self._settings.secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
+        admin = self._people.first_admin()
+        platform = Actor(admin.tenant, "platform", "Penstock")
+        if admin.password_hash is None and not self._link_is_good():
+            write_login_link(self._settings, self._people.login_link(admin.id))
+        self._operator(platform)
+        for name in self._settings.bootstrap_gateways:
+            self._enrol_token(platform, name)
+        for name, url in self._settings.bootstrap_apps.items():
+            self._app(platform, name, url)
+
+    def _link_is_good(self) -> bool:
+        path = secret_path(self._settings.secrets, OPERATOR, LINK_FILE)
+        if not path.exists():
+            return False
+        return self._people.link_is_good(path.read_text(encoding="utf-8").strip().rpartition("token=")[2])
+
+    def _operator(self, platform: Actor) -> None:
+        path = secret_path(self._settings.secrets, OPERATOR, "cli.json")
+        with self._db.session() as session:
+            query = select(Client).where(Client.tenant == platform.tenant, Client.kind == "operator")
+            client = session.execute(query).scalars().first()
+            if client is not None and path.exists():
+                return
+            if client is None:
+                client, secret = make_client(session, platform.tenant, "operator", OPERATOR, scopes=OPERATOR_SCOPES)
+            else:
+                secret = renew_secret(client)
+            record(session, platform, "client.credential", object=client.id, detail={"kind": "operator"})
+        _write_credential(path, client.id, secret)
+
+    def _enrol_token(self, platform: Actor, name: str) -> None:
+        path = secret_path(self._settings.secrets, name, f"enrol-{name}.token")
+        if self._gateways.is_enrolled(platform.tenant, name):
+            path.unlink(missing_ok=True)
+            return
+        if path.exists() and self._gateways.token_is_good(path.read_text(encoding="utf-8").strip()):
+            return
+        write_secret(path, self._gateways.make_token(platform, name, BOOTSTRAP_ENROL_S) + "\n")
+
+    def _app(self, platform: Actor, name: str, url: str) -> None:
+        path = secret_path(self._settings.secrets, name, f"{name}.json")
+        redirects = (f"{url}/oauth/callback",)
+        with self._db.reading() as session:
+            known = session.get(App, (platform.tenant, name))
+        if known is None:
+            manifest = Manifest(
+                id=name,
+                name=name.replace("-", " ").capitalize(),
+                url=url,
+                description="",
+                redirect_uris=redirects,
+                scopes=APP_SCOPES,
+                user_scopes=USER_SCOPES,
+            )
+            _, client, secret = self._apps.register(platform, manifest)
+        elif not path.exists():
+            client, secret = self._apps.new_secret(platform, name)
+        else:
+            if known.url != url:
+                self._apps.change(platform, name, {"url": url, "redirect_uris": list(redirects)})
+            return
+        _write_credential(path, client.id, secret)
+
+
+def write_login_link(settings: Settings, token: str) -> Path:
+    """Write the one-time link where the operator finds it; give the file."""
+    path = secret_path(settings.secrets, OPERATOR, LINK_FILE)
+    write_secret(path, f"{settings.issuer}/login/link?token={token}\n")
+    log.info("a one-time login link is in %s", path)
+    return path
+
+
+def _write_credential(path: Path, client_id: str, secret: str) -> None:
+    body = {"client_id": client_id, "client_secret": secret, "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    try:
+        write_secret(path, json.dumps(body) + "\n")
+    except OSError as error:
+        message = (
+            f"{path} cannot be written ({error.strerror}); give the platform a folder of its own to write secrets to."
+        )
+        raise Problem(500, "secrets-not-writable", message) from error
