@@ -1,0 +1,1 @@
+"""`penstock demo`: the whole stack on one machine, embedded and supervised."""

@@ -1,0 +1,130 @@
+"""Which processes make the demo, with which settings (docs/reference/processes.md)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from penstock.cli.demo import broker
+from penstock.cli.demo.layout import APPS, GATEWAY, DemoError, Layout, Ports
+from penstock.cli.demo.ports import holder, is_taken
+from penstock.cli.demo.readiness import http_ok, mqtt_login
+from penstock.cli.demo.supervisor import ProcessSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What to run beside broker, platform and gateway."""
+
+    simulators: bool = True
+    apps: bool = True
+
+
+def check_ports(ports: Ports, parts: Parts) -> None:
+    """Refuse to start on taken ports; names port, use, holder and the option that changes it."""
+    options = {"pump_plc": "PENSTOCK_OPCUA_PUMP_PORT", "filling_plc": "PENSTOCK_OPCUA_FILLING_PORT"}
+    used = [f.name for f in fields(Ports) if _is_used(f.name, parts)]
+    taken = [
+        f"port {getattr(ports, name)} ({name.replace('_', ' ')}) is taken by {holder(getattr(ports, name))}; "
+        f"stop it, or choose another with {options.get(name) or '--' + name.replace('_', '-') + '-port'}"
+        for name in used
+        if is_taken(getattr(ports, name))
+    ]
+    if taken:
+        raise DemoError("\n".join(taken))
+
+
+def _is_used(name: str, parts: Parts) -> bool:
+    if name in APPS:
+        return parts.apps
+    return parts.simulators or name not in ("simulators", "pump_plc", "filling_plc")
+
+
+def environment(layout: Layout, ports: Ports, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Give the settings of all processes; foreign PENSTOCK_ settings do not leak in."""
+    data, secrets = layout.data.absolute(), layout.secrets.absolute()
+    apps = ",".join(f"{name}={ports.url(name)}" for name in APPS)
+    return {
+        **{k: v for k, v in inherited.items() if not k.startswith("PENSTOCK_")},
+        "PYTHONUNBUFFERED": "1",
+        "PENSTOCK_MQTT_URL": f"mqtt://127.0.0.1:{ports.mqtt}",
+        "PENSTOCK_OPCUA_PUMP_PORT": str(ports.pump_plc),
+        "PENSTOCK_OPCUA_FILLING_PORT": str(ports.filling_plc),
+        "PENSTOCK_PLATFORM_DATA": str(data / "platform"),
+        "PENSTOCK_PLATFORM_SECRETS": str(secrets),
+        "PENSTOCK_PLATFORM_PORT": str(ports.platform),
+        "PENSTOCK_PLATFORM_PUBLIC_URL": ports.url("platform"),
+        "PENSTOCK_PLATFORM_PLANT": str(data / "plant"),
+        "PENSTOCK_PLATFORM_BOOTSTRAP_APPS": apps,
+        "PENSTOCK_PLATFORM_BOOTSTRAP_GATEWAYS": GATEWAY,
+        "PENSTOCK_GATEWAY_DATA": str(data / "gateway"),
+        "PENSTOCK_GATEWAY_NAME": GATEWAY,
+        "PENSTOCK_GATEWAY_PLATFORM_URL": ports.url("platform"),
+        "PENSTOCK_GATEWAY_PLANT": str(data / "plant"),
+        "PENSTOCK_GATEWAY_ENROL_TOKEN_FILE": str(secrets / f"enrol-{GATEWAY}.token"),
+        "PENSTOCK_GATEWAY_MQTT_CREDENTIALS": str(secrets / "mqtt-gateway.json"),
+        "PENSTOCK_GATEWAY_TRUST": str(data / "plant" / "trust"),
+        "PENSTOCK_GATEWAY_HEALTH_PORT": str(ports.gateway),
+        "PENSTOCK_SIM_DATA": str(data / "simulators"),
+        "PENSTOCK_SIM_PLANT": str(data / "plant"),
+        "PENSTOCK_SIM_TRUST": str(data / "plant" / "trust"),
+        "PENSTOCK_SIM_MQTT_CREDENTIALS": str(secrets / "mqtt-sim.json"),
+        "PENSTOCK_SIM_CONTROL_PORT": str(ports.simulators),
+        "PENSTOCK_APP_PLATFORM_URL": ports.url("platform"),
+        "PENSTOCK_APP_PLATFORM_PUBLIC_URL": ports.url("platform"),
+    }
+
+
+def app_environment(name: str, layout: Layout, ports: Ports) -> dict[str, str]:
+    """Give what differs from app to app."""
+    return {
+        "PENSTOCK_APP_CREDENTIALS": str(layout.secret(f"{name}.json").absolute()),
+        "PENSTOCK_APP_DATA": str((layout.data / "apps" / name).absolute()),
+        "PENSTOCK_APP_PUBLIC_URL": ports.url(name),
+        "PENSTOCK_APP_PORT": str(getattr(ports, name)),
+    }
+
+
+def plan(layout: Layout, ports: Ports, parts: Parts) -> Sequence[ProcessSpec]:
+    """List the processes, those first that others need."""
+    environ = environment(layout, ports)
+    configuration = broker.configure(layout, ports)
+    user, password = layout.mqtt_user("mqtt-sim", "simulators")
+
+    def spec(name: str, argv: Sequence[str], ready: str, *after: str, **more: str) -> ProcessSpec:
+        url = ports.url(name)
+        return ProcessSpec(
+            name, argv, {**environ, **more}, http_ok(f"{url}{ready}"), layout.log(name), after=after, says=url
+        )
+
+    specs = [
+        ProcessSpec(
+            "broker",
+            [str(broker.binary()), "-c", str(configuration)],
+            environ,
+            mqtt_login(ports.mqtt, user, password),
+            layout.log("broker"),
+            says=f"mqtt://127.0.0.1:{ports.mqtt}",
+        ),
+        spec("platform", penstock("platform", "run"), "/health/ready"),
+    ]
+    if parts.simulators:
+        specs.append(spec("simulators", penstock("sim", "run"), "/health", "broker"))
+    specs.append(spec("gateway", penstock("gateway", "run"), "/health", "broker", "platform"))
+    if parts.apps:
+        for name in APPS:
+            argv = penstock("app", "run", name)
+            specs.append(spec(name, argv, "/health", "platform", **app_environment(name, layout, ports)))
+    return specs
+
+
+def penstock(*arguments: str) -> list[str]:
+    """Give the command line of `penstock` with this Python."""
+    script = Path(sys.executable).with_name("penstock")
+    launcher = (
+        [str(script)] if script.exists() else [sys.executable, "-c", "from penstock.cli.main import main; main()"]
+    )
+    return [*launcher, *arguments]

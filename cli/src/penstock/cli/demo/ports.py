@@ -1,0 +1,47 @@
+"""Find taken ports before anything is started, and say by whom they are taken."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+LISTEN = "0A"
+
+
+def is_taken(port: int, host: str = "127.0.0.1") -> bool:
+    """Say whether a server could not listen on the port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return True
+    return False
+
+
+def holder(port: int) -> str:
+    """Name the process that listens on a port, as far as this user may see (Linux); else "another program"."""
+    inodes = _listening_inodes(port)
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            links = [str(f.readlink()) for f in (process / "fd").iterdir()]
+            if any(f"socket:[{inode}]" in links for inode in inodes):
+                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+                return f"process {process.name} ({command[:80]})"
+        except OSError:
+            continue
+    return "another program"
+
+
+def _listening_inodes(port: int) -> set[str]:
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split()
+            if fields[3] == LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
+                found.add(fields[9])
+    return found

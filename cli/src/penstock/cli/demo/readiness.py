@@ -1,0 +1,57 @@
+"""Is a process ready? Asked from outside, as its users would."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import Awaitable, Callable
+
+import httpx
+
+Check = Callable[[], Awaitable[bool]]
+CHECK_TIMEOUT_S = 3.0
+
+
+def http_ok(url: str) -> Check:
+    """Ready when the address answers 2xx."""
+
+    async def check() -> bool:
+        try:
+            async with httpx.AsyncClient(timeout=CHECK_TIMEOUT_S, trust_env=False) as http:
+                return (await http.get(url)).is_success
+        except httpx.HTTPError:
+            return False
+
+    return check
+
+
+def mqtt_login(port: int, user: str, password: str) -> Check:
+    """Ready when the broker accepts a login (MQTT 3.1.1 CONNECT answered by CONNACK 0)."""
+
+    async def check() -> bool:
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                try:
+                    writer.write(connect_packet(user, password))
+                    await writer.drain()
+                    return await reader.readexactly(4) == b"\x20\x02\x00\x00"
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            return False
+
+    return check
+
+
+def connect_packet(user: str, password: str) -> bytes:
+    """Give a CONNECT with clean session, user and password (MQTT 3.1.1 §3.1)."""
+
+    def text(value: str) -> bytes:
+        encoded = value.encode()
+        return struct.pack("!H", len(encoded)) + encoded
+
+    body = text("MQTT") + bytes([4, 0b1100_0010]) + struct.pack("!H", 30)
+    body += text("penstock-demo-check") + text(user) + text(password)
+    assert len(body) < 128, "one length byte suffices for names and passwords of ours"
+    return b"\x10" + bytes([len(body)]) + body

@@ -1,0 +1,155 @@
+"""The checks, each a finding with its remedy. They change nothing."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from importlib.metadata import distributions
+from pathlib import Path
+
+import httpx
+
+from penstock.cli.demo import broker
+from penstock.cli.demo.layout import DemoError, Layout, Ports
+from penstock.cli.demo.ports import holder, is_taken
+from penstock.cli.plugins import plugins
+
+PYTHON_MIN = (3, 11)
+DISK_WARN_BYTES = 2 * 1024**3  # a day of the demo is some 100 MB; a full disk stops the gateway's journal
+HTTP_TIMEOUT_S = 3.0
+ROOMS = ("core", "edge", "gateway", "platform", "sdk", "apps", "simulators", "cli")
+HEALTH = {
+    "platform": "/health/ready",
+    "gateway": "/health",
+    "simulators": "/health",
+    "monitoring": "/health",
+    "maintenance": "/health",
+}
+
+
+class Verdict(StrEnum):
+    """How a finding reads: fine, worth a look, or to be mended."""
+
+    OK = "ok"
+    NOTE = "note"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked at, how it is, and what to do about it."""
+
+    verdict: Verdict
+    what: str
+    remedy: str = ""
+
+
+def all_checks(layout: Layout, ports: Ports) -> Iterator[Finding]:
+    """Look at everything, cheapest first."""
+    yield python(sys.version_info[:3])
+    yield from versions()
+    yield from commands()
+    yield nats()
+    yield disk(layout.data)
+    yield from secrets(layout.secrets)
+    for name in (f.name for f in fields(Ports)):
+        yield port(name, getattr(ports, name))
+
+
+def python(version: Sequence[int]) -> Finding:
+    """Look at the Python version."""
+    text = ".".join(map(str, version))
+    if tuple(version[:2]) < PYTHON_MIN:
+        return Finding(Verdict.WRONG, f"Python {text}", "install Python 3.11 or newer and run `make install` again")
+    return Finding(Verdict.OK, f"Python {text}")
+
+
+def versions() -> Iterator[Finding]:
+    """Look at the installed rooms; they belong together."""
+    found = {d.name: d.version for d in distributions() if d.name and d.name.startswith("penstock-")}
+    present = {r: found[f"penstock-{r}"] for r in ROOMS if f"penstock-{r}" in found}
+    if len(set(present.values())) > 1:
+        listed = ", ".join(f"{r} {v}" for r, v in present.items())
+        yield Finding(Verdict.WRONG, f"rooms of different versions: {listed}", "install them from one release")
+    else:
+        version = next(iter(present.values()), "none")
+        yield Finding(Verdict.OK, f"Penstock {version}: {', '.join(present)}")
+    absent = [r for r in ROOMS if r not in present]
+    if absent:
+        yield Finding(
+            Verdict.NOTE, f"not installed: {', '.join(absent)}", "`make install` brings all, if you need them"
+        )
+
+
+def commands() -> Iterator[Finding]:
+    """Load every plug-in command once, to find broken ones."""
+    for plugin in plugins().values():
+        try:
+            plugin.load()
+        except Exception as broken:  # noqa: BLE001 - boundary: a plug-in may fail in any way; it becomes a finding
+            package = plugin.dist.name if plugin.dist else "its package"
+            what = f"command {plugin.name} cannot be loaded: {type(broken).__name__}: {broken}"
+            yield Finding(Verdict.WRONG, what, f"reinstall or remove {package}")
+
+
+def nats() -> Finding:
+    """Look for the embedded broker."""
+    try:
+        path = broker.binary()
+        told = subprocess.run([str(path), "--version"], capture_output=True, text=True, timeout=10, check=True)  # noqa: S603
+    except (DemoError, OSError, subprocess.SubprocessError) as absent:
+        return Finding(Verdict.NOTE, f"no embedded broker: {absent}", "needed by `penstock demo` only")
+    return Finding(Verdict.OK, told.stdout.strip())
+
+
+def disk(data: Path) -> Finding:
+    """Look at the space where the data lies."""
+    place = data
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    what = f"{free / 1024**3:.1f} GiB free for {data}"
+    if free < DISK_WARN_BYTES:
+        return Finding(Verdict.WRONG, what, "make room: on a full disk gateways hold back and machines wait")
+    return Finding(Verdict.OK, what)
+
+
+def secrets(folder: Path) -> Iterator[Finding]:
+    """Look at the secrets' modes: nobody but their owner may read them."""
+    if not folder.is_dir():
+        yield Finding(
+            Verdict.NOTE, f"{folder}: no secrets yet", "`penstock demo` or `penstock platform run` makes them"
+        )
+        return
+    entries = [folder, *sorted(folder.rglob("*"))]
+    exposed = [p for p in entries if stat.S_IMODE(p.stat().st_mode) & 0o077]
+    for path in exposed:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        wanted = "700" if path.is_dir() else "600"
+        yield Finding(Verdict.WRONG, f"{path} is open to others (mode {mode:o})", f"chmod {wanted} {path}")
+    if not exposed:
+        yield Finding(Verdict.OK, f"{len(entries) - 1} secrets in {folder}, readable by their owner alone")
+
+
+def port(name: str, number: int) -> Finding:
+    """Look at a port: free, ours and healthy, ours and ailing, or somebody else's."""
+    label = f"{name.replace('_', ' ')}, port {number}"
+    if not is_taken(number):
+        return Finding(Verdict.NOTE, f"{label}: not running")
+    if name not in HEALTH:
+        return Finding(Verdict.OK, f"{label}: in use by {holder(number)}")
+    url = f"http://127.0.0.1:{number}{HEALTH[name]}"
+    try:
+        answer = httpx.get(url, timeout=HTTP_TIMEOUT_S, trust_env=False)
+    except httpx.HTTPError as failed:
+        what = f"{label}: {holder(number)} does not answer {url} ({type(failed).__name__})"
+        return Finding(Verdict.WRONG, what, "if it is ours, see its log in logs/; else stop it or choose another port")
+    if not answer.is_success:
+        what = f"{label}: {url} says {answer.status_code}: {answer.text[:200]}"
+        return Finding(Verdict.WRONG, what, f"see {name}.log in logs/")
+    return Finding(Verdict.OK, f"{label}: healthy")

@@ -1,0 +1,39 @@
+"""`penstock doctor`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+
+import typer
+
+from penstock.cli.demo.layout import Layout, Ports
+from penstock.cli.doctor.checks import Verdict, all_checks
+
+
+def doctor(
+    data: Path = typer.Option(Path("penstock-data"), help="Data folder to look at."),
+    port: list[str] = typer.Option([], help="NAME=PORT where a process does not use its usual port."),
+) -> None:
+    """Look at Python, packages, disk, secrets, ports and each process's health, and say what to do."""
+    wrong = 0
+    for finding in all_checks(Layout(data), _ports(port)):
+        mark = {Verdict.OK: "  ok   ", Verdict.NOTE: "  --   ", Verdict.WRONG: "  WRONG"}[finding.verdict]
+        remedy = f"\n          → {finding.remedy}" if finding.remedy else ""
+        sys.stdout.write(f"{mark} {finding.what}{remedy}\n")
+        wrong += finding.verdict is Verdict.WRONG
+    sys.stdout.write("\nNothing is wrong.\n" if not wrong else f"\n{wrong} to mend.\n")
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _ports(given: list[str]) -> Ports:
+    ports, known = Ports(), {f.name for f in fields(Ports)}
+    for text in given:
+        name, _, number = text.partition("=")
+        if name not in known or not number.isdigit():
+            message = f"{text!r} is not NAME=PORT; names: {', '.join(sorted(known))}"
+            raise typer.BadParameter(message)
+        ports = replace(ports, **{name: int(number)})
+    return ports

@@ -1,0 +1,89 @@
+"""Commands by entry point (group `penstock.commands`), loaded only when called.
+
+`penstock --help` imports no room: the short texts below stand for known commands. A plug-in that cannot be loaded is
+named with its error when it is called, and the others work.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+GROUP = "penstock.commands"
+SHORT_HELP = {
+    "app": "Make, register and run apps.",
+    "fault": "Inject, clear and repair faults of simulated machines.",
+    "gateway": "Run the edge gateway; enrol it, look at its journal.",
+    "platform": "Run the platform; tokens, users, login links.",
+    "playback": "Play a recorded file as a device.",
+    "sim": "Run the simulated machines.",
+}
+
+
+class PluginGroup(TyperGroup):
+    """A group whose further commands are found by entry point."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Name own commands first, then those of plug-ins."""
+        own = list(self.commands)
+        return own + sorted(name for name in plugins() if name not in own)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Give an own command, or the stand-in of a plug-in, which suffices for the help text."""
+        plugin = plugins().get(cmd_name)
+        return self.commands.get(cmd_name) or (_named(plugin) if plugin else None)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Load the one plug-in that is called."""
+        plugin = plugins().get(args[0])
+        if plugin is not None and args[0] not in self.commands:
+            return args[0], load(plugin), args[1:]
+        return super().resolve_command(ctx, args)
+
+
+def plugins() -> dict[str, EntryPoint]:
+    """Find the installed commands; the first of two with one name wins."""
+    found: dict[str, EntryPoint] = {}
+    for plugin in entry_points(group=GROUP):
+        found.setdefault(plugin.name, plugin)
+    return found
+
+
+def load(plugin: EntryPoint) -> Any:
+    """Import a plug-in's command; a broken one becomes a command that says so and ends with status 1."""
+    try:
+        made = plugin.load()
+        if not isinstance(made, typer.Typer):
+            message = f"{plugin.value} is {type(made).__name__}, not a typer.Typer"
+            raise TypeError(message)
+        command = typer.main.get_command(made)
+    except Exception as broken:  # noqa: BLE001 - boundary: a plug-in may fail in any way; it is named, the rest works
+        return _broken(plugin, broken)
+    command.name = plugin.name
+    if not command.short_help and not command.help:
+        command.short_help = SHORT_HELP.get(plugin.name)
+    return command
+
+
+def _named(plugin: EntryPoint) -> TyperCommand:
+    package = plugin.dist.name if plugin.dist else plugin.value
+    return TyperCommand(name=plugin.name, help=SHORT_HELP.get(plugin.name, f"From {package}."))
+
+
+def _broken(plugin: EntryPoint, broken: Exception) -> TyperCommand:
+    def fail(**_: Any) -> None:
+        package = plugin.dist.name if plugin.dist else "an unknown package"
+        sys.stderr.write(
+            f"penstock {plugin.name}: the plug-in {plugin.value} of {package} cannot be loaded: "
+            f"{type(broken).__name__}: {broken}\nThe other commands work; reinstall or remove {package}.\n"
+        )
+        raise SystemExit(1)
+
+    settings: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return TyperCommand(
+        name=plugin.name, callback=fail, help="(cannot be loaded)", context_settings=settings, add_help_option=False
+    )
