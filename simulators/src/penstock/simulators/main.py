@@ -1,0 +1,107 @@
+"""`penstock sim`: run the simulated plant, generate history, write load devices."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from penstock.core.errors import ConfigError
+from penstock.simulators.control import control_app, write_control_file
+from penstock.simulators.demo_plant import DEMO_PLANT
+from penstock.simulators.runner import Runner
+from penstock.simulators.settings import SimSettings
+
+commands = typer.Typer(help="Simulated machines.", no_args_is_help=True)
+
+
+@commands.command()
+def run(
+    plant: Annotated[Path | None, typer.Option(help="plant folder; devices/*.yaml are followed")] = None,
+    data: Annotated[Path | None, typer.Option(help="state, outboxes, certificate, control token")] = None,
+    trust: Annotated[Path | None, typer.Option(help="folder of trusted OPC UA certificates")] = None,
+    ledger: Annotated[Path | None, typer.Option(help="file of the independent ledger")] = None,
+    control_port: Annotated[int | None, typer.Option(help="port of the control API, 0: any")] = None,
+) -> None:
+    """Serve the simulated devices of a plant folder until stopped."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("asyncua").setLevel(logging.ERROR)
+    given = {"plant": plant, "data": data, "trust": trust, "ledger": ledger, "control_port": control_port}
+    settings = SimSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    if not (settings.plant / "devices").is_dir():
+        typer.echo(
+            f"{settings.plant}: no plant folder (it needs devices/); make one: penstock sim init {settings.plant}"
+        )
+        raise typer.Exit(2)
+    try:
+        asyncio.run(serve(settings))
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+
+
+@commands.command()
+def init(folder: Annotated[Path, typer.Argument(help="folder to make")]) -> None:
+    """Copy the demo plant into a folder that does not exist yet; it is yours to change."""
+    if folder.exists() and any(folder.iterdir()):
+        typer.echo(f"{folder} is not empty; name another folder", err=True)
+        raise typer.Exit(2)
+    shutil.copytree(DEMO_PLANT, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__*"))
+    typer.echo(f"{folder}: the demo plant")
+
+
+class QuietServer(uvicorn.Server):
+    """Leave the signals to the process: it stops the plant first."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+async def serve(settings: SimSettings) -> None:
+    """Run the plant and its control API until SIGTERM or SIGINT."""
+    runner = Runner(settings, os.environ)
+    listener = _listen(settings)
+    host, port = listener.getsockname()[:2]
+    token = write_control_file(settings.data / "sim-control.json", f"http://{host}:{port}")
+    config = uvicorn.Config(control_app(runner, token), log_level="warning", access_log=False, lifespan="off")
+    server = QuietServer(config)
+    work = asyncio.create_task(runner.run(), name="plant")
+    api = asyncio.create_task(server.serve(sockets=[listener]), name="control")
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, server, work)
+    try:
+        await asyncio.wait({work, api}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        _stop(server, work)
+        results = await asyncio.gather(work, api, return_exceptions=True)
+        (settings.data / "sim-control.json").unlink(missing_ok=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+
+
+def _stop(server: uvicorn.Server, work: asyncio.Task[None]) -> None:
+    server.should_exit = True
+    work.cancel()
+
+
+def _listen(settings: SimSettings) -> socket.socket:
+    try:
+        return socket.create_server((settings.control_host, settings.control_port))
+    except OSError as error:
+        where = f"{settings.control_host}:{settings.control_port}"
+        message = f"control API cannot listen on {where}: {error.strerror}; set another port"
+        raise ConfigError(message, file="environment", line=None, key="PENSTOCK_SIM_CONTROL_PORT") from error

@@ -1,0 +1,1 @@
+"""Machines as small physical models: seeded, pure, stepped by the caller."""

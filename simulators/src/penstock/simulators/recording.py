@@ -1,0 +1,216 @@
+"""Recordings: a CSV or Parquet file as times and typed columns, nothing rounded."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pyarrow.parquet as pq
+
+from penstock.core.errors import PenstockError
+from penstock.core.times import NS_PER_S, from_datetime, parse_rfc3339_ns
+from penstock.core.values import INT64_MAX, INT64_MIN, Value, ValueType
+
+TIME_COLUMNS: Final = ("datetime", "time", "timestamp", "date", "ts")
+ROWS_MAX: Final = 20_000_000
+SNIFF_BYTES: Final = 16_384
+_LOCAL = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,9})?")
+_INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
+
+
+class RecordingError(PenstockError):
+    """Say which file, line and column cannot be read, and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Hold one channel: name, type, a value per row; None: the cell is empty."""
+
+    name: str
+    type: ValueType
+    values: list[Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Hold a table: times (ns UTC, strictly rising) and the columns beside them."""
+
+    times_ns: list[int]
+    columns: list[Column]
+
+    def column(self, name: str) -> Column:
+        """Give a column; RecordingError lists those there are."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        message = f"no column {name!r}; there are: {', '.join(column.name for column in self.columns)}"
+        raise RecordingError(message, column=name)
+
+    def only(self, names: Sequence[str] | None, exclude: Iterable[str]) -> Recording:
+        """Leave out columns; `names` selects, None takes all that are not excluded."""
+        left_out = {name.lower() for name in exclude}
+        if names is not None:
+            return Recording(self.times_ns, [self.column(name) for name in names])
+        return Recording(self.times_ns, [column for column in self.columns if column.name.lower() not in left_out])
+
+
+def read_recording(path: Path) -> Recording:
+    """Read *.csv, *.tsv, *.txt (separator and header found out) or *.parquet; RecordingError names line and column.
+
+    A time is RFC 3339, or `YYYY-MM-DD HH:MM:SS[.f]` taken as UTC, or a number of seconds since 1970. Rows must not go
+    back in time; equal times are refused too, since a tag has one value at a time.
+    """
+    if not path.is_file():
+        message = f"{path}: no such file"
+        raise RecordingError(message, file=str(path))
+    names, cells = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+    index = _time_column(path, names)
+    times = [_time_ns(path, row, cell) for row, cell in enumerate(cells[index])]
+    _check_rising(path, times)
+    columns = [_column(path, name, cells[i]) for i, name in enumerate(names) if i != index]
+    if not columns:
+        message = f"{path}: no column beside the time"
+        raise RecordingError(message, file=str(path))
+    return Recording(times, columns)
+
+
+def _read_csv(path: Path) -> tuple[list[str], list[list[object]]]:
+    with path.open(newline="", encoding="utf-8-sig", errors="strict") as file:
+        try:
+            head = file.read(SNIFF_BYTES)
+            separator = _separator(head.split("\n", 1)[0])
+            file.seek(0)
+            rows = csv.reader(file, delimiter=separator)
+            names = [name.strip() for name in next(rows, [])]
+            cells: list[list[object]] = [[] for _ in names]
+            for row in rows:
+                if not row:
+                    continue
+                if len(row) != len(names):
+                    message = f"{path}:{rows.line_num}: {len(row)} cells where the header has {len(names)}"
+                    raise RecordingError(message, file=str(path), line=rows.line_num)
+                for cell, text in zip(cells, row, strict=True):
+                    cell.append(text.strip())
+        except (UnicodeDecodeError, csv.Error) as error:
+            message = f"{path}: cannot be read as CSV: {error}"
+            raise RecordingError(message, file=str(path)) from error
+    if not cells or not cells[0]:
+        message = f"{path}: no rows"
+        raise RecordingError(message, file=str(path))
+    return names, cells
+
+
+def _separator(header: str) -> str:
+    return max(";,\t|", key=header.count)
+
+
+def _read_parquet(path: Path) -> tuple[list[str], list[list[object]]]:
+    try:
+        table = pq.read_table(path)
+    except (OSError, ValueError) as error:
+        message = f"{path}: cannot be read as Parquet: {error}"
+        raise RecordingError(message, file=str(path)) from error
+    if not 0 < table.num_rows <= ROWS_MAX:
+        message = f"{path}: {table.num_rows} rows; 1 to {ROWS_MAX} can be played"
+        raise RecordingError(message, file=str(path))
+    cells: list[list[object]] = []
+    for column in table.columns:
+        kind = str(column.type)
+        if kind.startswith("timestamp"):
+            unit_ns = {"s": NS_PER_S, "ms": 1_000_000, "us": 1_000, "ns": 1}[kind[10:].split(",")[0].rstrip("]")]
+            cells.append([_Stamp(x * unit_ns) for x in column.cast("int64").to_pylist()])
+        else:
+            cells.append(column.to_pylist())
+    return list(table.column_names), cells
+
+
+class _Stamp(int):
+    """A time that is nanoseconds already."""
+
+
+def _time_column(path: Path, names: Sequence[str]) -> int:
+    lower = [name.lower() for name in names]
+    for wanted in TIME_COLUMNS:
+        if wanted in lower:
+            return lower.index(wanted)
+    message = f"{path}: no time column; name one of: {', '.join(TIME_COLUMNS)}; the header has: {', '.join(names)}"
+    raise RecordingError(message, file=str(path))
+
+
+def _time_ns(path: Path, row: int, cell: object) -> int:
+    try:
+        match cell:
+            case _Stamp():
+                return int(cell)
+            case datetime():
+                return from_datetime(cell)
+            case bool():
+                pass
+            case int() | float():
+                return round(cell * NS_PER_S) if isinstance(cell, float) else cell * NS_PER_S
+            case str() if _LOCAL.fullmatch(cell):
+                return parse_rfc3339_ns(cell.replace(" ", "T") + "Z")
+            case str() if _INTEGER.fullmatch(cell):
+                return int(cell) * NS_PER_S
+            case str():
+                return parse_rfc3339_ns(cell)
+    except ValueError:
+        pass
+    message = f"{path}: row {row + 1}: {cell!r} is no time; use 2026-11-23T04:00:00Z or 2026-11-23 04:00:00 (UTC)"
+    raise RecordingError(message, file=str(path), row=row + 1)
+
+
+def _check_rising(path: Path, times: Sequence[int]) -> None:
+    for row in range(1, len(times)):
+        if times[row] <= times[row - 1]:
+            stamp = datetime.fromtimestamp(times[row] / NS_PER_S, UTC).isoformat()
+            message = f"{path}: row {row + 1}: time {stamp} is not later than the row before"
+            raise RecordingError(message, file=str(path), row=row + 1)
+
+
+def _column(path: Path, name: str, cells: list[object]) -> Column:
+    if any(isinstance(cell, str) for cell in cells):
+        return _text_column(name, cells)
+    present = [cell for cell in cells if cell is not None]
+    if all(isinstance(cell, bool) for cell in present):
+        return Column(name, ValueType.BOOL, [None if cell is None else bool(cell) for cell in cells])
+    if all(isinstance(cell, int) and not isinstance(cell, bool) for cell in present):
+        return Column(name, ValueType.INT64, [cell if isinstance(cell, int) else None for cell in cells])
+    if all(isinstance(cell, int | float) for cell in present):
+        values: list[Value] = [float(cell) if isinstance(cell, int | float) else None for cell in cells]
+        return Column(name, ValueType.FLOAT64, values)
+    message = f"{path}: column {name!r} holds neither numbers, booleans nor text"
+    raise RecordingError(message, file=str(path), column=name)
+
+
+def _text_column(name: str, cells: list[object]) -> Column:
+    texts = [cell if isinstance(cell, str) and cell != "" else None for cell in cells]
+    present = [text for text in texts if text is not None]
+    if present and all(_INTEGER.fullmatch(text) and INT64_MIN <= int(text) <= INT64_MAX for text in present):
+        return Column(name, ValueType.INT64, [None if text is None else int(text) for text in texts])
+    if present and {text.lower() for text in present} <= {"true", "false"}:
+        return Column(name, ValueType.BOOL, [None if text is None else text.lower() == "true" for text in texts])
+    numbers: list[Value] = []
+    for text in texts:
+        try:
+            numbers.append(None if text is None else float(text))
+        except ValueError:
+            return Column(name, ValueType.STRING, list(texts))
+    return Column(name, ValueType.FLOAT64, numbers)
+
+
+def tag_name(column: str) -> str:
+    """Make a tag's name of a column's: `Volume Flow RateRMS` → `volume-flow-raterms`."""
+    name = re.sub(r"[^a-z0-9_]+", "-", column.lower()).strip("-")
+    return (name or "channel")[:63]
+
+
+def finite_or_none(value: Value) -> bool:
+    """Say whether JSON can carry the value."""
+    return not isinstance(value, float) or math.isfinite(value)

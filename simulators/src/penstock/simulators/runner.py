@@ -1,0 +1,198 @@
+"""The simulators' process: clock in, emissions out, the plant folder followed, faults on request.
+
+Each tick: advance the plant to now, write the ledger and sync it, then offer the values to their wires.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from penstock.core.device_file import DeviceFile
+from penstock.core.errors import ConfigError
+from penstock.simulators.device import SimulatedDevice
+from penstock.simulators.emission import Emission
+from penstock.simulators.folder import Changes, PlantFolder
+from penstock.simulators.ledger.log import LedgerWriter
+from penstock.simulators.models.fault import FaultRequest
+from penstock.simulators.models.world import World
+from penstock.simulators.plant import SimulatedPlant
+from penstock.simulators.recordings import SHIPPED
+from penstock.simulators.settings import SimSettings
+from penstock.simulators.signals.spec import reader_below
+from penstock.simulators.state import StateFile, TruthLog
+from penstock.simulators.wires import Wire, Wires
+
+TICK_s: Final = 0.1
+FOLLOW_s: Final = 1.0
+SAVE_s: Final = 5.0
+RETRY_s: Final = 5.0
+"""A device whose wire did not open (a taken port) is tried again."""
+log = logging.getLogger(__name__)
+
+
+class Runner:
+    """Run the simulated plant of a folder until cancelled."""
+
+    def __init__(self, settings: SimSettings, environ: Mapping[str, str]) -> None:
+        self._settings = settings
+        data = settings.data
+        data.mkdir(parents=True, exist_ok=True)
+        self._state = StateFile(data / "state.json")
+        self._truth = TruthLog(data / "truth.jsonl")
+        self._folder = PlantFolder(settings.plant, environ)
+        self._ledger = LedgerWriter(settings.ledger) if settings.ledger is not None else None
+        self._read = reader_below(settings.plant, SHIPPED)
+        self.plant = SimulatedPlant(_now_ns())
+        self._wires = Wires(
+            data=data,
+            trust=settings.trust_folder,
+            opcua_host=settings.opcua_host,
+            mqtt_credentials=settings.mqtt_credentials,
+            ledger=self._ledger,
+        )
+        self._open: dict[str, Wire] = {}
+        self._waiting: dict[str, DeviceFile] = {}
+        self._errors: dict[str, str] = {}
+        self._file_errors: dict[str, str] = {}
+        self.emitted = 0
+
+    async def run(self) -> None:
+        """Tick until cancelled; then save the state and close everything."""
+        loop = asyncio.get_running_loop()
+        next_follow = next_save = next_retry = loop.time()
+        try:
+            while True:
+                began = loop.time()
+                if began >= next_follow:
+                    await self._follow()
+                    next_follow = loop.time() + FOLLOW_s
+                if began >= next_retry:
+                    await self._retry()
+                    next_retry = loop.time() + RETRY_s
+                await self._tick()
+                if loop.time() >= next_save:
+                    await asyncio.to_thread(self._state.write, self.plant.save())
+                    next_save = loop.time() + SAVE_s
+                await asyncio.sleep(max(0.0, TICK_s - (loop.time() - began)))
+        finally:
+            self._state.write(self.plant.save())
+            await self._wires.close()
+            if self._ledger is not None:
+                self._ledger.close()
+
+    async def _tick(self) -> None:
+        emissions = self.plant.advance(_now_ns())
+        if emissions:
+            ranges = [(0, 0)] * len(emissions)
+            if self._ledger is not None:
+                emissions, ranges = await asyncio.to_thread(self._record, emissions)
+            await self._offer(emissions, ranges)
+        self._wires.pump()
+
+    def _record(self, emissions: Sequence[Emission]) -> tuple[list[Emission], list[tuple[int, int]]]:
+        """Write to the ledger first; what it already knows at that time (a clock that went back) is not offered."""
+        assert self._ledger is not None, "called with a ledger only"
+        fresh = [one for one in emissions if self._is_fresh(one)]
+        return fresh, self._ledger.write(fresh)
+
+    def _is_fresh(self, emission: Emission) -> bool:
+        assert self._ledger is not None, "called with a ledger only"
+        newest = self._ledger.newest_ns(emission.device, emission.points[0].tag)
+        return newest is None or emission.time_ns > newest
+
+    async def _offer(self, emissions: Sequence[Emission], ranges: Sequence[tuple[int, int]]) -> None:
+        by_device: dict[str, tuple[list[Emission], list[tuple[int, int]]]] = {}
+        for emission, numbers in zip(emissions, ranges, strict=True):
+            batch = by_device.setdefault(emission.device, ([], []))
+            batch[0].append(emission)
+            batch[1].append(numbers)
+            self.emitted += len(emission.points)
+        for device, (batch_emissions, batch_ranges) in by_device.items():
+            await self._open[device].offer(batch_emissions, batch_ranges)
+
+    async def _follow(self) -> None:
+        changes = await asyncio.to_thread(self._folder.look)
+        if changes:
+            await self._apply(changes)
+        for file, error in self._folder.errors.items():
+            if self._file_errors.get(file) != str(error):
+                log.error("%s", error)
+        self._file_errors = {file: str(error) for file, error in self._folder.errors.items()}
+
+    async def _apply(self, changes: Changes) -> None:
+        for name in changes.removed:
+            self._waiting.pop(name, None)
+            self._errors.pop(name, None)
+            await self._take_out(name)
+            log.info("device %s: gone", name)
+        for file in (*changes.added, *changes.changed):
+            self._waiting[file.device] = file
+        await self._retry()
+
+    async def _retry(self) -> None:
+        for name, file in list(self._waiting.items()):
+            try:
+                await self._put_in(file)
+            except ConfigError as error:
+                if self._errors.get(name) != str(error):
+                    log.error("%s", error)
+                self._errors[name] = str(error)
+                continue
+            self._errors.pop(name, None)
+            del self._waiting[name]
+
+    async def _put_in(self, file: DeviceFile) -> None:
+        name = file.device
+        SimulatedDevice(file, world=World(), read=self._read)  # a wrong file is found before the old device goes
+        await self._take_out(name)
+        wire = await self._wires.open(file)
+        device = SimulatedDevice(file, world=self.plant.world, read=self._read)
+        self.plant.add(device, self._state.devices.get(name))
+        self._open[name] = wire
+        log.info("device %s: %d tags over %s", name, len(file.tags), file.connection.driver)
+
+    async def _take_out(self, name: str) -> None:
+        if name in self.plant.devices:
+            self._state.write({name: self.plant.remove(name)})
+        wire = self._open.pop(name, None)
+        if wire is not None:
+            await wire.close()
+
+    def inject(self, device: str, request: FaultRequest) -> None:
+        """Start a fault, and note it in the truth."""
+        self.plant.inject(device, request)
+        detail = {"severity": request.severity, "growth_per_h": request.growth_per_h, "onset_s": request.onset_s}
+        self._note(device, "inject", {"fault": request.fault, **detail})
+
+    def clear(self, device: str, fault: str) -> None:
+        """Take a fault back, and note it."""
+        self.plant.faulty(device).clear(fault)
+        self._note(device, "clear", {"fault": fault})
+
+    def repair(self, device: str, fault: str) -> None:
+        """Repair, and note it."""
+        self.plant.faulty(device).repair(fault)
+        self._note(device, "repair", {"fault": fault})
+
+    def _note(self, device: str, action: str, detail: dict[str, Any]) -> None:
+        log.info("fault %s on %s: %s", detail["fault"], device, action)
+        self._truth.note(_now_ns(), device, action, detail)
+        self._state.write(self.plant.save())
+
+    def status(self) -> dict[str, Any]:
+        """Say what runs, what does not and why."""
+        return {
+            "devices": {name: wire.status() for name, wire in self._open.items()},
+            "errors": {**self._errors, **self._file_errors},
+            "emitted": self.emitted,
+            "skipped_s": self.plant.skipped_s,
+            "ledger": None if self._ledger is None else str(self._settings.ledger),
+        }
+
+
+def _now_ns() -> int:
+    return time.time_ns()

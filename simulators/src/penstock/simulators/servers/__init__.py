@@ -1,0 +1,1 @@
+"""Protocol servers: what a simulated device speaks to the plant network."""

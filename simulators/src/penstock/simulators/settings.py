@@ -1,0 +1,34 @@
+"""The settings of the simulators' process: PENSTOCK_SIM_*."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SimSettings(BaseSettings):
+    """Say where plant, state and secrets lie, and where the process listens."""
+
+    model_config = SettingsConfigDict(env_prefix="PENSTOCK_SIM_", frozen=True, extra="ignore")
+
+    data: Path = Path("penstock-data/simulators")
+    """State, hidden truth, outboxes, own certificate, sim-control.json."""
+    plant: Path = Path("plant")
+    """The plant folder; devices/*.yaml are followed."""
+    trust: Path | None = None
+    """Trusted OPC UA certificates (*.der); the own one is put there. Default: `<plant>/trust`."""
+    mqtt_credentials: Path | None = None
+    """JSON file with username and password of the broker."""
+    control_host: str = "127.0.0.1"
+    control_port: int = Field(default=8091, ge=0, le=65535)
+    opcua_host: str = "127.0.0.1"
+    """Address that OPC UA servers listen on, whatever host their endpoint names."""
+    ledger: Path | None = None
+    """File of the independent ledger; absent: none is kept."""
+
+    @property
+    def trust_folder(self) -> Path:
+        """Give the trust folder."""
+        return self.trust if self.trust is not None else self.plant / "trust"

@@ -1,0 +1,1 @@
+"""Signals without code: what a device file can say in a line."""

@@ -1,0 +1,59 @@
+"""The simulators' state file and the hidden truth beside it: wear, counters, what was injected and when."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from penstock.core.times import format_rfc3339_ns
+
+VERSION: Final = 1
+
+
+class StateFile:
+    """Keep one JSON object, replaced whole and synced; a broken one is set aside, never fatal."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.devices: dict[str, Any] = self._read()
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self._path.read_text())
+            devices = content["devices"]
+        except FileNotFoundError:
+            return {}
+        except (ValueError, KeyError, TypeError):
+            self._path.replace(self._path.with_suffix(".broken"))
+            return {}
+        return devices if isinstance(devices, dict) else {}
+
+    def write(self, devices: dict[str, Any]) -> None:
+        """Keep the state of these devices, and of those known before that are absent now."""
+        self.devices = {**self.devices, **devices}
+        content = json.dumps({"version": VERSION, "devices": self.devices}).encode()
+        part = self._path.with_suffix(".part")
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self._path)
+
+
+class TruthLog:
+    """Append what was done to machines, with time: predictions are scored against it; no platform process reads it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def note(self, time_ns: int, device: str, action: str, detail: dict[str, Any]) -> None:
+        """Append one line."""
+        line = {"time": format_rfc3339_ns(time_ns), "device": device, "action": action, **detail}
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "a") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
