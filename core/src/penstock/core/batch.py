@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, assert_never
 
 import pyarrow as pa
@@ -119,6 +119,30 @@ def read_one_batch(plain: bytes, schema: pa.Schema, *, limits: Limits = DEFAULT_
     except (pa.ArrowException, ValueError, OSError, struct.error) as error:
         raise _no_stream(error) from None
     return batch
+
+
+def read_batches(plain: bytes, schema: pa.Schema, *, limits: Limits = DEFAULT_LIMITS) -> pa.Table:
+    """Read an Arrow stream of one or more record batches of that schema, judged like `read_one_batch`, as one table."""
+    try:
+        reader = pa.ipc.MessageReader.open_stream(pa.py_buffer(plain))
+        stated = pa.ipc.read_schema(reader.read_next_message())
+        if not stated.equals(schema):
+            message = f"columns must be {_names(schema)}; got {_names(stated)}"
+            raise PeerError(message, problem="batch-malformed")
+        batches: list[pa.RecordBatch] = []
+        for message in reader:
+            if message.type != "record batch":
+                text = f"stream must hold one schema and record batches; got {message.type}"
+                raise PeerError(text, problem="batch-malformed")
+            rows = sum(batch.num_rows for batch in batches)
+            _check_header(memoryview(message.metadata), replace(limits, rows=limits.rows - rows))
+            batches.append(pa.ipc.read_record_batch(message, stated))
+            batches[-1].validate(full=True)
+    except StopIteration:
+        raise _no_stream(ValueError("it is empty")) from None
+    except (pa.ArrowException, ValueError, OSError, struct.error) as error:
+        raise _no_stream(error) from None
+    return pa.Table.from_batches(batches, stated)
 
 
 def _no_stream(error: Exception) -> PeerError:
