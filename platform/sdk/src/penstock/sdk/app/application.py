@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any, TypeVar
 
 import httpx
@@ -24,9 +25,7 @@ from nicegui.storage import Storage
 from penstock.sdk.app.context import Context
 from penstock.sdk.app.headers import SecurityHeaders
 from penstock.sdk.app.login import LoginError, Logins
-from penstock.sdk.app.manifest import CALLBACK_PATH, Manifest, load_manifest
 from penstock.sdk.app.pages import PageBody, bind
-from penstock.sdk.app.secret import storage_secret
 from penstock.sdk.app.sessions import SESSION_AGE_MAX_S, Session, Sessions
 from penstock.sdk.app.settings import AppSettings
 from penstock.sdk.app.supervision import Supervisor
@@ -34,6 +33,8 @@ from penstock.sdk.app.theme import Theme
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.credentials import ClientCredentials, PersonToken
 from penstock.sdk.errors import ApiError, ClientError, CredentialError, UnauthorizedError
+from penstock.sdk.manifest import CALLBACK_PATH, Manifest, load_manifest
+from penstock.sdk.private_files import storage_secret
 from penstock.sdk.simulated import SimulatedPlatform, simulated_platform
 
 LOGIN_PATH = "/oauth/login"
@@ -98,7 +99,7 @@ class App:
 
     def run(self) -> None:
         """Serve until stopped."""
-        folder = self.settings.data_of(self.manifest)
+        folder = Path(mkdtemp(prefix="penstock-app-")) if self._simulated else self.settings.data_of(self.manifest)
         Storage.path = folder / "ui"
         if not self._simulated:
             self._prepare_logins()

@@ -6,20 +6,20 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from penstock.sdk.app.manifest import CALLBACK_PATH, Manifest
+from penstock.sdk.manifest import CALLBACK_PATH, Manifest
 
 
 class AppSettings(BaseSettings):
     """`platform_url` is how this process reaches the platform, `platform_public_url` how a browser does.
 
-    `url` is how a browser reaches this app; its callback must be registered with the platform.
+    `public_url` is how a browser reaches this app; its callback must be registered with the platform.
     """
 
     model_config = SettingsConfigDict(env_prefix="PENSTOCK_APP_", frozen=True, extra="ignore")
 
     platform_url: str = "http://127.0.0.1:8080"
     platform_public_url: str | None = None
-    url: str | None = None
+    public_url: str | None = None
     host: str = "127.0.0.1"
     port: int | None = None
     data: Path | None = None
@@ -31,7 +31,7 @@ class AppSettings(BaseSettings):
 
     def url_of(self, manifest: Manifest) -> str:
         """Give the app's address in a browser, without a slash at the end."""
-        return (self.url or f"http://127.0.0.1:{self.port_of(manifest)}").rstrip("/")
+        return (self.public_url or f"http://127.0.0.1:{self.port_of(manifest)}").rstrip("/")
 
     def callback_of(self, manifest: Manifest) -> str:
         """Give the registered redirect address."""
