@@ -1,0 +1,190 @@
+"""paho's client and its thread, behind a bounded queue: messages come out in order and are acknowledged by hand.
+
+paho calls back in a thread of its own. A message goes into a bounded queue; when that is full the thread waits, so that
+nothing is acknowledged and the broker holds the rest. An acknowledgement belongs to the connection that brought the
+message: after a reconnect the broker sends it again, perhaps under another id, and the old one must not be answered.
+"""
+
+import asyncio
+import ssl
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from penstock.edge.driver import MqttCredentials
+from penstock.edge.mqtt.config import MqttConnection
+from penstock.edge.mqtt.mapping import PAYLOAD_MAX_BYTES
+
+QUEUED_MESSAGES_MAX = 2_000
+"""Above what brokers send without acknowledgement (Mosquitto 20, nats-server 1,024), so that the thread waits only for
+messages of QoS 0, and pings go on; with payloads of at most 64 KiB it stays bounded in memory too."""
+KEEPALIVE_S = 10
+"""A dead link is found within one and a half of it."""
+RECONNECT_MAX_S = 2
+"""Reading resumes within 5 s of the broker's return."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Carry one message; `size` is what came: `payload` is cut where it is longer than what is ever mapped."""
+
+    topic: str
+    payload: bytes
+    size: int
+    mid: int
+    qos: int
+    retained: bool
+    connection: int
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Say that the subscriptions stand; `refused` lists topics that the broker did not grant.
+
+    `resumed` is False where the broker has no session of ours: what was sent while we were away is lost.
+    """
+
+    resumed: bool
+    refused: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """Say why the connection ended."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Say why the broker, or the way to it, refused the connection."""
+
+    cause: str
+
+
+MqttEvent = Message | Connected | Disconnected | Refused
+
+
+class MqttSession:
+    """Keep a persistent session (MQTT 3.1.1, clean session off) at one broker under a stable client id."""
+
+    def __init__(
+        self, connection: MqttConnection, topics: list[str], *, client_id: str, credentials: MqttCredentials | None
+    ) -> None:
+        self._settings = connection
+        self._topics = topics
+        self._events: deque[MqttEvent] = deque()
+        self._room = threading.Condition()
+        self._closed = False
+        self._generation = 0
+        self._subscribe_mid: int | None = None
+        self._resumed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ready = asyncio.Event()
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=False,
+            protocol=paho.MQTTv311,
+            manual_ack=True,
+        )
+        self._client.reconnect_delay_set(min_delay=1, max_delay=RECONNECT_MAX_S)
+        self._client.connect_timeout = KEEPALIVE_S / 2
+        if credentials is not None:
+            self._client.username_pw_set(credentials.username, credentials.password)
+        if connection.encrypted:
+            self._client.tls_set(cert_reqs=ssl.CERT_REQUIRED)
+        self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = self._on_connect_fail
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_message = self._on_message
+
+    def start(self) -> None:
+        """Begin to connect, for ever, in paho's thread; call it on the event loop that reads the events."""
+        self._loop = asyncio.get_running_loop()
+        self._client.connect_async(self._settings.host, self._settings.port, keepalive=KEEPALIVE_S)
+        self._client.loop_start()
+
+    async def next_events(self, most: int) -> list[MqttEvent]:
+        """Wait for events and give up to `most` in their order."""
+        while True:
+            await self._ready.wait()
+            with self._room:
+                taken = [self._events.popleft() for _ in range(min(most, len(self._events)))]
+                if not self._events:
+                    self._ready.clear()
+                self._room.notify_all()
+            if taken:
+                return taken
+
+    def acknowledge(self, message: Message) -> bool:
+        """Send the PUBACK; False where its connection is gone, and the broker will send the message again."""
+        with self._room:
+            if message.connection != self._generation:
+                return False
+            if message.qos > 0:
+                self._client.ack(message.mid, message.qos)
+            return True
+
+    def unsubscribe(self, topic: str) -> None:
+        """Drop a topic that the persistent session still has from an earlier device file."""
+        self._client.unsubscribe(topic)
+
+    async def stop(self) -> None:
+        """Leave the broker; it keeps the session and what arrives meanwhile."""
+        with self._room:
+            self._closed = True
+            self._room.notify_all()
+        await asyncio.to_thread(self._stop_thread)
+
+    def _stop_thread(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _on_connect(self, client: paho.Client, _user: Any, flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            self._offer(Refused(f"the broker refused the connection: {reason}"))
+            return
+        self._resumed = bool(flags.session_present)
+        _, self._subscribe_mid = client.subscribe([(topic, int(self._settings.qos)) for topic in self._topics])
+        with self._room:
+            self._generation += 1
+
+    def _on_connect_fail(self, _client: paho.Client, _user: Any) -> None:
+        self._offer(Refused(f"nothing answers at {self._settings.broker}: is the broker running?"))
+
+    def _on_subscribe(self, _client: paho.Client, _user: Any, mid: int, reasons: Any, _properties: Any) -> None:
+        if mid != self._subscribe_mid:
+            return
+        refused = tuple(topic for topic, reason in zip(self._topics, reasons, strict=False) if reason.is_failure)
+        self._offer(Connected(self._resumed, refused))
+
+    def _on_disconnect(self, _client: paho.Client, _user: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        with self._room:
+            self._generation += 1
+        self._offer(Disconnected(f"connection to {self._settings.broker} lost: {reason}"))
+
+    def _on_message(self, _client: paho.Client, _user: Any, message: paho.MQTTMessage) -> None:
+        payload = bytes(message.payload[: PAYLOAD_MAX_BYTES + 1])
+        self._offer(
+            Message(
+                message.topic, payload, len(message.payload), message.mid, message.qos, message.retain, self._generation
+            )
+        )
+
+    def _offer(self, event: MqttEvent) -> None:
+        """Hand over from paho's thread; a full queue makes it wait."""
+        with self._room:
+            if isinstance(event, Message):
+                self._room.wait_for(lambda: self._closed or len(self._events) < QUEUED_MESSAGES_MAX)
+            if self._closed:
+                return
+            self._events.append(event)
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._ready.set)

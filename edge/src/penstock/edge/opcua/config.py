@@ -1,0 +1,70 @@
+"""The connection keys of an OPC UA device file, and what follows from them."""
+
+import math
+from enum import StrEnum
+
+from pydantic import Field, field_validator
+
+from penstock.core.config_file import FileModel
+
+QUEUE_MIN = 100
+"""Values a server keeps for an item: a server that reports each write does not keep to the sampling interval, so the
+queue is never as short as the quotient of the intervals alone would have it."""
+QUEUE_HEADROOM = 10
+"""Publishing intervals that a queue bridges: a slow answer, a short back-pressure or a retransmission lose nothing."""
+QUEUE_MAX = 10_000
+"""More than this a server would rather refuse (and revise) than keep per item."""
+KEEP_ALIVE_MS = 1_000
+"""How often a silent subscription says that it lives: the stamp of a gap is no older than this."""
+LIFETIME_MS = 60_000
+"""How long a server keeps a subscription that nobody asks for: back-pressure of a minute loses only queue overflow."""
+
+
+class Security(StrEnum):
+    """The ways to connect; plain text is said in words."""
+
+    ENCRYPTED = "Basic256Sha256/SignAndEncrypt"
+    NONE = "none, I accept plain text"
+
+
+class OpcUaConnection(FileModel):
+    """Check the connection keys of the driver `opcua`."""
+
+    endpoint: str
+    namespace: str | None = None
+    security: Security
+    publishing_ms: int = Field(500, ge=10, le=60_000)
+    sampling_ms: int = Field(250, ge=0, le=60_000)
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_opc_tcp(cls, endpoint: str) -> str:
+        if not endpoint.startswith("opc.tcp://"):
+            message = f"{endpoint!r} is no OPC UA address: write opc.tcp://host:port"
+            raise ValueError(message)
+        return endpoint
+
+    @field_validator("security", mode="before")
+    @classmethod
+    def _says_security_in_words(cls, security: object) -> object:
+        if security not in list(Security):
+            choices = " or ".join(repr(str(choice)) for choice in Security)
+            message = f"{security!r} is not a security setting: write {choices}"
+            raise ValueError(message)
+        return security
+
+    @property
+    def queue_size(self) -> int:
+        """Size the server's queue for one item from publishing and sampling interval."""
+        per_publish = math.ceil(self.publishing_ms / max(self.sampling_ms, 1))
+        return min(max(QUEUE_MIN, per_publish * QUEUE_HEADROOM), QUEUE_MAX)
+
+    @property
+    def keep_alive_count(self) -> int:
+        """Count the publishing intervals without data after which the server sends a keep-alive."""
+        return max(1, round(KEEP_ALIVE_MS / self.publishing_ms))
+
+    @property
+    def lifetime_count(self) -> int:
+        """Count the publishing intervals that a subscription lives without a request (≥ 3 keep-alives)."""
+        return max(3 * self.keep_alive_count, math.ceil(LIFETIME_MS / self.publishing_ms))
