@@ -9,7 +9,7 @@ from pathlib import Path
 
 from penstock.cli.demo.layout import DemoError, Layout, Ports, write_private
 
-STORE_MAX = "1GB"  # what a gateway that is away may leave waiting here; then publishers are refused
+STORE_MAX_BYTES = 1024**3  # what a gateway that is away may leave waiting here; then publishers are refused
 ACK_WAIT = "2s"  # a message whose PUBACK the gateway withholds is sent again; the historian stores it once
 MAX_ACK_PENDING = 1000  # unacknowledged messages a session; the gateway acknowledges after its journal's sync
 
@@ -57,11 +57,11 @@ def configuration(layout: Layout, ports: Ports) -> str:
         "server_name": "penstock-demo",
         "host": "127.0.0.1",
         "port": ports.broker,
-        "max_payload": "2MB",
+        "max_payload": 2 * 1024**2,
         "jetstream": {
             "store_dir": str((layout.folder("broker") / "store").absolute()),
-            "max_memory_store": "64MB",
-            "max_file_store": STORE_MAX,
+            "max_memory_store": 64 * 1024**2,
+            "max_file_store": STORE_MAX_BYTES,
             "sync_interval": "always",
         },
         "mqtt": {
