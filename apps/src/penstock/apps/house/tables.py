@@ -12,13 +12,16 @@ from penstock.apps.house.widgets import toned
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell: text, and how it looks. `kind`: text, sub, num, value (toned figure) or chip; `href` makes a link."""
+    """One cell: text, and how it looks; `href` makes a link.
+
+    `kind`: text, sub, num, value (toned figure), chip, or meter (a bar of `share` percent beside the text).
+    """
 
     text: str
     kind: str = "text"
     tone: str = "mute"
     href: str = ""
-    wide: bool = False
+    share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Row:
 
 
 BUTTON = "outline dense no-caps"
-_CLASSES = {"text": "", "sub": "ps-sub", "num": "ps-num", "value": "ps-value", "chip": "ps-chip"}
+_CLASSES = {"text": "", "sub": "ps-sub", "num": "ps-num", "value": "ps-value", "chip": "ps-chip", "meter": "ps-value"}
 
 
 class Table:
@@ -43,6 +46,7 @@ class Table:
         self._shape: tuple[object, ...] = ()
         self._labels: dict[str, list[ui.label]] = {}
         self._rows: dict[str, ui.element] = {}
+        self._bars: dict[ui.label, tuple[ui.element, ui.element]] = {}
         with ui.element("div").classes("ps-scroll"), ui.element("table").classes("ps-table"):
             with ui.element("thead"), ui.element("tr"):
                 for column in columns:
@@ -66,11 +70,16 @@ class Table:
                 label.set_text(cell.text)
                 if cell.kind in ("value", "chip"):
                     toned(label, cell.tone)
+                if label in self._bars:
+                    meter, bar = self._bars[label]
+                    toned(meter, cell.tone)
+                    bar.style(f"width: {cell.share or 0:.1f}%")
 
     def _build(self, rows: Sequence[Row]) -> None:
         self._body.clear()
         self._labels.clear()
         self._rows.clear()
+        self._bars.clear()
         with self._body:
             for row in rows:
                 with ui.element("tr") as element:
@@ -90,7 +99,16 @@ class Table:
             if cell.href:
                 with ui.link(target=cell.href):
                     return ui.label(cell.text).classes(_CLASSES[cell.kind])
+            if cell.kind == "meter":
+                return self._meter(cell)
             return ui.label(cell.text).classes(_CLASSES[cell.kind])
+
+    def _meter(self, cell: Cell) -> ui.label:
+        with ui.element("div").classes("ps-row ps-gauge"):
+            label = ui.label(cell.text).classes(_CLASSES["meter"])
+            with ui.element("div").classes("ps-meter") as meter:
+                self._bars[label] = (meter, ui.element("div"))
+        return label
 
 
 def _column_classes(column: str) -> str:

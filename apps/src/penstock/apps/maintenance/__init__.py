@@ -1,1 +1,5 @@
-"""App."""
+"""The maintenance app: a health index for every machine with a vibration sensor, with its evidence."""
+
+from penstock.apps.maintenance.bootstrap import main
+
+__all__ = ["main"]

@@ -1,0 +1,232 @@
+"""The page of one machine: its health, what it lost points to, the evidence, and the way to the alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+from nicegui import ui
+
+from penstock.apps.house.figures import NOTHING, age_text, moment_text, number_text, unit_text, value_text, words
+from penstock.apps.house.said import trouble_of
+from penstock.apps.house.shell import Shell
+from penstock.apps.house.tables import Cell, Row, Table
+from penstock.apps.house.trend import Trend
+from penstock.apps.house.widgets import card, chip, empty, loading, title, toned
+from penstock.apps.maintenance.channels import Role
+from penstock.apps.maintenance.fleet_page import Machine, machines
+from penstock.apps.maintenance.frame import ZONE_TONE, change_text, frame, health_tone, phase_text
+from penstock.apps.maintenance.health import Assessment, Finding
+from penstock.apps.maintenance.watch import Watch
+from penstock.apps.maintenance.worker import Fleet
+from penstock.apps.maintenance.zones import MEANING
+from penstock.sdk.app import Context
+
+READ_S = 2.0
+STALE_S = 120.0
+JUDGED_BY = {
+    Role.VELOCITY: "ISO 20816 zones and its baseline",
+    Role.BAND: "rise above its baseline, in dB",
+    Role.TEMPERATURE: "rise above its baseline",
+    Role.LOAD: "operating point",
+}
+
+
+async def page(ctx: Context, fleet: Fleet, asset_id: str) -> None:
+    """Show one machine."""
+    with frame(ctx, here="", title="Machine") as shell:
+        MachinePage(shell, fleet, asset_id)
+
+
+class MachinePage:
+    """One machine in one browser tab."""
+
+    def __init__(self, shell: Shell, fleet: Fleet, asset_id: str) -> None:
+        self._shell, self._fleet, self._id = shell, fleet, asset_id
+        self._drawn = False
+        self._streaming = False
+        self._title = title("…")
+        self._path = ui.label("").classes("ps-path")
+        self._holder = ui.element("div").classes("ps-board")
+        with self._holder:
+            loading(2)
+        shell.every(READ_S, self._read)
+
+    async def _read(self) -> None:
+        watch = self._fleet.watches.get(self._id)
+        found = await machines(self._shell, self._fleet)
+        machine = next((m for m in found if m.watch is watch), None)
+        if machine is None:
+            self._absent()
+            return
+        if not self._drawn:
+            await self._draw(machine)
+        self._summary.show(machine, self._shell.now_ns)
+        self._losses.show(machine.watch.newest)
+        self._evidence.show(evidence_rows(machine.watch, self._shell.now_ns))
+
+    def _absent(self) -> None:
+        self._title.set_text("Not watched")
+        if not self._drawn:
+            self._holder.clear()
+            with self._holder, card():
+                empty(
+                    "vibration",
+                    "This machine is not watched",
+                    "It has no bound vibration velocity, or the app is still looking at the plant.",
+                )
+
+    async def _draw(self, machine: Machine) -> None:
+        self._drawn = True
+        asset = machine.watch.asset
+        self._title.set_text(asset.name or asset.path)
+        self._path.set_text(asset.path.replace("/", " › "))
+        ui.page_title(f"{asset.name or asset.path} · Penstock Maintenance")
+        alarms_href = await self._alarms_href()
+        self._holder.clear()
+        with self._holder:
+            with ui.element("div").classes("ps-two"):
+                with card("Health index"):
+                    self._summary = Summary(alarms_href)
+                with card("Points lost, by channel"):
+                    self._losses = Losses(machine.watch)
+            with card("Health over time"):
+                trend = Trend(self._shell, span="1 h")
+            with card("Evidence"):
+                self._evidence = Table(["Channel", "›Reads", "›Expected", "›Change", "·Stands out since", "·Judged by"])
+        if machine.watch.health_tag is not None:
+            await trend.show(machine.watch.health_tag, limit=machine.limit, y_range=(0, 100))
+            tag = machine.watch.health_tag.id
+            self._shell.ctx.task(self._follow(trend, tag), name="live health")
+
+    async def _alarms_href(self) -> str:
+        """Give the address of the monitoring app's alarms of this asset, empty where there is no such app."""
+        apps = await self._shell.ctx.client.apps.list()
+        url = next((a.url for a in apps if a.id == "monitoring"), "")
+        return f"{url.rstrip('/')}/alarms?{urlencode({'asset': self._id})}" if url.startswith("http") else ""
+
+    async def _follow(self, trend: Trend, tag: int) -> None:
+        async def once() -> None:
+            async for batch in self._shell.ctx.client.stream([tag]):
+                trend.take(batch.samples)
+
+        while True:
+            await self._shell.attempt("live health", once)
+
+
+class Summary:
+    """The big figure, the zone, the model's phase, and the alarm."""
+
+    def __init__(self, alarms_href: str) -> None:
+        with ui.element("div").classes("ps-row ps-wrap"):
+            self._figure = ui.label(NOTHING).classes("ps-big")
+            with ui.element("div").classes("ps-grow"):
+                self._zone = chip("")
+                self._meaning = ui.label("").classes("ps-sub")
+        self._limit = ui.label("").classes("ps-sub")
+        self._phase = ui.label("").classes("ps-sub")
+        self._trouble = ui.label("").classes("ps-sub ps-value")
+        with ui.element("div").classes("ps-row ps-wrap"):
+            self._alarm = chip("")
+            self._link = ui.link("Open the alarm", alarms_href, new_tab=True).classes("ps-go")
+        self._has_link = bool(alarms_href)
+
+    def show(self, machine: Machine, now_ns: int) -> None:
+        """Set the newest."""
+        watch, health = machine.watch, machine.health
+        age_s = (now_ns - machine.latest.time) / 1e9 if machine.latest and machine.latest.time else None
+        stale = age_s is not None and age_s > STALE_S
+        self._figure.set_text(NOTHING if health is None else f"{health:.0f} %")
+        toned(self._figure, "mute" if stale else health_tone(health, machine.limit))
+        newest = watch.newest
+        self._zone.set_visibility(newest is not None)
+        if newest is not None:
+            self._zone.set_text(f"Zone {newest.zone.value}")
+            toned(self._zone, ZONE_TONE[newest.zone])
+            self._meaning.set_text(f"Vibration is {MEANING[newest.zone]} (ISO 20816)")
+        self._limit.set_text(_limit_text(machine))
+        at = f", judged {age_text(age_s)} ago" if age_s is not None and age_s >= 2 else ""
+        self._phase.set_text(phase_text(watch.model.phase, watch.model.learned) + at)
+        self._trouble.set_text(
+            f"Stale: {trouble_of(watch.failure).title}" if watch.failure else _stale_text(stale=stale)
+        )
+        self._show_alarm(machine, now_ns)
+
+    def _show_alarm(self, machine: Machine, now_ns: int) -> None:
+        alarm = machine.alarm
+        self._link.set_visibility(alarm is not None and self._has_link)
+        if alarm is None:
+            self._alarm.set_text("No active alarm")
+            toned(self._alarm, "good")
+            return
+        by = f", acknowledged by {alarm.acknowledged_by}" if alarm.acknowledged is not None else ", to acknowledge"
+        self._alarm.set_text(f"Alarm since {moment_text(alarm.raised, now_ns=now_ns)}{by}")
+        toned(self._alarm, "bad" if alarm.acknowledged is None else "warn")
+
+
+def _limit_text(machine: Machine) -> str:
+    rule = machine.watch.rule
+    if rule is None:
+        return "No limit rule: it was taken away"
+    return f"Alarm below {value_text(rule.limit, '%')} for {value_text(rule.on_delay_s, 's')}"
+
+
+def _stale_text(*, stale: bool) -> str:
+    return "No new judgement: the machine rests, or its vibration does not arrive" if stale else ""
+
+
+class Losses:
+    """A bar a channel: how many of the 100 points it costs."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._bars: dict[str, tuple[ui.element, ui.element, ui.label]] = {}
+        for channel in watch.channels:
+            if channel.role is Role.LOAD:
+                continue
+            with ui.element("div").classes("ps-loss"):
+                ui.label(words(channel.name)).classes("ps-label")
+                with ui.element("div").classes("ps-meter") as meter:
+                    bar = ui.element("div")
+                self._bars[channel.name] = (meter, bar, ui.label("").classes("ps-value"))
+        self._note = ui.label("").classes("ps-sub")
+
+    def show(self, newest: Assessment | None) -> None:
+        """Set the bars."""
+        lost = {f.channel.name: f.loss for f in newest.findings} if newest else {}
+        for name, (meter, bar, label) in self._bars.items():
+            loss = lost.get(name)
+            bar.style(f"width: {loss or 0:.1f}%")
+            toned(meter, "bad" if (loss or 0) >= 25 else "warn" if (loss or 0) >= 5 else "mute")
+            label.set_text("no value" if loss is None else f"{loss:.0f}")
+        total = sum(lost.values())
+        self._note.set_text(f"{total:.0f} of 100 points lost" if newest else "Follows with the next window of samples")
+
+
+def evidence_rows(watch: Watch, now_ns: int) -> Sequence[Row]:
+    """Write what each channel reads against what was expected at this operating point."""
+    newest = watch.newest
+    if newest is None:
+        return []
+    rows = [_evidence_row(f, now_ns) for f in sorted(newest.findings, key=lambda f: -f.loss)]
+    load = next((c for c in watch.channels if c.role is Role.LOAD), None)
+    if load is not None:
+        reads = value_text(newest.load, load.unit)
+        cells = (Cell(words(load.name)), Cell(reads, "num"), Cell(NOTHING, "num"), Cell(NOTHING, "num"), Cell(NOTHING))
+        rows.append(Row(load.name, (*cells, Cell(JUDGED_BY[Role.LOAD], "sub"))))
+    return rows
+
+
+def _evidence_row(finding: Finding, now_ns: int) -> Row:
+    channel = finding.channel
+    unit = unit_text(channel.unit)
+    tone = "bad" if finding.loss >= 25 else "uncertain" if finding.loss >= 5 else "mute"
+    expected = NOTHING if finding.expected is None else f"{number_text(finding.expected, digits=3)} {unit}"
+    cells = (
+        Cell(words(channel.name)),
+        Cell(f"{number_text(finding.value, digits=3)} {unit}", "num"),
+        Cell(expected, "num"),
+        Cell(change_text(finding), "chip", tone if tone != "uncertain" else "warn"),
+        Cell(moment_text(finding.since_ns, now_ns=now_ns), "num"),
+        Cell(JUDGED_BY[channel.role], "sub"),
+    )
+    return Row(channel.name, cells)

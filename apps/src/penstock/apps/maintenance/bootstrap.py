@@ -1,0 +1,40 @@
+"""Build the app: the worker in the background, its pages in front."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from penstock.apps.maintenance import asset_page, fleet_page, model_page
+from penstock.apps.maintenance.settings import MaintenanceSettings
+from penstock.apps.maintenance.worker import Fleet
+from penstock.sdk.app import App, AppSettings, Context
+from penstock.sdk.async_client import AsyncClient
+
+
+def build(settings: AppSettings | None = None, maintenance: MaintenanceSettings | None = None) -> App:
+    """Give the app with its worker and pages registered, not yet served."""
+    app = App(Path(__file__).with_name("app.yaml"), settings=settings)
+    fleet = Fleet(maintenance or MaintenanceSettings(), app.settings.data_of(app.manifest))
+
+    @app.task
+    async def health(client: AsyncClient) -> None:
+        await fleet.run(client)
+
+    @app.page("/asset/{asset_id}")
+    async def asset(ctx: Context, asset_id: str) -> None:
+        await asset_page.page(ctx, fleet, asset_id)
+
+    @app.page("/")
+    async def overview(ctx: Context) -> None:
+        await fleet_page.page(ctx, fleet)
+
+    @app.page("/model")
+    async def model(ctx: Context) -> None:
+        await model_page.page(ctx, fleet)
+
+    return app
+
+
+def main() -> None:
+    """Serve until stopped."""
+    build().run()

@@ -1,0 +1,100 @@
+"""The fleet: find assets with a vibration velocity, watch each of them, and keep one's trouble from the others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from penstock.apps.house.said import TROUBLE
+from penstock.apps.maintenance.channels import Channel, find_channels
+from penstock.apps.maintenance.checkpoint import Checkpoints
+from penstock.apps.maintenance.settings import MaintenanceSettings
+from penstock.apps.maintenance.watch import Watch
+from penstock.sdk.async_client import AsyncClient
+from penstock.sdk.models import Asset, Property
+
+LOOK_FOR_NEW_S = 10.0
+log = logging.getLogger("penstock.apps.maintenance")
+
+
+class Fleet:
+    """All watched assets by id; `failure` is what kept the last look at the plant from succeeding."""
+
+    def __init__(
+        self, settings: MaintenanceSettings, folder: Path, *, now_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self.settings = settings
+        self.watches: dict[str, Watch] = {}
+        self.failure: Exception | None = None
+        self._folder = folder
+        self._now_ns = now_ns
+        self._looked_s = float("-inf")
+        self._said: dict[str, str] = {}
+
+    async def run(self, client: AsyncClient) -> None:
+        """Work for ever."""
+        while True:
+            more = await self.round(client)
+            if not more:
+                await asyncio.sleep(self.settings.poll_s)
+
+    async def round(self, client: AsyncClient) -> bool:
+        """Look for new assets now and then, and judge what came; True while there is more to read."""
+        if time.monotonic() - self._looked_s > LOOK_FOR_NEW_S:
+            try:
+                await self.look(client)
+                self.failure = None
+                self._looked_s = time.monotonic()
+            except TROUBLE as failed:
+                self.failure = failed
+                self._say("plant", failed)
+                return False
+        more = False
+        for watch in list(self.watches.values()):
+            more = await self._catch_up(watch) or more
+        return more
+
+    async def look(self, client: AsyncClient) -> None:
+        """Take assets that have a bound vibration velocity; one whose channels changed is taken anew."""
+        for listed in await client.assets.list():
+            asset = await client.assets.retrieve(listed.id)
+            channels = find_channels(await self._bound(client, asset))
+            known = self.watches.get(asset.id)
+            if not channels or (known is not None and known.channels == channels):
+                continue
+            await self._take(client, asset, channels)
+
+    async def _bound(self, client: AsyncClient, asset: Asset) -> list[Property]:
+        """Give the asset's properties; for an untyped asset those of its tags."""
+        if asset.properties:
+            return list(asset.properties)
+        tags = await client.tags.list(asset=asset)
+        return [Property(t.property or t.name, "measurement", t.type, t.unit, t.id) for t in tags if not t.owner]
+
+    async def _take(self, client: AsyncClient, asset: Asset, channels: tuple[Channel, ...]) -> None:
+        checkpoints = Checkpoints(self._folder / "health")
+        watch = Watch(client, asset, channels, settings=self.settings, checkpoints=checkpoints, now_ns=self._now_ns)
+        await watch.start()
+        self.watches[asset.id] = watch
+        log.info("watching %s by %s", asset.path, ", ".join(c.name for c in channels))
+
+    async def _catch_up(self, watch: Watch) -> bool:
+        try:
+            more = await watch.catch_up()
+        except TROUBLE as failed:
+            watch.failure = failed
+            self._say(watch.asset.id, failed)
+            return False
+        watch.failure = None
+        self._said.pop(watch.asset.id, None)
+        return more
+
+    def _say(self, of: str, failed: BaseException) -> None:
+        """Log a failure once, not at each round."""
+        text = f"{failed}"
+        if self._said.get(of) != text:
+            self._said[of] = text
+            log.warning("%s: %s", of, text)
