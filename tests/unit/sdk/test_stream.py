@@ -20,7 +20,7 @@ async def take(fake: FakePlatform, count: int, **options: object) -> list[Stream
 
 
 async def opened(fake: FakePlatform, streams: int = 1) -> None:
-    while sum(r.url.path == "/v1/stream" for r in fake.requests) < streams:
+    while sum(r.url.path == "/v1/stream" for r in fake.requests) < streams:  # noqa: ASYNC110 - no event in the fake
         await asyncio.sleep(0)
 
 

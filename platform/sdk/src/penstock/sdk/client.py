@@ -35,9 +35,13 @@ T = TypeVar("T")
 class Blocking(Generic[A]):
     """An asynchronous resource with the portal to the thread on which it lives."""
 
-    def __init__(self, wrapped: A, portal: BlockingPortal) -> None:
+    def __init__(self, wrapped: A, owner: Client) -> None:
         self._wrapped = wrapped
-        self._portal = portal
+        self._owner = owner  # as long as a method of it is held, the thread lives
+
+    @property
+    def _portal(self) -> BlockingPortal:
+        return self._owner.portal
 
 
 def blocking(method: Callable[Concatenate[A, P], Coroutine[Any, Any, T]]) -> Callable[Concatenate[Blocking[A], P], T]:
@@ -198,31 +202,31 @@ class Client:
             client = portal.call(lambda: _made(*args, **kwargs))
             stack.callback(portal.call, client.aclose)
             self._stack = stack.pop_all()
-        self._portal = portal
+        self.portal = portal
         self._client = client
         self.url = client.url
-        self.assets = Assets(client.assets, portal)
-        self.tags = Tags(client.tags, portal)
-        self.alarms = Alarms(client.alarms, portal)
-        self.rules = Rules(client.rules, portal)
-        self.ledger = Ledger(client.ledger, portal)
-        self.gateways = Gateways(client.gateways, portal)
-        self.apps = Apps(client.apps, portal)
-        history = History(client.history, portal)
+        self.assets = Assets(client.assets, self)
+        self.tags = Tags(client.tags, self)
+        self.alarms = Alarms(client.alarms, self)
+        self.rules = Rules(client.rules, self)
+        self.ledger = Ledger(client.ledger, self)
+        self.gateways = Gateways(client.gateways, self)
+        self.apps = Apps(client.apps, self)
+        history = History(client.history, self)
         self.latest = history.latest
         self.samples = history.samples
         self.iterate = history.iterate
         self.aggregates = history.aggregates
         self.since = history.since
-        self.stream = Streaming(client.streaming, portal).stream
-        writing = Writing(client.writing, portal)
+        self.stream = Streaming(client.streaming, self).stream
+        writing = Writing(client.writing, self)
         self.write = writing.write
         self.write_many = writing.write_many
         self.declare_tag = self.tags.declare
 
     def me(self) -> Me:
         """Say who this client's token speaks for."""
-        return self._portal.call(self._client.me)
+        return self.portal.call(self._client.me)
 
     def close(self) -> None:
         """Close the connections and end the thread; safe to call again."""
