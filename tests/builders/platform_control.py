@@ -16,7 +16,7 @@ class Entry:
     asset: str | None = None
     name: str = ""
     type: str = "float64"
-    unit: str | None = None
+    unit: str = ""
     description: str = ""
     device: str = "plc"
     file_hash: str = "0" * 64
@@ -24,7 +24,7 @@ class Entry:
     rate_hz: float | None = None
 
 
-def entry(index: int, key: str, *, asset: str | None = None, type: str = "float64", unit: str | None = None) -> Entry:
+def entry(index: int, key: str, *, asset: str | None = None, type: str = "float64", unit: str = "") -> Entry:
     """Make the entry of `device/tag`."""
     device, _, name = key.partition("/")
     return Entry(index, key, asset=asset, name=name, type=type, unit=unit, device=device)

@@ -1,10 +1,13 @@
 """Build the platform: every object once, in the order in which they need each other."""
 
 import asyncio
+import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
 
 from penstock.platform.api.assembly import assemble
 from penstock.platform.api.endpoints import WholeEndpoints
@@ -27,7 +30,19 @@ from penstock.platform.identity.throttle import Throttle
 from penstock.platform.kit.db import Database
 from penstock.platform.kit.pages import FormGuard
 from penstock.platform.kit.settings import Settings
+from penstock.platform.registry.assets import AssetService
+from penstock.platform.registry.endpoints import AssetEndpoints, TagEndpoints
+from penstock.platform.registry.plant import PlantFolder
 from penstock.platform.registry.service import TagDirectory
+from penstock.platform.registry.tags import TagService
+from penstock.platform.registry.types import TypeService
+
+PLANT_POLL_S = 2.0
+"""A changed plant file is read within this time; polling works on every mount, notifications do not."""
+
+PLANT_ERRORS_SHOWN = 10
+
+log = logging.getLogger(__name__)
 
 
 class Platform:
@@ -46,6 +61,8 @@ class Platform:
         self.apps = AppService(self.db, allow_plain_http=settings.allow_plain_http)
         self.tokens = TokenService(self.db, self.keys, issuer)
         self.directory = TagDirectory(self.db)
+        self.assets = AssetService(self.db)
+        self.plant = PlantFolder(self.db, settings.plant, os.environ)
         self.historian = historian_bootstrap.open(settings)
         self.forms = FormGuard(cookie_secret(settings.keys), issuer)
         self._ready = False
@@ -65,6 +82,8 @@ class Platform:
             oauth.router(),
             IdentityEndpoints(self.db, self.people, self.gateways, issuer).router(),
             AppEndpoints(self.apps).router(),
+            AssetEndpoints(self.assets, TypeService(self.db), self.directory, self.plant).router(),
+            TagEndpoints(TagService(self.db, self.directory)).router(),
         ]
         rights = Rights(self.db, self.keys, self.people, issuer)
         return assemble(routers, authenticator=rights, issuer=issuer, running=self._running)
@@ -74,8 +93,12 @@ class Platform:
         await self.historian.start()
         try:
             await asyncio.to_thread(self._open)
-            self._ready = True
-            yield
+            async with asyncio.TaskGroup() as tasks:
+                following = [tasks.create_task(self._follow_plant(), name="plant folder")]
+                self._ready = True
+                yield
+                for task in following:
+                    task.cancel()
         finally:
             self._ready = False
             await self.historian.stop()
@@ -85,17 +108,27 @@ class Platform:
         first = FirstStart(self.settings, self.db, people=self.people, gateways=self.gateways, apps=self.apps)
         first.run()
         self.gateways.reload()
+        self.plant.belongs_to(self.people.first_admin().tenant)
+        self.plant.poll()
         self.directory.reload()
+
+    async def _follow_plant(self) -> None:
+        while True:
+            await asyncio.sleep(PLANT_POLL_S)
+            try:
+                if await asyncio.to_thread(self.plant.poll):
+                    await asyncio.to_thread(self.directory.reload)
+            except (SQLAlchemyError, OSError):
+                log.exception("the plant folder could not be taken over; tried again at its next change")
 
     def _why_not_ready(self) -> str | None:
         return None if self._ready else "the stores are being opened"
 
     def _figures(self, tenant: str) -> list[Figure]:
-        tags = self.directory.all(tenant)
-        return [Figure("Tags", str(len(tags)))]
+        return [Figure("Assets", str(self.assets.count(tenant))), Figure("Tags", str(len(self.directory.all(tenant))))]
 
     def _plant_errors(self, tenant: str) -> list[str]:
-        return []
+        return [str(error) for error in self.plant.status(tenant).errors[:PLANT_ERRORS_SHOWN]]
 
 
 def build(settings: Settings) -> FastAPI:

@@ -17,7 +17,7 @@ from penstock.core.errors import PenstockError
 from penstock.platform.kit.listen import bind, own
 from penstock.platform.kit.problems import Problem
 from penstock.platform.kit.settings import Settings, is_loopback
-from penstock.platform.operator import Operator
+from penstock.platform.operator import Operator, remember_issuer
 
 GRACE_S = 5
 KEEP_ALIVE_S = 75  # longer than the idle time of gateways, so that they need not connect for each request
@@ -55,6 +55,7 @@ def run(
             from penstock.platform.bootstrap import build
 
             app = build(settings)
+            remember_issuer(settings)
             config = uvicorn.Config(
                 app,
                 log_config=None,

@@ -14,7 +14,23 @@ from penstock.platform.identity.throttle import Throttle
 from penstock.platform.identity.tokens import mint
 from penstock.platform.kit.audit import Actor, record, verify
 from penstock.platform.kit.db import Database
+from penstock.platform.kit.files import write_secret
 from penstock.platform.kit.settings import Settings
+
+ISSUER_FILE = "issuer"
+
+
+def remember_issuer(settings: Settings) -> None:
+    """Note how browsers reach the platform, for commands that are not told its port."""
+    write_secret(settings.data / ISSUER_FILE, settings.issuer + "\n")
+
+
+def as_it_ran(settings: Settings) -> Settings:
+    """Give the settings with the public URL under which the platform ran last, unless one is set."""
+    path = settings.data / ISSUER_FILE
+    if settings.public_url is not None or not path.exists():
+        return settings
+    return settings.model_copy(update={"public_url": path.read_text(encoding="utf-8").strip()})
 
 
 class Operator:
@@ -24,7 +40,7 @@ class Operator:
         if settings.database_url is None and not (settings.data / "relational.sqlite").exists():
             message = f"There is no platform in {settings.data}. Give its folder with --data or PENSTOCK_PLATFORM_DATA."
             raise PenstockError(message)
-        self._settings = settings
+        self._settings = as_it_ran(settings)
         self._now_s = now_s
         self._db = Database(settings.relational_url, settings.database_password_file)
         self._db.create_or_migrate()

@@ -20,9 +20,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from penstock.platform.kit.db import Base, BigId
 
 ID = String(40)
-NAME = String(200)
-PATH = String(500)
-KEY = String(700)
+NAME = String(256)
+PATH = String(512)
+KEY = String(900)
 
 
 class AssetType(Base):
@@ -86,11 +86,11 @@ class Tag(Base):
     active: Mapped[bool] = mapped_column(Boolean, default=True)
     name: Mapped[str] = mapped_column(NAME)
     type: Mapped[str] = mapped_column(String(10))
-    unit: Mapped[str | None] = mapped_column(String(60))
+    unit: Mapped[str | None] = mapped_column(String(64))
     description: Mapped[str] = mapped_column(Text, default="")
     owner: Mapped[str] = mapped_column(ID, index=True)
     gateway_id: Mapped[str | None] = mapped_column(ID, index=True)
-    device: Mapped[str | None] = mapped_column(String(63))
+    device: Mapped[str | None] = mapped_column(String(128))
     path: Mapped[str | None] = mapped_column(PATH)
     file_hash: Mapped[str | None] = mapped_column(String(64))
     rate_hz: Mapped[float | None] = mapped_column(Float)

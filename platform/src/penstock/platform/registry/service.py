@@ -10,45 +10,20 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from penstock.core.address import IsaPath
+from penstock.core.dictionary import DictionaryEntry
 from penstock.platform.kit.db import Database
 from penstock.platform.kit.problems import Problem
+from penstock.platform.kit.schemas import without_controls
 from penstock.platform.registry.binding import bind_device_tags
 from penstock.platform.registry.model import Binding, Tag, TagIndex
 
 MAPPINGS_KEPT = 256  # (gateway, epoch) pairs in memory; an older one is read again from the store
 KEYS_A_QUERY = 500  # SQLite takes 32766 parameters, PostgreSQL's planner is happier with few
-
-
-class Entry(Protocol):
-    """What the directory reads of a dictionary entry (core.dictionary.DictionaryEntry)."""
-
-    @property
-    def index(self) -> int: ...
-    @property
-    def key(self) -> str: ...
-    @property
-    def asset(self) -> str | None: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def type(self) -> str: ...
-    @property
-    def unit(self) -> str | None: ...
-    @property
-    def description(self) -> str: ...
-    @property
-    def device(self) -> str: ...
-    @property
-    def file_hash(self) -> str: ...
-    @property
-    def late_after_ns(self) -> int | None: ...
-    @property
-    def rate_hz(self) -> float | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +75,18 @@ class TagDirectory:
             self._assets = {asset: tuple(sorted(set(ids))) for asset, ids in assets.items()}
             self._mappings.clear()
 
-    def register(self, tenant: str, gateway: str, epoch: str, entries: Sequence[Entry]) -> Mapping[int, TagRef]:
+    def register(
+        self, tenant: str, gateway: str, epoch: str, entries: Sequence[DictionaryEntry]
+    ) -> Mapping[int, TagRef]:
         """Store what the gateway's indexes mean and give the whole mapping of the epoch.
 
         Unknown keys become tags owned by the gateway, at once bound to the asset their device names. A key that
         another gateway or app owns keeps its owner: compare `TagRef.owner` before a write. Raise Problem 409
         `dictionary-conflict` when an index is given to another key than before.
         """
+        for entry in entries:
+            if without_controls(entry.key) != entry.key:
+                raise Problem(422, "invalid", f"The key {entry.key!r} of index {entry.index} has control characters.")
         with self._db.session() as session:
             tags = _tags_by_key(session, tenant, {entry.key for entry in entries})
             for entry in entries:
@@ -156,10 +136,10 @@ class TagDirectory:
         return list(self._tags.get(tenant, {}).values())
 
 
-def _merge(session: Session, tag: Tag | None, entry: Entry, tenant: str, gateway: str) -> Tag:
+def _merge(session: Session, tag: Tag | None, entry: DictionaryEntry, tenant: str, gateway: str) -> Tag:
     if tag is not None and tag.owner != gateway:
         return tag
-    if tag is not None and _changed_meaning(tag, entry):
+    if tag is not None and changed_meaning(tag, str(entry.type), entry.unit):
         tag.active = False
         session.flush()
         tag = None
@@ -167,15 +147,24 @@ def _merge(session: Session, tag: Tag | None, entry: Entry, tenant: str, gateway
         tag = Tag(tenant=tenant, key=entry.key, owner=gateway, gateway_id=gateway, type=str(entry.type), active=True)
         tag.created_ns = time.time_ns()
         session.add(tag)
-    tag.name, tag.unit, tag.description = entry.name, entry.unit, entry.description
-    tag.device, tag.path, tag.file_hash = entry.device, entry.asset, entry.file_hash
+    tag.name, tag.unit = without_controls(entry.name), entry.unit or None
+    tag.description, tag.device = without_controls(entry.description), without_controls(entry.device)
+    tag.path, tag.file_hash = _path(entry.asset), entry.file_hash
     tag.rate_hz, tag.late_after_ns = entry.rate_hz, entry.late_after_ns
     return tag
 
 
-def _changed_meaning(tag: Tag, entry: Entry) -> bool:
-    """Tell whether old samples would be misread under the new entry: then it is another series."""
-    return tag.type != str(entry.type) or (tag.unit is not None and tag.unit != entry.unit)
+def changed_meaning(tag: Tag, type: str, unit: str | None) -> bool:
+    """Tell whether old samples would be misread under the new type and unit: then it is another series."""
+    return tag.type != type or (tag.unit is not None and tag.unit != (unit or None))
+
+
+def _path(text: str | None) -> str | None:
+    """Give the asset path of a dictionary, None where it is no ISA-95 path: the tag then stands alone."""
+    try:
+        return None if text is None else str(IsaPath.parse(text))
+    except ValueError:
+        return None
 
 
 def _tags_by_key(session: Session, tenant: str, keys: set[str]) -> dict[str, Tag]:
