@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 LISTEN = "0A"
@@ -21,16 +22,22 @@ def is_taken(port: int, host: str = "127.0.0.1") -> bool:
 
 def holder(port: int) -> str:
     """Name the process that listens on a port, as far as this user may see (Linux); else "another program"."""
-    inodes = _listening_inodes(port)
+    wanted = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            links = [str(f.readlink()) for f in (process / "fd").iterdir()]
-            if any(f"socket:[{inode}]" in links for inode in inodes):
-                command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-                return f"process {process.name} ({command[:80]})"
-        except OSError:
-            continue
+        if wanted & _open_files(process):
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+            return f"process {process.name} ({command[:80]})"
     return "another program"
+
+
+def _open_files(process: Path) -> set[str]:
+    """Give what a process has open; nothing where it is another user's or has ended."""
+    found = set()
+    with suppress(OSError):
+        for file in (process / "fd").iterdir():
+            with suppress(OSError):  # closed in between
+                found.add(str(file.readlink()))
+    return found
 
 
 def _listening_inodes(port: int) -> set[str]:

@@ -16,7 +16,7 @@ from penstock.sdk.times import When, parameter
 from penstock.sdk.transport import Params, Transport
 
 PAGE_ROWS = 100_000  # the platform's maximum for samples
-TAGS_A_REQUEST = 200  # keeps the address of a request below 8 KiB
+TAGS_A_REQUEST = 100  # the platform's maximum for a raw range
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class AsyncHistory:
         include_status: bool = False,
         ignore_bad: bool | None = None,
     ) -> AsyncIterator[Samples]:
-        """Read a range too large for memory, as chunks of at most `chunk` rows (at most 200 tags)."""
+        """Read a range too large for memory, as chunks of at most `chunk` rows (at most 100 tags)."""
         chosen = await self._tags.select(tags, asset, properties)
         if len(chosen) > TAGS_A_REQUEST:
             message = f"iterate() takes at most {TAGS_A_REQUEST} tags, got {len(chosen)}: call it in parts"

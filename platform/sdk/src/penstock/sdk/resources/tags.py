@@ -11,6 +11,7 @@ from penstock.sdk.models import Asset, Tag
 from penstock.sdk.transport import Transport
 
 REMEMBERED = 20_000  # tags kept in memory: a large plant's worth, some 10 MB
+ONE_BY_ONE_MAX = 20  # unknown ids asked for one by one; more are found by listing all tags
 KEYS_A_REQUEST = 50  # keeps the address of a request below 8 KiB
 
 TagLike = int | str | Tag
@@ -83,6 +84,8 @@ class AsyncTags:
         keys = [t for t in wanted if isinstance(t, str) and t not in self._by_key]
         if keys:
             await self._by_keys(keys)
+        if sum(isinstance(t, int) and t not in self._by_id for t in wanted) > ONE_BY_ONE_MAX:
+            await self.list()
         found: list[Tag] = []
         for tag in wanted:
             if isinstance(tag, Tag):

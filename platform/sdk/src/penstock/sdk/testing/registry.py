@@ -115,7 +115,7 @@ def tag(state: State, call: Call) -> dict[str, Any]:
 def change_tag(state: State, call: Call) -> dict[str, Any]:
     """Answer `PATCH /v1/tags/{id}`."""
     known = tag(state, call)
-    known.update({k: v for k, v in call.body().items() if k in ("description", "unit", "late_after_ns", "rate_hz")})
+    known.update({k: v for k, v in call.body().items() if k == "description"})
     return known
 
 
@@ -152,7 +152,7 @@ def ingest(state: State, call: Call) -> dict[str, int]:
         if known is None:
             raise Refused(404, "not-found", f"no tag {tag_id}")
         if known["owner"] != call.principal.name:
-            raise Refused(403, "not-owner", f"{known['key']} belongs to {known['owner'] or 'a gateway'}")
+            raise Refused(403, "not-owner", f"{known['key']} belongs to {known['owner']}")
     state.answered[key] = state.commit(rows)
     return state.answered[key]
 

@@ -81,10 +81,15 @@ class State:
         tag_id = len(self.tags) + 1
         name = key.rpartition("/")[2]
         stands_at = self.asset(asset) if asset else None
-        tag = {"id": tag_id, "key": key, "name": name, "type": value_type, "unit": unit, "owner": owner}
+        tag = {"id": tag_id, "key": key, "name": name, "type": value_type, "unit": unit, "owner": owner or "gtw_1"}
         tag |= {"description": "", "rate_hz": None, "late_after_ns": None}
         tag |= {"asset": stands_at["id"] if stands_at else None, "property": property_name or name}
-        tag["path"] = f"{stands_at['path']}/{tag['property']}" if stands_at else None
+        tag["path"] = stands_at["path"] if stands_at else None
+        tag |= {
+            "gateway": None if owner else "gtw_1",
+            "device": None if owner else key.partition("/")[0],
+            "active": True,
+        }
         self.tags[tag_id] = tag
         self.rows[tag_id] = []
         if stands_at is not None:

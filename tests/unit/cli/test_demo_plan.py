@@ -1,0 +1,124 @@
+import json
+import os
+import socket
+import stat
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from penstock.cli.demo import broker, plan
+from penstock.cli.demo.command import only_one
+from penstock.cli.demo.layout import LOG_BYTES_MAX, DemoError, Layout, Ports
+from penstock.cli.demo.plan import Parts, check_ports, environment
+from penstock.cli.demo.readiness import connect_packet
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    source = tmp_path / "source"
+    (source / "devices").mkdir(parents=True)
+    (source / "plant.yaml").write_text("version: 1\n")
+    made = Layout(tmp_path / "data")
+    made.prepare(plant_source=source)
+    return made
+
+
+def test_the_plant_is_copied_once_and_then_left_alone(layout: Layout, tmp_path: Path) -> None:
+    (layout.plant / "plant.yaml").write_text("mine")
+    (layout.plant / "devices" / "own.yaml").write_text("own")
+    layout.prepare(plant_source=tmp_path / "source")
+    assert (layout.plant / "plant.yaml").read_text() == "mine"
+    assert (layout.plant / "devices" / "own.yaml").exists()
+
+
+def test_a_folder_of_devices_without_a_plant_is_kept_and_completed(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "plant.yaml").write_text("version: 1\n")
+    layout = Layout(tmp_path / "data")
+    (layout.plant / "devices").mkdir(parents=True)
+    (layout.plant / "devices" / "own.yaml").write_text("own")
+    layout.prepare(plant_source=tmp_path / "source")
+    assert (layout.plant / "plant.yaml").exists()
+    assert (layout.plant / "devices" / "own.yaml").read_text() == "own"
+
+
+def test_passwords_are_made_once_and_open_to_their_owner_alone(layout: Layout) -> None:
+    first = layout.mqtt_user("mqtt-sim", "simulators")
+    assert layout.mqtt_user("mqtt-sim", "simulators") == first
+    assert first != layout.mqtt_user("mqtt-gateway", "gateway")
+    assert mode(layout.secret("mqtt-sim.json")) == 0o600
+    assert mode(layout.secrets) == 0o700
+    assert mode(broker.configure(layout, Ports())) == 0o600
+
+
+def test_a_long_log_is_set_aside(layout: Layout, tmp_path: Path) -> None:
+    log = layout.log("gateway")
+    with log.open("wb") as file:
+        file.truncate(LOG_BYTES_MAX + 1)
+    layout.prepare(plant_source=tmp_path / "source")
+    assert not log.exists()
+    assert log.with_suffix(".log.old").exists()
+
+
+def test_the_broker_listens_on_loopback_syncs_each_write_and_lets_nobody_in_by_another_door(layout: Layout) -> None:
+    body = json.loads(broker.configuration(layout, Ports()))
+    assert {body["host"], body["mqtt"]["host"]} == {"127.0.0.1"}
+    assert body["jetstream"]["sync_interval"] == "always"
+    assert all(user["allowed_connection_types"] == ["MQTT"] for user in body["authorization"]["users"])
+
+
+def test_a_taken_port_is_told_with_its_use_its_holder_and_the_option_that_changes_it() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        number = taken.getsockname()[1]
+        free = {f.name: 0 for f in fields(Ports)}
+        with pytest.raises(DemoError) as refused:
+            check_ports(Ports(**{**free, "platform": number}), Parts())
+        assert f"port {number} (platform) is taken by process {os.getpid()}" in str(refused.value)
+        assert "--platform-port" in str(refused.value)
+        check_ports(Ports(**{**free, "maintenance": number}), Parts(apps=False))
+
+
+def test_settings_of_the_caller_do_not_leak_into_the_processes(layout: Layout) -> None:
+    environ = environment(layout, Ports(), {"PENSTOCK_PLATFORM_HOST": "0.0.0.0", "PATH": "/bin"})
+    assert "PENSTOCK_PLATFORM_HOST" not in environ
+    assert environ["PATH"] == "/bin"
+
+
+def test_what_others_need_is_started_first_and_stopped_last(layout: Layout) -> None:
+    specs = plan.plan(layout, Ports(), Parts())
+    names = [s.name for s in specs]
+    assert names == ["broker", "platform", "simulators", "gateway", "monitoring", "maintenance"]
+    assert all(names.index(before) < names.index(s.name) for s in specs for before in s.after)
+    assert [s.name for s in plan.plan(layout, Ports(), Parts(simulators=False, apps=False))] == [
+        "broker",
+        "platform",
+        "gateway",
+    ]
+
+
+def test_each_app_has_its_own_credential_and_folder(layout: Layout) -> None:
+    specs = {s.name: s.environ for s in plan.plan(layout, Ports(), Parts())}
+    assert specs["monitoring"]["PENSTOCK_APP_CREDENTIALS"].endswith("secrets/monitoring.json")
+    assert specs["monitoring"]["PENSTOCK_APP_DATA"] != specs["maintenance"]["PENSTOCK_APP_DATA"]
+    assert "PENSTOCK_APP_CREDENTIALS" not in specs["gateway"]
+
+
+def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
+    with only_one(tmp_path), pytest.raises(DemoError, match="another demo is running"), only_one(tmp_path):
+        pass
+    with only_one(tmp_path):
+        pass
+
+
+def test_the_login_packet_is_mqtt_3_1_1() -> None:
+    packet = connect_packet("u", "p")
+    assert packet[:2] == bytes([0x10, len(packet) - 2])
+    assert packet[2:10] == b"\x00\x04MQTT\x04\xc2"
+    assert packet.endswith(b"\x00\x01u\x00\x01p")

@@ -1,0 +1,50 @@
+import socket
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from penstock.cli.demo.layout import Layout
+from penstock.cli.doctor import checks
+from penstock.cli.doctor.checks import Verdict
+from penstock.cli.main import cli
+
+
+def test_an_old_python_is_named_with_what_to_do() -> None:
+    finding = checks.python((3, 10, 4))
+    assert finding.verdict is Verdict.WRONG
+    assert "3.11" in finding.remedy
+
+
+def test_a_secret_open_to_others_is_named_with_the_command_that_mends_it(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.secrets.mkdir(mode=0o700)
+    secret = layout.secret("cli.json")
+    secret.touch(mode=0o600)
+    assert [f.verdict for f in checks.secrets(layout.secrets)] == [Verdict.OK]
+    secret.chmod(0o644)
+    (finding,) = checks.secrets(layout.secrets)
+    assert finding.verdict is Verdict.WRONG
+    assert finding.remedy == f"chmod 600 {secret}"
+
+
+def test_a_port_held_by_something_that_does_not_answer_is_wrong() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        number = silent.getsockname()[1]  # bound, not listening: connections are refused
+        finding = checks.port("gateway", number)
+    assert finding.verdict is Verdict.WRONG
+    assert "does not answer" in finding.what
+
+
+def test_doctor_ends_with_status_one_when_something_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir(mode=0o700)
+    (tmp_path / "secrets" / "cli.json").touch(mode=0o640)
+    result = CliRunner().invoke(cli, ["doctor", "--data", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "chmod 600" in result.output
+
+
+def test_doctor_refuses_a_process_it_does_not_know() -> None:
+    result = CliRunner().invoke(cli, ["doctor", "--port", "nix=1"])
+    assert result.exit_code == 2
+    assert "NAME=PORT" in result.output

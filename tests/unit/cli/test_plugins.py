@@ -1,0 +1,71 @@
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from penstock.cli import plugins
+from penstock.cli.main import cli
+
+runner = CliRunner()
+good = typer.Typer(help="Works.")
+
+
+@good.command()
+def hello(name: str) -> None:
+    typer.echo(f"hello {name}")
+
+
+@good.command()
+def other() -> None:
+    """Make the group a group."""
+
+
+not_typer = 7
+
+
+@pytest.fixture(autouse=True)
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    sys.modules.setdefault("cli_plugins_under_test", sys.modules[__name__])
+    found = {
+        "good": "cli_plugins_under_test:good",
+        "absent": "no_such_module_at_all:commands",
+        "wrong": "cli_plugins_under_test:not_typer",
+    }
+    made = {name: EntryPoint(name, value, plugins.GROUP) for name, value in found.items()}
+    monkeypatch.setattr(plugins, "plugins", lambda: made)
+
+
+def test_help_lists_every_plugin_without_importing_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: EntryPoint) -> None:
+        pytest.fail("help imported a plug-in")
+
+    monkeypatch.setattr(EntryPoint, "load", refuse)
+    result = runner.invoke(cli, ["--help"])
+    assert result.exit_code == 0
+    assert all(name in result.output for name in ("demo", "doctor", "good", "absent", "wrong"))
+
+
+def test_a_plugin_runs_with_its_arguments() -> None:
+    assert runner.invoke(cli, ["good", "hello", "Ada"]).output == "hello Ada\n"
+
+
+@pytest.mark.parametrize(("name", "said"), [("absent", "ModuleNotFoundError"), ("wrong", "not a typer.Typer")])
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["run", "--port", "1"]])
+def test_a_broken_plugin_is_named_and_the_others_work(name: str, said: str, arguments: list[str]) -> None:
+    result = runner.invoke(cli, [name, *arguments])
+    assert result.exit_code == 1
+    assert said in result.output
+    assert "The other commands work" in result.output
+    assert runner.invoke(cli, ["good", "hello", "Ada"]).exit_code == 0
+
+
+def test_an_unknown_command_is_refused() -> None:
+    result = runner.invoke(cli, ["god"])
+    assert result.exit_code == 2
+    assert "No such command" in result.output
+
+
+def test_the_version_is_told() -> None:
+    assert runner.invoke(cli, ["--version"]).output.startswith("penstock 0.")
