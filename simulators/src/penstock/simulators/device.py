@@ -1,7 +1,8 @@
 """One simulated device: a device file made alive. Pure: time goes in, emissions come out.
 
 Each tag is read at its own rate (`rate_hz`, else 1 Hz) on a grid of whole periods since 1970; the tags of one MQTT
-topic go together, at the rate of the quickest. A value is made in the tag's unit and then turned into what the device speaks.
+topic go together, at the rate of the quickest. A value is made in the tag's unit and then turned into what the device
+speaks.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class SimulatedDevice:
         self._convert = self._conversions(file)
         channels = {name: self._channel(name, read) for name in file.tags}
         order = _order(file, channels)
+        self._mapped = {name: one.mapping for name, one in channels.items() if not one.mapping.is_identity}
         self._groups = _groups(file, [channels[name] for name in order])
         self._values: dict[str, Value] = {}
         self._first_ns: int | None = None
@@ -146,6 +148,16 @@ class SimulatedDevice:
             return Point(channel.tag, None, BAD_NO_DATA if value is None else BAD_OUT_OF_RANGE)
         return Point(channel.tag, raw, GOOD)
 
+    def as_stored(self, emission: Emission) -> Emission:
+        """Give the emission with values as the historian should hold them: mapped by the device file."""
+        if not self._mapped:
+            return emission
+        points = tuple(
+            Point(point.tag, _forward(point.value, self._mapped.get(point.tag)), point.status)
+            for point in emission.points
+        )
+        return Emission(emission.device, emission.time_ns, points)
+
     def save(self) -> Json:
         """Give what must survive a restart: first start, newest time, the model's state."""
         model = self.model.save() if self.model is not None else {}
@@ -217,6 +229,15 @@ def _back(value: Value, mapping: Conversion) -> Value:
     if mapping.is_identity or isinstance(value, bool) or not isinstance(value, int | float):
         return value
     return (value - mapping.offset) / mapping.scale
+
+
+def _forward(value: Value, mapping: Conversion | None) -> Value:
+    """Apply the mapping as core's normaliser does: one multiplication and one addition, integers in integers."""
+    if mapping is None or isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if isinstance(value, int):
+        return value * int(mapping.scale) + int(mapping.offset)
+    return value * mapping.scale + mapping.offset
 
 
 def _typed(value: Value, kind: ValueType) -> Value:

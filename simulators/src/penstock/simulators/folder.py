@@ -82,3 +82,10 @@ class PlantFolder:
 def is_simulated(file: DeviceFile) -> bool:
     """Say whether the simulators make this device: it has `simulate`, or signals alone."""
     return file.simulate is not None or any(tag.signal is not None for tag in file.tags.values())
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a device file at once, so that no follower reads half of it."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

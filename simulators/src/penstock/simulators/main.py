@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +17,14 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from penstock.core.errors import ConfigError
+from penstock.core.errors import ConfigError, PenstockError
+from penstock.core.times import NS_PER_S, parse_duration_ns, parse_time
 from penstock.simulators.control import control_app, write_control_file
 from penstock.simulators.demo_plant import DEMO_PLANT
+from penstock.simulators.device import STEP_MAX_s
+from penstock.simulators.folder import write_whole
+from penstock.simulators.generate import PlannedFault, simulate, write_parquet
+from penstock.simulators.load import load_device_file
 from penstock.simulators.runner import Runner
 from penstock.simulators.settings import SimSettings
 
@@ -58,6 +64,62 @@ def init(folder: Annotated[Path, typer.Argument(help="folder to make")]) -> None
         raise typer.Exit(2)
     shutil.copytree(DEMO_PLANT, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__*"))
     typer.echo(f"{folder}: the demo plant")
+
+
+@commands.command()
+def generate(
+    out: Annotated[Path, typer.Option(help="Parquet file to write: key, time, status, vf, vi, vb, vs")],
+    hours: Annotated[float, typer.Option(min=0.001, max=24 * 366, help="simulated hours")] = 24.0,
+    step: Annotated[str, typer.Option(help="step of the models, 10ms to 1s")] = "1s",
+    until: Annotated[str, typer.Option(help="last stamp: now, or RFC 3339")] = "now",
+    fault: Annotated[list[str] | None, typer.Option(help="DEVICE:FAULT[:at=6h,severity=0.2,growth=0.5]")] = None,
+    device: Annotated[list[str] | None, typer.Option(help="only these devices' samples")] = None,
+    plant: Annotated[Path | None, typer.Option(help="plant folder; default: the demo plant as shipped")] = None,
+) -> None:
+    """Run the plant's models faster than real time and write what they would have said."""
+    try:
+        until_ns = parse_time(until, time.time_ns())
+        step_s = parse_duration_ns(step) / NS_PER_S
+        if not 0.01 <= step_s <= STEP_MAX_s:
+            typer.echo(f"--step {step}: 10ms to 1s", err=True)
+            raise typer.Exit(2)
+        began = time.monotonic()
+        emissions = simulate(
+            plant or DEMO_PLANT,
+            start_ns=until_ns - round(hours * 3600 * NS_PER_S),
+            until_ns=until_ns,
+            step_s=step_s,
+            faults=tuple(PlannedFault.parse(text) for text in fault or ()),
+            devices=frozenset(device) if device else None,
+            environ=os.environ,
+        )
+        rows = write_parquet(emissions, out)
+    except (PenstockError, ValueError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    typer.echo(f"{out}: {rows} samples of {hours:g} h in {time.monotonic() - began:.1f} s")
+
+
+@commands.command()
+def load(
+    tags: Annotated[int, typer.Option(min=1, max=20_000, help="number of tags")] = 100,
+    rate: Annotated[float, typer.Option(min=0.001, max=1000.0, help="readings a second of each tag")] = 1.0,
+    driver: Annotated[str, typer.Option(help="mqtt or opcua")] = "mqtt",
+    device: Annotated[str, typer.Option(help="name of the device")] = "load",
+    port: Annotated[int, typer.Option(help="OPC UA port")] = 4850,
+    plant: Annotated[Path | None, typer.Option(help="running plant folder; default: write to standard output")] = None,
+) -> None:
+    """Write a device file that makes load; running simulators take it up."""
+    if driver not in ("mqtt", "opcua"):
+        typer.echo(f"--driver {driver}: mqtt or opcua", err=True)
+        raise typer.Exit(2)
+    text = load_device_file(device=device, tags=tags, rate_hz=rate, driver=driver, port=port)
+    if plant is None:
+        typer.echo(text, nl=False)
+        return
+    path = plant / "devices" / f"{device}.yaml"
+    write_whole(path, text)
+    typer.echo(f"{path}: {tags} tags at {rate:g} Hz, {tags * rate:g} values/s over {driver}")
 
 
 class QuietServer(uvicorn.Server):

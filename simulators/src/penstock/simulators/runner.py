@@ -97,7 +97,7 @@ class Runner:
         """Write to the ledger first; what it already knows at that time (a clock that went back) is not offered."""
         assert self._ledger is not None, "called with a ledger only"
         fresh = [one for one in emissions if self._is_fresh(one)]
-        return fresh, self._ledger.write(fresh)
+        return fresh, self._ledger.write([self.plant.devices[one.device].as_stored(one) for one in fresh])
 
     def _is_fresh(self, emission: Emission) -> bool:
         assert self._ledger is not None, "called with a ledger only"

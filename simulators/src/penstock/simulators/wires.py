@@ -91,6 +91,10 @@ class MqttWire:
             if self._ledger is not None and dropped.first:
                 self._ledger.note_dropped(dropped.device, dropped.first, dropped.last)
 
+    def waiting(self) -> int:
+        """Give the number of messages that the broker has not acknowledged."""
+        return self._broker.waiting()
+
     async def close(self) -> None:
         """Leave the rest in the outbox, where the broker still gets it."""
 

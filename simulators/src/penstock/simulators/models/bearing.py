@@ -2,8 +2,8 @@
 
 Severity 0 is new, 1 is the end of life. Without a fault it stays where it is. A fault sets in after its onset with a
 start severity and grows linearly while the shaft turns, so that an experiment has a known answer at each moment. What
-the sensors make of severity is not linear: the bearing band of acceleration speaks first, velocity follows, heat comes last
-(ISO 13373-3, table 1: order in which methods see a rolling bearing's damage).
+the sensors make of severity is not linear: the bearing band of acceleration speaks first, velocity follows, heat
+comes last (ISO 13373-3, table 1: the order in which methods see a rolling bearing's damage).
 """
 
 from __future__ import annotations

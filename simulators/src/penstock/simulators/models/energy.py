@@ -13,7 +13,7 @@ POWER_FACTOR = 0.88
 
 
 class EnergyMeter:
-    """Measure active power (machines and a base load), energy since installation, voltage, current (IEC 62053-21, 1)."""
+    """Measure active power (machines and a base load), energy since installation, voltage, current."""
 
     OUTPUTS: ClassVar[Mapping[str, str]] = {"power_kW": "kW", "energy_kWh": "kWh", "voltage_V": "V", "current_A": "A"}
 

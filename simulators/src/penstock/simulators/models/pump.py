@@ -1,9 +1,9 @@
 """A centrifugal pump with its motor, drive, bearings and the pipe it pumps into.
 
 Pump: head H = H0 s² − k Q², with s = n / n_rated (affinity laws: Q ~ n, H ~ n², P ~ n³; Gülich, *Centrifugal
-Pumps*, 3.3 and 4.1). Pipe: H = H_static + r Q². The operating point is where both meet. Efficiency is a parabola around the best
-point, which moves with speed. Motor: losses heat the winding through one thermal resistance and capacity, bearing
-friction heats the bearing likewise. Current from P = √3 U I cos φ η.
+Pumps*, 3.3 and 4.1). Pipe: H = H_static + r Q². The operating point is where both meet. Efficiency is a parabola
+around the best point, which moves with speed. Motor: losses heat the winding through one thermal resistance and
+capacity, bearing friction heats the bearing likewise. Current from P = √3 U I cos φ.
 """
 
 from __future__ import annotations

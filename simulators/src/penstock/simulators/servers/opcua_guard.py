@@ -1,8 +1,9 @@
 """Who may do what on a simulated PLC: trusted certificates only, and nobody writes.
 
 asyncua's defaults let any certificate in and give a user named `admin` every right; a client that opens an unsecured
-channel, or one that creates a session and never activates it, can read. Three locks close that: the certificate is checked where the
-session is made and where it is activated, a session that is not active may do nothing, and the roles know no write.
+channel, or one that creates a session and never activates it, can read. Three locks close that: the certificate is
+checked where the session is made and where it is activated, a session that is not active may do nothing, and the roles
+know no write.
 """
 
 from __future__ import annotations

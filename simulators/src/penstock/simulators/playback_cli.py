@@ -1,0 +1,139 @@
+"""`penstock playback FILE`: play a recording as a device of the running plant."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import socket
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from penstock.core.errors import PenstockError
+from penstock.simulators.ledger.log import LedgerWriter
+from penstock.simulators.playback import Plan, PlaybackError, Played, Player, shift_of, summary
+from penstock.simulators.recording import read_recording
+from penstock.simulators.recordings import SHIPPED
+from penstock.simulators.wires import Wires
+
+playback = typer.Typer(help="Play a recorded file as a device.")
+EXCLUDED = ("anomaly", "changepoint")
+SHIPPED_FILE = "pump-bearing.csv"
+GATEWAY = "http://127.0.0.1:8090"
+PLANTS = ("penstock-data/plant", "plant")
+
+
+@playback.command()
+def play(
+    file: Annotated[str, typer.Argument(help="CSV or Parquet file, below --data if given")] = SHIPPED_FILE,
+    data: Annotated[Path | None, typer.Option(help="folder of recordings; default: the one that ships")] = None,
+    driver: Annotated[str, typer.Option(help="opcua or mqtt")] = "opcua",
+    speed: Annotated[float, typer.Option(min=1.0, max=500.0, help="times real time")] = 50.0,
+    stamps: Annotated[
+        str, typer.Option(help="original, or shifted: to start now (×1) or end now (faster)")
+    ] = "original",
+    plant: Annotated[Path | None, typer.Option(help="the running plant's folder")] = None,
+    device: Annotated[str | None, typer.Option(help="name of the device; default: made of the file's name")] = None,
+    columns: Annotated[str | None, typer.Option(help="only these columns, separated by commas")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="leave a column out [anomaly, changepoint]")] = None,
+    trust: Annotated[Path | None, typer.Option(help="trusted OPC UA certificates", envvar="PENSTOCK_SIM_TRUST")] = None,
+    broker: Annotated[str, typer.Option(envvar="PENSTOCK_MQTT_URL")] = "mqtt://127.0.0.1:18830",
+    mqtt_credentials: Annotated[Path | None, typer.Option(envvar="PENSTOCK_SIM_MQTT_CREDENTIALS")] = None,
+    gateway: Annotated[str, typer.Option(help="whose /health is asked over MQTT; empty: do not wait")] = GATEWAY,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="OPC UA port, 0: a free one")] = 0,
+    ledger: Annotated[Path | None, typer.Option(help="file of the independent ledger")] = None,
+) -> None:
+    """Play every row with its own time, wait until the gateway has all of it, leave the device disabled."""
+    logging.getLogger("asyncua").setLevel(logging.ERROR)
+    try:
+        _one_of("--driver", driver, ("opcua", "mqtt"))
+        _one_of("--stamps", stamps, ("original", "shifted"))
+        folder = plant or _plant()
+        whole = read_recording((data or SHIPPED) / file)
+        names = [name.strip() for name in columns.split(",")] if columns else None
+        recording = whole.only(names, EXCLUDED if exclude is None else exclude)
+        plan = Plan(
+            recording=recording,
+            device=device or device_name(file),
+            driver=driver,
+            address=f"opc.tcp://127.0.0.1:{port or _free_port()}" if driver == "opcua" else broker,
+            speed=speed,
+            shift_ns=shift_of(recording, stamps=stamps, speed=speed, now_ns=time.time_ns()),
+            plant=folder,
+            title=file,
+        )
+        played = asyncio.run(_play(plan, _Places(folder, trust, mqtt_credentials), gateway=gateway, ledger=ledger))
+    except PenstockError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    typer.echo(summary(plan, played))
+
+
+class _Places:
+    """Where trust, state and credentials lie beside a plant folder, as `penstock demo` has them."""
+
+    def __init__(self, plant: Path, trust: Path | None, credentials: Path | None) -> None:
+        named = os.environ.get("PENSTOCK_SIM_DATA")
+        self.data = Path(named) if named else plant.parent / "simulators"
+        self.trust = trust or plant / "trust"
+        beside = plant.parent / "secrets" / "mqtt-sim.json"
+        self.credentials = credentials or (beside if beside.is_file() else None)
+
+
+async def _play(plan: Plan, places: _Places, *, gateway: str, ledger: Path | None) -> Played:
+    writer = LedgerWriter(ledger) if ledger is not None else None
+    try:
+        wires = Wires(
+            data=places.data,
+            trust=places.trust,
+            opcua_host="127.0.0.1",
+            mqtt_credentials=places.credentials,
+            ledger=writer,
+            application="playback",
+        )
+        ready = (lambda: _is_subscribed(gateway, plan.device)) if gateway else None
+        return await Player(plan, wires, ledger=writer, say=typer.echo).play(ready)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _is_subscribed(gateway: str, device: str) -> bool:
+    try:
+        content: Any = httpx.get(f"{gateway.rstrip('/')}/health", timeout=3.0, trust_env=False).json()
+    except (httpx.HTTPError, ValueError):
+        return False
+    devices = content.get("devices", {}) if isinstance(content, dict) else {}
+    found = devices.get(device) if isinstance(devices, dict) else None
+    return isinstance(found, dict) and found.get("state") == "connected"
+
+
+def device_name(file: str) -> str:
+    """Make a device's name of a file's: `valve1/0.csv` → `playback-valve1-0`."""
+    stem = re.sub(r"\.[a-z0-9]+$", "", file.lower())
+    return f"playback-{re.sub(r'[^a-z0-9]+', '-', stem).strip('-')}"[:63].rstrip("-")
+
+
+def _plant() -> Path:
+    named = os.environ.get("PENSTOCK_SIM_PLANT")
+    for place in [named] if named else PLANTS:
+        if (Path(place) / "devices").is_dir():
+            return Path(place)
+    message = f"no plant folder here (looked for {named or ', '.join(PLANTS)}); name the running one with --plant"
+    raise PlaybackError(message)
+
+
+def _one_of(option: str, value: str, words: tuple[str, ...]) -> None:
+    if value not in words:
+        message = f"{option} {value}: one of {', '.join(words)}"
+        raise PlaybackError(message)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
