@@ -15,8 +15,11 @@ from penstock.platform.api.metrics import metrics
 from penstock.platform.api.start import Figure, StartPage
 from penstock.platform.apps.endpoints import AppEndpoints
 from penstock.platform.apps.service import AppService
+from penstock.platform.events.endpoints import StreamEndpoints
 from penstock.platform.firststart import FirstStart
 from penstock.platform.historian import bootstrap as historian_bootstrap
+from penstock.platform.historian.endpoints import HistorianEndpoints
+from penstock.platform.historian.ledger_endpoints import LedgerEndpoints
 from penstock.platform.identity.clients import ClientDoor
 from penstock.platform.identity.endpoints import IdentityEndpoints
 from penstock.platform.identity.gateways import GatewayDirectory
@@ -27,6 +30,9 @@ from penstock.platform.identity.pages import IdentityPages
 from penstock.platform.identity.people import People
 from penstock.platform.identity.rights import Rights
 from penstock.platform.identity.throttle import Throttle
+from penstock.platform.ingest.endpoints import IngestEndpoints
+from penstock.platform.ingest.gateways import Uplinks
+from penstock.platform.ingest.service import Ingest
 from penstock.platform.kit.db import Database
 from penstock.platform.kit.pages import FormGuard
 from penstock.platform.kit.settings import Settings
@@ -64,13 +70,14 @@ class Platform:
         self.assets = AssetService(self.db)
         self.plant = PlantFolder(self.db, settings.plant, os.environ)
         self.historian = historian_bootstrap.open(settings)
+        self.ingest = Ingest(self.historian, self.directory, self.gateways, self.db)
         self.forms = FormGuard(cookie_secret(settings.keys), issuer)
         self._ready = False
         self.app = self._assemble(issuer)
 
     def _assemble(self, issuer: str) -> FastAPI:
         start = StartPage(self.apps, self.gateways, figures=self._figures, errors=self._plant_errors)
-        sources = {"historian": self.historian.counters}
+        sources = {"historian": self.historian.counters, "ingest": self.ingest.counters}
         door = ClientDoor(self.db, self.throttle)
         whole = WholeEndpoints(ready=self._why_not_ready, metrics=metrics(sources), start=start, forms=self.forms)
         oauth = OAuthEndpoints(
@@ -84,6 +91,10 @@ class Platform:
             AppEndpoints(self.apps).router(),
             AssetEndpoints(self.assets, TypeService(self.db), self.directory, self.plant).router(),
             TagEndpoints(TagService(self.db, self.directory)).router(),
+            IngestEndpoints(self.ingest, Uplinks(self.historian, self.gateways, self.ingest)).router(),
+            HistorianEndpoints(self.historian, self.directory).router(),
+            LedgerEndpoints(self.historian, self.directory, self.gateways, retry=self.ingest.retry).router(),
+            StreamEndpoints(self.historian, self.directory).router(),
         ]
         rights = Rights(self.db, self.keys, self.people, issuer)
         return assemble(routers, authenticator=rights, issuer=issuer, running=self._running)
@@ -102,6 +113,7 @@ class Platform:
         finally:
             self._ready = False
             await self.historian.stop()
+            await asyncio.to_thread(self.ingest.stop)
             self.db.close()
 
     def _open(self) -> None:

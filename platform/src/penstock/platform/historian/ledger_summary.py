@@ -1,0 +1,114 @@
+"""The ledger's summary: sums of a span, what is missing now, and until when all is safe."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from penstock.core.times import NS_PER_S, format_rfc3339_ns
+from penstock.platform.historian.ledger import EpochTotals, RecordTotals, Span
+from penstock.platform.historian.ledger_schemas import SafeUntil, Summary, WriterSummary
+from penstock.platform.historian.service import Historian
+from penstock.platform.identity.gateways import GatewayRow
+from penstock.platform.registry.service import TagRef
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """What is known of a gateway's delivery: holes below its head, and the time up to which nothing is missing."""
+
+    missing: int
+    until_ns: int | None
+
+
+async def summarise(
+    historian: Historian, tenant: str, span: Span, *, gateways: Sequence[GatewayRow], tags: Sequence[TagRef]
+) -> Summary:
+    """Give the summary of a tenant's span; `gateways` and `tags` are the tenant's."""
+    ledger = historian.ledger
+    totals = await ledger.epoch_totals(tenant, span)
+    records = await ledger.record_totals(tenant, span)
+    quarantined = await ledger.quarantine_totals(tenant, span)
+    shown = [gateway for gateway in gateways if span.writer in (None, gateway.id)]
+    uplinks = {gateway.id: await _uplink(historian, tenant, gateway) for gateway in shown}
+    names = {gateway.id: gateway.name for gateway in gateways}
+    seen = {*uplinks, *(each.writer for each in totals), *(each.writer for each in records), *quarantined}
+    writers = [
+        _writer(writer, names.get(writer, writer), totals, records, quarantined.get(writer, 0), uplinks.get(writer))
+        for writer in sorted(seen)
+    ]
+    sums = {name: sum(getattr(each, name) for each in writers) for name in _SUMMED}
+    return Summary(
+        start=format_rfc3339_ns(span.start_ns),
+        end=format_rfc3339_ns(span.end_ns),
+        expected=expected(tags, span),
+        safe_until=[
+            SafeUntil(gateway=gateway.id, name=gateway.name, until=_text(uplinks[gateway.id].until_ns))
+            for gateway in shown
+        ],
+        writers=writers,
+        **sums,
+    )
+
+
+_SUMMED = (
+    "stored", "duplicates", "late", "future", "missing_batches", "open_gaps", "drops", "rejects", "quarantined",
+)  # fmt: skip
+
+
+def expected(tags: Sequence[TagRef], span: Span) -> int | None:
+    """Give the samples that the declared rates make in the span; None where no tag declares one."""
+    rates = [tag.rate_hz for tag in tags if tag.rate_hz is not None and span.writer in (None, tag.owner)]
+    if not rates:
+        return None
+    return int(sum(rates) * max(0, span.end_ns - span.start_ns) / NS_PER_S)
+
+
+async def _uplink(historian: Historian, tenant: str, gateway: GatewayRow) -> Uplink:
+    """Judge every epoch: the oldest hole bounds what is safe; without a hole it is the newest arrival."""
+    totals = await historian.ledger.epoch_totals(tenant, Span(writer=gateway.id))
+    whole: list[int] = []
+    broken: list[int] = []
+    missing = 0
+    for each in totals:
+        if not each.epoch:
+            continue
+        watermark, above = historian.watermark(gateway.id, each.epoch)
+        head = max(each.seq_max, gateway.head or 0) if each.epoch == gateway.epoch else each.seq_max
+        holes = head - watermark - len(above)
+        missing += holes
+        if not holes:
+            whole.append(each.arrival_max)
+        elif watermark:
+            arrival = await historian.ledger.arrival_of(tenant, gateway.id, each.epoch, watermark)
+            broken.append(arrival if arrival is not None else each.arrival_max)
+        else:
+            return Uplink(missing, None)
+    return Uplink(missing, min(broken) if broken else max(whole, default=None))
+
+
+def _writer(
+    writer: str,
+    name: str,
+    totals: Sequence[EpochTotals],
+    records: Sequence[RecordTotals],
+    quarantined: int,
+    uplink: Uplink | None,
+) -> WriterSummary:
+    mine = [each for each in totals if each.writer == writer]
+    kinds: Mapping[str, RecordTotals] = {each.kind: each for each in records if each.writer == writer}
+    return WriterSummary(
+        writer=writer,
+        name=name,
+        stored=sum(each.stored for each in mine),
+        duplicates=sum(each.duplicates for each in mine),
+        late=sum(each.late for each in mine),
+        future=sum(each.future for each in mine),
+        missing_batches=uplink.missing if uplink else 0,
+        open_gaps=kinds["gap"].open if "gap" in kinds else 0,
+        drops=kinds["drop"].number if "drop" in kinds else 0,
+        rejects=kinds["reject"].number if "reject" in kinds else 0,
+        quarantined=quarantined,
+    )
+
+
+def _text(time_ns: int | None) -> str | None:
+    return None if time_ns is None else format_rfc3339_ns(time_ns)
