@@ -7,13 +7,13 @@ import itertools
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.builders.apps import PUMP, SECOND, START_NS, join, pump_samples, take
 
 from penstock.apps.maintenance.baseline import Baseline
 from penstock.apps.maintenance.health import Assessment, HealthModel, ModelSettings
 from penstock.apps.maintenance.windows import Samples
+from tests.builders.apps import PUMP, SECOND, START_NS, join, pump_samples, take
 
-SETTINGS = ModelSettings(baseline_windows=40, baseline_min_windows=10)
+SETTINGS = ModelSettings(baseline_windows=40, baseline_min_windows=10, patience_s=12.0)
 
 
 def assessed_in_chunks(samples: Samples, cuts: list[int]) -> list[Assessment]:

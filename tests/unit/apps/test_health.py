@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.builders.apps import PUMP, SECOND, START_NS, join, pump_samples, take
 
 from penstock.apps.maintenance.channels import Role
 from penstock.apps.maintenance.health import UNCERTAIN_SUBNORMAL, Assessment, HealthModel, ModelSettings, Phase
 from penstock.apps.maintenance.windows import Samples
-from penstock.apps.maintenance.zones import Zone
+from penstock.apps.maintenance.zones import ISO_20816_3, Zone
+from tests.builders.apps import PUMP, SECOND, START_NS, join, pump_samples, take
 
-SETTINGS = ModelSettings(baseline_windows=60)
+SETTINGS = ModelSettings(zones=ISO_20816_3["group-2-flexible"], baseline_windows=60)
 LIMIT = 60.0
 
 
@@ -136,6 +136,21 @@ def test_state_of_other_channels_is_refused() -> None:
     other = HealthModel(PUMP[:1], SETTINGS)
     assert not m.restore(other.to_json())
     assert not m.restore({})
+
+
+def test_devices_that_deliver_in_turns_are_awaited() -> None:
+    m = model()
+    part = pump_samples(50)
+    in_turns = join(*(take(part, part.channel == i) for i in (1, 0, 3, 2)))
+    assert len(m.on_samples(in_turns)) == 4  # the fifth waits for its lateness
+    assert m.late == 0
+
+
+def test_a_silent_channel_is_awaited_no_longer_than_patience() -> None:
+    m = model()
+    part = pump_samples(300)
+    assessed = m.on_samples(take(part, (part.channel != 2) | (part.time < START_NS + 60 * SECOND)))
+    assert assessed[-1].time_ns == START_NS + 290 * SECOND
 
 
 def test_late_rows_are_counted_not_taken() -> None:

@@ -37,6 +37,7 @@ class Trend:
         self._start_ms, self._end_ms = 0.0, 1.0
         self._categories: list[str] = []
         self._fresh = False
+        self._failed = False
         with ui.element("div").classes("ps-row ps-wrap"):
             self._segments = Segments(list(SPANS), span, self._on_span)
             self._live = ui.button("Live", icon="play_arrow", on_click=self._on_live, color=None)
@@ -72,7 +73,7 @@ class Trend:
         async def read() -> None:
             self._coarse = await self._read(self._start_ms, self._end_ms)
 
-        await self._shell.attempt("trend", read)
+        self._failed = not await self._shell.attempt("trend", read)
         self._draw()
 
     async def _read(self, start_ms: float, end_ms: float) -> Curve:
@@ -112,7 +113,9 @@ class Trend:
         if self._tag is None or not self._is_live:
             return
         now_ms = time.time() * 1000
-        if self._shows_samples(self._span_s):
+        if self._failed:
+            await self._reload()
+        elif self._shows_samples(self._span_s):
             if self._fresh or now_ms - self._end_ms > 5000:
                 self._fresh = False
                 self._start_ms, self._end_ms = now_ms - self._span_s * 1000, now_ms

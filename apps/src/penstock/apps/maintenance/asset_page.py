@@ -7,7 +7,16 @@ from urllib.parse import urlencode
 
 from nicegui import ui
 
-from penstock.apps.house.figures import NOTHING, age_text, moment_text, number_text, unit_text, value_text, words
+from penstock.apps.house.figures import (
+    NOTHING,
+    age_text,
+    duration_text,
+    moment_text,
+    number_text,
+    unit_text,
+    value_text,
+    words,
+)
 from penstock.apps.house.said import trouble_of
 from penstock.apps.house.shell import Shell
 from penstock.apps.house.tables import Cell, Row, Table
@@ -143,7 +152,7 @@ class Summary:
         if newest is not None:
             self._zone.set_text(f"Zone {newest.zone.value}")
             toned(self._zone, ZONE_TONE[newest.zone])
-            self._meaning.set_text(f"Vibration is {MEANING[newest.zone]} (ISO 20816)")
+            self._meaning.set_text(f"ISO 20816: {MEANING[newest.zone]}")
         self._limit.set_text(_limit_text(machine))
         at = f", judged {age_text(age_s)} ago" if age_s is not None and age_s >= 2 else ""
         self._phase.set_text(phase_text(watch.model.phase, watch.model.learned) + at)
@@ -168,7 +177,7 @@ def _limit_text(machine: Machine) -> str:
     rule = machine.watch.rule
     if rule is None:
         return "No limit rule: it was taken away"
-    return f"Alarm below {value_text(rule.limit, '%')} for {value_text(rule.on_delay_s, 's')}"
+    return f"Alarm below {rule.limit:g} % for {duration_text(rule.on_delay_s)}"
 
 
 def _stale_text(*, stale: bool) -> str:

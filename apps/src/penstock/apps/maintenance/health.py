@@ -44,6 +44,7 @@ class ModelSettings:
     zones: Boundaries = ISO_20816_3["group-2-rigid"]
     window_s: float = 10.0
     lateness_s: float = 5.0
+    patience_s: float = 60.0
     median_windows: int = 5
     baseline_min_windows: int = 30
     baseline_windows: int = 1440
@@ -112,7 +113,10 @@ class HealthModel:
         self._tracks = {i: _Track(deque(maxlen=settings.median_windows)) for i in self._sensed}
         self._load_track = _Track(deque(maxlen=1))
         self._load_seen_max = 0.0
-        self._windower = Windower(len(channels), int(settings.window_s * SECOND), int(settings.lateness_s * SECOND))
+        width, lateness, patience = (
+            int(s * SECOND) for s in (settings.window_s, settings.lateness_s, settings.patience_s)
+        )
+        self._windower = Windower(len(channels), width, lateness, patience)
 
     @property
     def late(self) -> int:
@@ -248,7 +252,7 @@ class HealthModel:
         """Give the state as JSON values, with what it was made for, so that `restore` can refuse another's."""
         tracks = {str(i): _track_to_json(t) for i, t in self._tracks.items()}
         return {
-            "v": 1,
+            "v": 2,
             "channels": self.fingerprint,
             "tracks": tracks,
             "load": _track_to_json(self._load_track),
@@ -258,7 +262,7 @@ class HealthModel:
 
     def restore(self, state: Mapping[str, Any]) -> bool:
         """Take a state of the same channels and windows; False, and nothing taken, where it is of others."""
-        if state.get("v") != 1 or state.get("channels") != self.fingerprint:
+        if state.get("v") != 2 or state.get("channels") != self.fingerprint:
             return False
         for i, track in self._tracks.items():
             _restore_track(track, state["tracks"][str(i)])

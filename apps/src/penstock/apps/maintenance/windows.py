@@ -1,9 +1,10 @@
 """Tumbling windows on event time, filled from samples in any chunks.
 
-Theory of operation. The first vibration velocity is the *lead*: a window closes when the lead has passed its end by the
-allowed lateness, so a silent clock closes nothing, and live, catch-up and batch runs close the same windows with the
-same contents. Whether a row is late is decided row by row, and sums are carried in row order, so the result does not
-depend, to the last bit, on how the rows were cut into chunks.
+Theory of operation. A window closes when the *watermark* has passed its end by the allowed lateness. The watermark is
+the oldest of the channels' newest source times, so that devices which deliver in turns are awaited; a channel that is
+more than `patience_ns` behind the *lead*, the first vibration velocity, is awaited no longer. No clock is asked: live,
+catch-up and batch runs close the same windows with the same contents. Whether a row is late is decided row by row, and
+sums are carried in row order, so the result does not depend, to the last bit, on how the rows were cut into chunks.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import numpy.typing as npt
 
 MAX_OPEN = 4096
 """Open windows kept between calls; only a lead that is silent for hours while others go on can fill them."""
+
+
+NEVER = -(2**62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,11 @@ class Windower:
     channels: int
     width_ns: int
     lateness_ns: int
+    patience_ns: int
     lead: int = 0
     late: int = 0
-    _newest: int | None = None
+    _newest: list[int] | None = None
+    _watermark: int = NEVER
     _open: dict[int, _Sums] = field(default_factory=dict)
 
     def on_samples(self, samples: Samples) -> list[Window]:
@@ -77,13 +83,18 @@ class Windower:
 
     def _closed_before(self, channel: npt.NDArray[np.int64], time: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Give per row the first window still open once that row has been seen."""
-        lowest = np.iinfo(np.int64).min // 2
-        lead_time = np.where(channel == self.lead, time, lowest)
-        if self._newest is not None:
-            lead_time[0] = max(int(lead_time[0]), self._newest)
-        newest = np.maximum.accumulate(lead_time)
-        self._newest = int(newest[-1]) if newest[-1] > lowest else None
-        return (newest - self.lateness_ns) // self.width_ns
+        if self._newest is None:
+            self._newest = [int(time[0])] * self.channels  # nobody is behind before the first row
+        newest = np.empty((self.channels, len(time)), dtype=np.int64)
+        for index, before in enumerate(self._newest):
+            own = np.where(channel == index, time, before)
+            newest[index] = np.maximum(np.maximum.accumulate(own), before)
+        lead = newest[self.lead]
+        awaited = np.where(lead - newest > self.patience_ns, lead, newest)
+        watermark = np.maximum(np.maximum.accumulate(np.minimum(awaited.min(axis=0), lead)), self._watermark)
+        self._newest = [int(n) for n in newest[:, -1]]
+        self._watermark = int(watermark[-1])
+        return (watermark - self.lateness_ns) // self.width_ns
 
     def _fill(
         self,
@@ -123,11 +134,11 @@ class Windower:
     def to_json(self) -> dict[str, Any]:
         """Give the state as JSON values; floats survive exactly."""
         opened = {str(k): [v.value.tolist(), v.good.tolist(), v.total.tolist()] for k, v in self._open.items()}
-        return {"late": self.late, "newest": self._newest, "open": opened}
+        return {"late": self.late, "newest": self._newest, "watermark": self._watermark, "open": opened}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take a state that `to_json` gave, of the same channels and width."""
-        self.late, self._newest = int(state["late"]), state["newest"]
+        self.late, self._newest, self._watermark = int(state["late"]), state["newest"], int(state["watermark"])
         self._open = {
             int(k): _Sums(
                 np.array(v[0], dtype=np.float64), np.array(v[1], dtype=np.int64), np.array(v[2], dtype=np.int64)

@@ -1,0 +1,201 @@
+"""The worker against the fake platform: what it writes, once, in order, and again after a restart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from penstock.apps.maintenance.settings import MaintenanceSettings
+from penstock.apps.maintenance.windows import Samples
+from penstock.apps.maintenance.worker import Fleet
+from penstock.sdk import AsyncClient
+from penstock.sdk.errors import ConnectionFailedError
+from penstock.sdk.testing import FakePlatform
+from tests.builders.apps import PUMP, SECOND, START_NS, pump_samples
+
+PATH = "works/hall/cooling/pump-9"
+SETTINGS = MaintenanceSettings(baseline_min_windows=10, baseline_windows=40, on_delay_s=30.0)
+UNITS = {c.name: c.unit for c in PUMP}
+
+
+class Bench:
+    """A fake platform with one pump, and a fleet that watches it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now_ns = START_NS
+        self.fake = FakePlatform(now_ns=lambda: self.now_ns)
+        self.folder = folder
+        self.asset = self.fake.add_asset(PATH, name="Pump 9")
+        self.fake.add_asset("works/hall/cooling/tank", name="Tank")
+        self.fake.add_tag("tank/level", unit="m", asset="works/hall/cooling/tank")
+        for name, unit in UNITS.items():
+            self.fake.add_tag(f"pump/{name}", unit=unit, asset=PATH, property=name)
+        self.fleet = self.restart()
+
+    def restart(self) -> Fleet:
+        self.fleet = Fleet(SETTINGS, self.folder, now_ns=lambda: self.now_ns)
+        return self.fleet
+
+    def client(self) -> AsyncClient:
+        return self.fake.client(app="maintenance")
+
+    async def run(self, client: AsyncClient) -> None:
+        while await self.fleet.round(client):
+            pass
+
+    def feed(self, samples: Samples, *, every: int = 30) -> None:
+        """Commit as a gateway does: a batch of some seconds, each tag's rows together."""
+        self.now_ns = int(samples.time.max())
+        for first in range(int(samples.time.min()), int(samples.time.max()) + 1, every * SECOND):
+            inside = (samples.time >= first) & (samples.time < first + every * SECOND)
+            for index, channel in enumerate(PUMP):
+                mine = inside & (samples.channel == index)
+                rows = zip(samples.time[mine].tolist(), samples.value[mine].tolist(), strict=True)
+                self.fake.feed(f"pump/{channel.name}", list(rows))
+
+    def health(self) -> list[tuple[int, float]]:
+        return self.series("health_index")
+
+    def series(self, name: str) -> list[tuple[int, float]]:
+        tag = next(t for t in self.fake.state.tags.values() if t["property"] == name)
+        return [(r.time, float(r.value or 0.0)) for r in self.fake.state.committed if r.tag == tag["id"]]
+
+    def failures(self) -> list[type[Exception]]:
+        return [type(w.failure) for w in self.fleet.watches.values() if w.failure is not None]
+
+    @property
+    def alarms(self) -> list[str]:
+        return [a["state"] for a in self.fake.alarm_state.alarms.values()]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+async def test_only_assets_with_a_vibration_velocity_are_watched(bench: Bench) -> None:
+    async with bench.client() as client:
+        await bench.run(client)
+    assert [w.asset.path for w in bench.fleet.watches.values()] == [PATH]
+
+
+async def test_health_and_losses_are_written_in_time_order(bench: Bench) -> None:
+    bench.feed(pump_samples(300))
+    async with bench.client() as client:
+        await bench.run(client)
+    times = [t for t, _ in bench.health()]
+    assert len(times) >= 28
+    assert times == sorted(set(times))
+    assert [t for t, _ in bench.series("loss_bearing_band")] == times
+    assert all(v > 90 for _, v in bench.health())
+
+
+async def test_wear_raises_one_alarm_and_the_repair_clears_it(bench: Bench) -> None:
+    async with bench.client() as client:
+        bench.feed(pump_samples(900))
+        await bench.run(client)
+        assert bench.alarms == []
+        bench.feed(pump_samples(300, start_s=900, wear=0.6))
+        await bench.run(client)
+        assert bench.alarms == ["unacknowledged_active"]
+        (alarm,) = await client.alarms.list()
+        async with bench.fake.client(person="Ada") as person:
+            await person.alarms.acknowledge(alarm.id, "looked at it")
+        bench.feed(pump_samples(300, start_s=1200))
+        await bench.run(client)
+    assert bench.alarms == ["normal"]
+    assert bench.health()[-1][1] > 95
+
+
+async def test_the_rule_is_made_once_and_not_put_back(bench: Bench) -> None:
+    bench.feed(pump_samples(60))
+    async with bench.client() as client:
+        await bench.run(client)
+        (rule,) = await client.rules.list()
+        assert (rule.comparison, rule.limit, rule.severity) == ("low", 60.0, 700)
+        bench.restart()
+        await bench.run(client)
+        assert len(await client.rules.list()) == 1
+        await client.rules.delete(rule.id)
+        bench.restart()
+        await bench.run(client)
+        assert await client.rules.list() == []
+
+
+@pytest.mark.parametrize("forget", [False, True], ids=["with checkpoint", "checkpoint lost"])
+async def test_a_restart_goes_on_and_writes_nothing_twice(bench: Bench, tmp_path: Path, forget: bool) -> None:
+    whole = Bench(tmp_path / "whole")
+    async with whole.client() as client:
+        whole.feed(pump_samples(600))
+        whole.feed(pump_samples(300, start_s=600, wear=0.3))
+        await whole.run(client)
+    async with bench.client() as client:
+        bench.feed(pump_samples(600))
+        await bench.run(client)
+        bench.restart()
+        if forget:
+            for file in (bench.folder / "health").iterdir():
+                file.unlink()
+        bench.feed(pump_samples(300, start_s=600, wear=0.3))
+        await bench.run(client)
+    assert bench.health() == whole.health()
+    assert bench.series("loss_bearing_band") == whole.series("loss_bearing_band")
+    assert bench.fake.state.duplicates == 0
+
+
+async def test_a_crash_between_write_and_checkpoint_stores_nothing_twice(bench: Bench) -> None:
+    async with bench.client() as client:
+        bench.feed(pump_samples(200))
+        await bench.run(client)
+        kept = {f: f.read_bytes() for f in (bench.folder / "health").iterdir()}
+        bench.feed(pump_samples(200, start_s=200))
+        await bench.run(client)
+        before = bench.health()
+        for file, content in kept.items():
+            file.write_bytes(content)
+        bench.restart()
+        await bench.run(client)
+    assert bench.health() == before
+
+
+async def test_a_platform_that_is_away_is_said_and_then_gone_on_with(bench: Bench) -> None:
+    async with bench.client() as client:
+        bench.feed(pump_samples(100))
+        await bench.run(client)
+        bench.feed(pump_samples(100, start_s=100))
+        bench.fake.fail_next(*[httpx.ConnectError("refused") for _ in range(6)])
+        await bench.fleet.round(client)
+        assert bench.failures() == [ConnectionFailedError]
+        await bench.run(client)
+        assert bench.failures() == []
+    assert bench.health()[-1][0] >= START_NS + 180 * SECOND
+
+
+async def test_rows_of_a_clock_a_day_ahead_close_no_window(bench: Bench) -> None:
+    async with bench.client() as client:
+        bench.feed(pump_samples(100))
+        ahead = (START_NS + 86_400 * SECOND, 1.0)
+        bench.fake.feed("pump/vibration_rms", [ahead])
+        bench.feed(pump_samples(100, start_s=100))
+        await bench.run(client)
+    (watch,) = bench.fleet.watches.values()
+    assert watch.ahead == 1
+    assert watch.model.late == 0
+    assert len(bench.health()) >= 18
+
+
+async def test_a_new_device_is_watched_without_a_restart(bench: Bench) -> None:
+    async with bench.client() as client:
+        await bench.run(client)
+        bench.fake.add_asset("works/hall/new", name="New")
+        bench.fake.add_tag("new/v", unit="mm/s", asset="works/hall/new", property="vibration")
+        await bench.fleet.look(client)
+    assert [w.asset.name for w in bench.fleet.watches.values()] == ["Pump 9", "New"]
+
+
+def test_numbers_of_a_healthy_pump_are_what_the_builder_says() -> None:
+    samples = pump_samples(100)
+    assert np.median(samples.value[samples.channel == 0]) == pytest.approx(1.5, abs=0.05)
