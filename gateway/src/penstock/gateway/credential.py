@@ -1,0 +1,83 @@
+"""What the gateway got at enrolment, and the files that hold secrets."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from penstock.core.errors import ConfigError
+from penstock.edge.driver import MqttCredentials
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Name this gateway at the platform; the secret never shows in a log."""
+
+    gateway: str
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+def load_credential(path: Path) -> Credential | None:
+    """Read the credential; None where the gateway is not enrolled, ConfigError where the file is broken."""
+    document = _load(path)
+    if document is None:
+        return None
+    try:
+        return Credential(str(document["gateway"]), str(document["client_id"]), str(document["client_secret"]))
+    except KeyError as error:
+        message = f"{error} is missing: remove the file and enrol again"
+        raise ConfigError(message, file=str(path), line=None, key=str(error.args[0])) from error
+
+
+def store_credential(path: Path, credential: Credential) -> None:
+    """Write the credential whole, synced, readable by its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(asdict(credential), file)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    sync_directory(path.parent)
+
+
+def sync_directory(folder: Path) -> None:
+    """Make a rename in the folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def load_mqtt_credentials(path: Path | None) -> MqttCredentials | None:
+    """Read the broker's user from its JSON file, where one is configured."""
+    if path is None:
+        return None
+    document = _load(path)
+    if document is None:
+        message = 'the file is missing; it holds {"username": …, "password": …}'
+        raise ConfigError(message, file=str(path), line=None, key="PENSTOCK_GATEWAY_MQTT_CREDENTIALS")
+    try:
+        return MqttCredentials(str(document["username"]), str(document["password"]))
+    except KeyError as error:
+        message = 'the key is missing; the file holds {"username": …, "password": …}'
+        raise ConfigError(message, file=str(path), line=None, key=str(error.args[0])) from error
+
+
+def _load(path: Path) -> dict[str, object] | None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        message = f"not JSON: {error}"
+        raise ConfigError(message, file=str(path), line=None, key="") from error
+    if not isinstance(document, dict):
+        message = "not a JSON object"
+        raise ConfigError(message, file=str(path), line=None, key="")
+    return document

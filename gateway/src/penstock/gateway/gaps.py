@@ -1,0 +1,118 @@
+"""Which tags are without communication, and what that means for the journal. Pure.
+
+A gap of a tag opens with a Bad sample (BadNoCommunication), stamped 1 ns after the newest source time that is known, so
+that no average holds a stale Good value; its record says from when. It closes with the tag's first sample from then on:
+a second record, with the same `from`, says until when. A reading that only repeats what the device still held over the
+break (GOOD_HELD) is a sample only while it closes a gap; otherwise it says nothing new and is left out.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.core.batch import Gap
+from penstock.core.columns import SampleColumns
+from penstock.core.status import BAD_NO_COMMUNICATION
+from penstock.edge.driver import GOOD_HELD
+
+FLAGS_MASK = 0xFFFF
+UNKNOWN_NS = np.iinfo(np.int64).min
+TIME_LAST_NS = 2**63 - 2
+CAUSE_MAX_CHARS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGap:
+    """Say since when a tag is without communication, and why."""
+
+    from_ns: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Carry what a step brings to the journal."""
+
+    columns: SampleColumns
+    records: tuple[Gap, ...]
+
+
+@dataclass(slots=True)
+class GapTracker:
+    """Follow each tag's newest source time and open gap, by local index."""
+
+    open: dict[int, OpenGap] = field(default_factory=dict)
+    _newest: npt.NDArray[np.int64] = field(default_factory=lambda: np.full(64, UNKNOWN_NS, np.int64))
+
+    def restore(self, index: int, newest_ns: int | None, gap: OpenGap | None) -> None:
+        """Take over what the journal knows of a tag."""
+        self._fit(index)
+        if newest_ns is not None:
+            self._newest[index] = newest_ns
+        if gap is not None:
+            self.open[index] = gap
+
+    def newest_ns(self, index: int) -> int | None:
+        """Give the newest source time of a tag, None before its first sample."""
+        if index >= len(self._newest) or self._newest[index] == UNKNOWN_NS:
+            return None
+        return int(self._newest[index])
+
+    def newest_of(self, indexes: Iterable[int]) -> int | None:
+        """Give the newest source time of a set of tags."""
+        return max((t for i in indexes if (t := self.newest_ns(i)) is not None), default=None)
+
+    def on_gap(self, indexes: Sequence[int], cause: str, device_newest_ns: int | None) -> Marked:
+        """Open a gap on each tag that ever had a sample and is not in one."""
+        stamps: list[tuple[int, int]] = []
+        for index in indexes:
+            newest = self.newest_ns(index)
+            if newest is None or index in self.open:
+                continue
+            stamps.append((index, min(max(newest, device_newest_ns or newest), TIME_LAST_NS) + 1))
+        for index, stamp in stamps:
+            self.open[index] = OpenGap(stamp, cause[:CAUSE_MAX_CHARS])
+            self._newest[index] = stamp
+        columns = SampleColumns.without_values(
+            [index for index, _ in stamps], [stamp for _, stamp in stamps], status=BAD_NO_COMMUNICATION
+        )
+        return Marked(columns, tuple(Gap(index, stamp, None, cause[:CAUSE_MAX_CHARS]) for index, stamp in stamps))
+
+    def on_samples(self, columns: SampleColumns) -> Marked:
+        """Take samples: leave out held ones that close nothing, close the gaps of tags that are heard again."""
+        if not len(columns):
+            return Marked(columns, ())
+        columns = columns.take(self._keep(columns))
+        records = self._close(columns) if self.open else ()
+        if len(columns):
+            self._fit(int(columns.tag.max()))
+            np.maximum.at(self._newest, columns.tag, columns.time)
+        return Marked(columns, records)
+
+    def _keep(self, columns: SampleColumns) -> npt.NDArray[np.bool_]:
+        held = (columns.status & FLAGS_MASK) == GOOD_HELD
+        keep: npt.NDArray[np.bool_] = ~held
+        for row in np.flatnonzero(held):
+            gap = self.open.get(int(columns.tag[row]))
+            keep[row] = gap is not None and int(columns.time[row]) > gap.from_ns
+        return keep
+
+    def _close(self, columns: SampleColumns) -> tuple[Gap, ...]:
+        closed: list[Gap] = []
+        for index in np.unique(columns.tag).tolist():
+            gap = self.open.get(index)
+            if gap is None:
+                continue
+            times = columns.time[(columns.tag == index) & (columns.time > gap.from_ns)]
+            if len(times):
+                del self.open[index]
+                closed.append(Gap(index, gap.from_ns, int(times.min()), gap.cause))
+        return tuple(closed)
+
+    def _fit(self, index: int) -> None:
+        if index >= len(self._newest):
+            grown = np.full(max(index + 1, 2 * len(self._newest)), UNKNOWN_NS, np.int64)
+            grown[: len(self._newest)] = self._newest
+            self._newest = grown

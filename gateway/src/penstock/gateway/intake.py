@@ -1,0 +1,207 @@
+"""The gateway's side of the drivers: readings in, normalised samples, gaps and rejects out to the journal."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.core.batch import Gap, Record, Reject
+from penstock.core.columns import SampleColumns
+from penstock.core.device_file import DeviceFile
+from penstock.core.dictionary import DictionaryEntry
+from penstock.core.normalise import Normaliser, Rejected
+from penstock.core.reading import Reading
+from penstock.core.values import ValueKind, ValueType
+from penstock.edge.driver import Receipt
+from penstock.gateway.batcher import Batcher
+from penstock.gateway.gaps import GapTracker, OpenGap
+from penstock.gateway.journal.store import TagMark, TagState
+
+log = logging.getLogger(__name__)
+
+ROWS_PER_PIECE = 5_000
+TEXT_ROWS_PER_PIECE = 200
+"""Rows with strings go in smaller pieces: 200 of the longest (8 KiB) are 1.6 MB."""
+REASON_MAX_CHARS = 500
+
+
+@dataclass(slots=True)
+class Source:
+    """Hold what the intake knows of one device."""
+
+    device: DeviceFile
+    normaliser: Normaliser
+    indexes: dict[str, int]
+    by_position: npt.NDArray[np.uint32]
+    """Local index of the device file's n-th tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Carry a device that was checked and is not yet installed."""
+
+    device: DeviceFile
+    normaliser: Normaliser
+
+
+@dataclass(slots=True)
+class Counts:
+    """Count what came in since start."""
+
+    rejects: int = 0
+    gaps: int = 0
+
+
+@dataclass(slots=True)
+class Intake:
+    """Implement the drivers' Sink over the batcher; own the dictionary and the gaps."""
+
+    batcher: Batcher
+    now_ns: Callable[[], int]
+    on_dictionary: Callable[[], None]
+    """Called when the dictionary changed."""
+    gaps: GapTracker = field(default_factory=GapTracker)
+    counts: Counts = field(default_factory=Counts)
+    entries: dict[int, DictionaryEntry] = field(default_factory=dict)
+    _index_by_key: dict[str, int] = field(default_factory=dict)
+    _sources: dict[str, Source] = field(default_factory=dict)
+    rejects_by_device: dict[str, int] = field(default_factory=dict)
+
+    def restore(self, tags: Sequence[TagState]) -> None:
+        """Take over dictionary and gaps from the journal."""
+        for tag in tags:
+            stored = json.loads(tag.entry)
+            self.entries[tag.index] = DictionaryEntry(**{**stored, "type": ValueType(stored["type"])})
+            self._index_by_key[tag.key] = tag.index
+            gap = OpenGap(tag.gap_from_ns, tag.gap_cause or "") if tag.gap_from_ns is not None else None
+            self.gaps.restore(tag.index, tag.newest_ns, gap)
+
+    def dictionary(self) -> list[DictionaryEntry]:
+        """List all entries, dense from index 0."""
+        return [self.entries[index] for index in range(len(self.entries))]
+
+    def prepare(self, device: DeviceFile) -> Prepared:
+        """Check that the device's values can be normalised; ConfigError where not."""
+        return Prepared(device, Normaliser(device))
+
+    async def install(self, prepared: Prepared) -> None:
+        """Give the device's tags their indexes, journalled before any sample that uses them."""
+        device = prepared.device
+        changed: list[TagState] = []
+        indexes: dict[str, int] = {}
+        for name in device.tags:
+            entry = self._entry(device, name)
+            indexes[name] = entry.index
+            if self.entries.get(entry.index) != entry:
+                self.entries[entry.index] = entry
+                self._index_by_key[entry.key] = entry.index
+                text = json.dumps(asdict(entry), ensure_ascii=False)
+                changed.append(TagState(entry.index, entry.key, entry.device, text, None, None, None))
+        positions = np.fromiter(indexes.values(), np.uint32, len(indexes))
+        self._sources[device.device] = Source(device, prepared.normaliser, indexes, positions)
+        if changed:
+            self.batcher.add(SampleColumns.empty(), (), (), tags=changed, hurry=True)
+            self.on_dictionary()
+
+    def newest_source_time_ns(self, device: str) -> int | None:
+        """Give the newest source time of a device's tags."""
+        source = self._sources.get(device)
+        return self.gaps.newest_of(source.indexes.values()) if source else None
+
+    async def put(self, device: str, readings: Sequence[Reading], *, hurry: bool = False) -> Receipt:
+        """Normalise and hand to the batcher, waiting while the gateway is full."""
+        await self.batcher.wait_for_room()
+        source = self._sources[device]
+        normalised = source.normaliser.apply(readings, self.now_ns())
+        columns = normalised.columns.with_tags(source.by_position[normalised.columns.tag])
+        rejects = self._reject_records(source, normalised.rejects)
+        receipt: Receipt | None = None
+        for piece in _pieces(columns):
+            receipt = self._add(piece, (), hurry=hurry)
+        if rejects or receipt is None:
+            receipt = self._add(SampleColumns.empty(), rejects, hurry=hurry)
+        return receipt
+
+    async def reject(self, device: str, rejects: Sequence[Rejected]) -> Receipt:
+        """Journal what could not become a reading."""
+        await self.batcher.wait_for_room()
+        return self._add(SampleColumns.empty(), self._reject_records(self._sources[device], rejects), hurry=False)
+
+    async def gap(self, device: str, cause: str, newest_source_time_ns: int | None) -> None:
+        """Open a gap on each of the device's tags that is not in one."""
+        source = self._sources.get(device)
+        if source is None:
+            return
+        marked = self.gaps.on_gap(list(source.indexes.values()), cause, newest_source_time_ns)
+        if not marked.records:
+            return
+        self.counts.gaps += len(marked.records)
+        log.info("%s: gap marked on %d tags: %s", device, len(marked.records), cause)
+        self.batcher.add(marked.columns, marked.records, self._marks([gap.tag for gap in marked.records]))
+
+    async def overflow(self, device: str, tag: str, *, from_ns: int, to_ns: int) -> None:
+        """Record a gap of one tag that has both ends already."""
+        index = self._sources[device].indexes[tag]
+        self.counts.gaps += 1
+        self.batcher.add(SampleColumns.empty(), (Gap(index, from_ns, to_ns, "the device's queue overflowed"),), ())
+
+    async def recovered(self, device: str) -> None:
+        """Say so; each gap closes with its tag's next value."""
+        source = self._sources.get(device)
+        waiting = sum(index in self.gaps.open for index in source.indexes.values()) if source else 0
+        if waiting:
+            log.info("%s: heard again, %d tags wait for their next value", device, waiting)
+
+    def _add(self, columns: SampleColumns, records: Sequence[Record], *, hurry: bool) -> asyncio.Future[None]:
+        marked = self.gaps.on_samples(columns)
+        tags = np.unique(marked.columns.tag).tolist()
+        return self.batcher.add(marked.columns, (*records, *marked.records), self._marks(tags), hurry=hurry)
+
+    def _marks(self, indexes: Sequence[int]) -> Iterator[TagMark]:
+        for index in indexes:
+            gap = self.gaps.open.get(index)
+            newest = self.gaps.newest_ns(index)
+            yield TagMark(index, newest, gap.from_ns if gap else None, gap.cause if gap else None)
+
+    def _reject_records(self, source: Source, rejects: Sequence[Rejected]) -> list[Reject]:
+        """Fold equal rejects into one record each, so that a flood of junk does not flood the ledger."""
+        name = source.device.device
+        self.counts.rejects += len(rejects)
+        self.rejects_by_device[name] = self.rejects_by_device.get(name, 0) + len(rejects)
+        folded: dict[tuple[str | None, str], Reject] = {}
+        for one in rejects:
+            reason = one.reason[:REASON_MAX_CHARS]
+            known = folded.get((one.tag, reason))
+            count = 1 if known is None else known.count + 1
+            first = one if known is None else known
+            tag = source.indexes.get(one.tag) if one.tag is not None else None
+            folded[one.tag, reason] = Reject(tag, name, first.time_ns, reason, count, first.excerpt)
+        return list(folded.values())
+
+    def _entry(self, device: DeviceFile, name: str) -> DictionaryEntry:
+        tag = device.tags[name]
+        key = device.key(name)
+        return DictionaryEntry(
+            index=self._index_by_key.get(key, len(self.entries)),
+            key=key,
+            asset=device.asset,
+            name=name,
+            type=tag.type,
+            unit=tag.unit,
+            description=tag.description,
+            device=device.device,
+            file_hash=device.hash,
+            late_after_ns=tag.late_after_ns,
+            rate_hz=tag.rate_hz,
+        )
+
+
+def _pieces(columns: SampleColumns) -> Iterator[SampleColumns]:
+    text = bool((columns.kind == ValueKind.STRING).any())
+    step = TEXT_ROWS_PER_PIECE if text else ROWS_PER_PIECE
+    for start in range(0, len(columns), step):
+        yield columns.take(slice(start, start + step))

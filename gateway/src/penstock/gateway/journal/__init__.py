@@ -1,0 +1,1 @@
+"""The gateway's journal: the first of the two durable places of a sample."""

@@ -1,0 +1,136 @@
+"""`penstock gateway`: run it, enrol it, look at its journal."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from penstock.core.errors import ConfigError
+from penstock.gateway.bootstrap import Gateway, hold_data_folder
+from penstock.gateway.credential import load_credential
+from penstock.gateway.delivery import NotEnrolled, enrol, new_epoch_id
+from penstock.gateway.journal.store import JournalStore
+from penstock.gateway.logs import configure_logging
+from penstock.gateway.settings import Settings, check_platform_url
+
+commands = typer.Typer(help="Run the edge gateway; enrol it, look at its journal.", no_args_is_help=True)
+journal = typer.Typer(help="Look at the journal, or hand it to another platform.", no_args_is_help=True)
+commands.add_typer(journal, name="journal")
+
+Data = Annotated[Path | None, typer.Option(help="data folder of the gateway (PENSTOCK_GATEWAY_DATA)")]
+
+
+@commands.command()
+def run(
+    data: Data = None,
+    plant: Annotated[Path | None, typer.Option(help="plant folder with devices/ (PENSTOCK_GATEWAY_PLANT)")] = None,
+    platform_url: Annotated[str | None, typer.Option(help="platform (PENSTOCK_GATEWAY_PLATFORM_URL)")] = None,
+    health_port: Annotated[int | None, typer.Option(help="port of /health (PENSTOCK_GATEWAY_HEALTH_PORT)")] = None,
+) -> None:
+    """Run the gateway until Ctrl-C or SIGTERM."""
+    configure_logging()
+    settings = _settings(data=data, plant=plant, platform_url=platform_url, health_port=health_port)
+    try:
+        asyncio.run(_run(settings))
+    except ConfigError as error:
+        _stop(str(error))
+
+
+async def _run(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await Gateway(settings, os.environ).run(stop)
+
+
+@commands.command("enrol")
+def enrol_command(
+    token_file: Annotated[Path, typer.Option(help="file with the single-use token")],
+    data: Data = None,
+    platform_url: Annotated[str | None, typer.Option(help="platform (PENSTOCK_GATEWAY_PLATFORM_URL)")] = None,
+) -> None:
+    """Enrol this gateway, or enrol it again; the journal is kept, and a running gateway takes the credential up."""
+    settings = _settings(data=data, platform_url=platform_url)
+    try:
+        url = check_platform_url(settings.platform_url, allow_plain_http=settings.allow_plain_http)
+        token = token_file.read_text(encoding="utf-8").strip()
+        credential = asyncio.run(enrol(settings, url, token))
+    except (ConfigError, NotEnrolled) as error:
+        _stop(str(error))
+    except (OSError, UnicodeDecodeError) as error:
+        _stop(f"{token_file} cannot be read: {error}")
+    typer.echo(f"enrolled at {url} as {credential.gateway}; the journal is kept and delivered to it")
+
+
+@journal.command("status")
+def journal_status(data: Data = None) -> None:
+    """Say what the journal holds; works beside a running gateway."""
+    settings = _settings(data=data)
+    with _opened(settings) as store:
+        sizes = store.sizes()
+        typer.echo(f"journal      {settings.journal_file}")
+        typer.echo(f"delivered as {store.meta('gateway') or 'nobody yet: not enrolled'}")
+        for epoch in store.epochs():
+            held = f"holds {epoch.trimmed + 1} to {epoch.head}" if epoch.head > epoch.trimmed else "holds nothing"
+            typer.echo(f"epoch        {epoch.id}: head {epoch.head}, released {epoch.released}, {held}")
+        typer.echo(f"waiting      {sizes.waiting} batches, {sizes.waiting_bytes} bytes")
+        typer.echo(f"reserve      {sizes.reserve} batches, {sizes.reserve_bytes} bytes")
+        tags = store.tags()
+        typer.echo(f"tags         {len(tags)}, {sum(tag.gap_from_ns is not None for tag in tags)} in a gap")
+
+
+@journal.command("adopt")
+def journal_adopt(data: Data = None) -> None:
+    """Number all that the journal holds anew, to be delivered again: for a platform that knows nothing of it.
+
+    `penstock gateway enrol` does this by itself where the platform gives the gateway another id. Equal samples that the
+    platform has already are stored once.
+    """
+    settings = _settings(data=data)
+    with _opened(settings) as store:
+        try:
+            lock = hold_data_folder(settings)
+        except ConfigError as error:
+            _stop(str(error))
+        moved = store.adopt(new_epoch_id(), time.time_ns())
+        os.close(lock)
+    known = load_credential(settings.credential_file)
+    to = f"to {settings.platform_url} as {known.gateway}" if known else "once this gateway is enrolled"
+    typer.echo(f"{moved} batches are delivered again {to}")
+
+
+@contextlib.contextmanager
+def _opened(settings: Settings) -> Iterator[JournalStore]:
+    if not settings.journal_file.exists():
+        _stop(f"{settings.journal_file} does not exist: give the gateway's data folder with --data")
+    try:
+        store = JournalStore(settings.journal_file)
+    except ConfigError as error:
+        _stop(str(error))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _settings(**given: object) -> Settings:
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValueError as error:
+        _stop(f"settings: {error}")
+
+
+def _stop(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    commands()
