@@ -6,7 +6,7 @@ import numpy as np
 import pandas
 import pytest
 
-from penstock.sdk import AsyncClient, Client, ForbiddenError, client
+from penstock.sdk import AsyncClient, Client, ConflictError, ForbiddenError, client
 from penstock.sdk.resources.assets import AsyncAssets
 from penstock.sdk.testing import FakePlatform
 from tests.builders.sdk import NOW, PUMP, S, small_plant
@@ -85,17 +85,19 @@ async def test_a_rule_raises_once_is_acknowledged_by_a_person_and_returns_to_nor
         for second, value in ((0, 51.0), (5, 49.0), (6, 51.0), (16, 52.0), (20, 48.0)):
             fake.feed("plc/flow", [(NOW + second * S, value)])
         (alarm,) = await sdk.alarms.list(active=True)
-        assert (alarm.rule, alarm.value, alarm.raised) == (rule.id, 52.0, NOW + 16 * S)
+        assert (alarm.rule, alarm.value, alarm.raised) == (rule.id, 51.0, NOW + 16 * S)
         fake_app = fake.client(app="monitoring")
         with pytest.raises(ForbiddenError, match="person"):
             await fake_app.alarms.acknowledge(alarm.id)
         acknowledged = await sdk.alarms.acknowledge(alarm.id, "seen")
         fake.feed("plc/flow", [(NOW + 30 * S, 44.0)])
+        with pytest.raises(ConflictError, match="nothing to acknowledge"):
+            await sdk.alarms.acknowledge(alarm.id)
         ended = await sdk.alarms.retrieve(alarm.id)
         journal = await sdk.alarms.journal(alarm.id)
     assert acknowledged.acknowledged_by == "Ada"
     assert (ended.state, ended.cleared) == ("normal", NOW + 30 * S)
-    assert len(journal) == 3
+    assert [entry["event"] for entry in journal] == ["activate", "acknowledge", "clear"]
 
 
 async def test_a_rule_changes_by_versions_and_can_be_deleted() -> None:

@@ -1,10 +1,12 @@
 import asyncio
+import json
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
 from penstock.sdk import Client, GoneError, StreamBatch
-from penstock.sdk.sse import EventParser
+from penstock.sdk.sse import Event, EventParser
 from penstock.sdk.testing import FakePlatform
 from tests.builders.sdk import NOW, S, small_plant
 
@@ -68,6 +70,43 @@ async def test_stream_raises_what_waiting_cannot_mend() -> None:
         fake.fail_next(410)
         with pytest.raises(GoneError):
             await anext(client.stream(cursor=1))
+
+
+async def test_a_commit_of_which_a_part_was_sent_comes_whole_once() -> None:
+    def columns(rows: list[int]) -> bytes:
+        body = {"tag": [1] * len(rows), "time": rows, "value": [float(r) for r in rows], "status": [0] * len(rows)}
+        return json.dumps({"columns": {**body, "position": [5] * len(rows), "row": rows}}).encode()
+
+    first = b"event: samples\nid: 4\ndata: " + columns([0, 1]) + b"\n\n"
+    again = first + b"event: samples\nid: 5\ndata: " + columns([2, 3]) + b"\n\n"
+    fake = small_plant()
+    answers = [first, again]
+    async with fake.client() as client:
+
+        async def events(*_: object) -> AsyncIterator[Event]:
+            for event in EventParser().feed(answers.pop(0)):
+                yield event
+
+        client.streaming._events = events  # type: ignore[method-assign,assignment]
+        values: list[object] = []
+        async for batch in client.stream("plc/flow", cursor=4):
+            values += [s.value for s in batch.samples]
+            if len(values) >= 4:
+                break
+    assert values == [0.0, 1.0, 2.0, 3.0]
+
+
+async def test_a_cursor_that_expires_on_the_way_is_raised_with_the_oldest_that_is_left() -> None:
+    fake = small_plant()
+    async with fake.client() as client:
+
+        async def events(*_: object) -> AsyncIterator[Event]:
+            yield Event("expired", json.dumps({"detail": "too old", "oldest": 17}), "3")
+
+        client.streaming._events = events  # type: ignore[method-assign,assignment]
+        with pytest.raises(GoneError) as gone:
+            await anext(client.stream("plc/flow", cursor=3))
+    assert gone.value.oldest == 17
 
 
 async def test_stream_brings_alarms_when_asked() -> None:

@@ -1,8 +1,9 @@
 """The live stream: samples and alarms as they are committed, without a hole over reconnects.
 
 Theory of operation. Every event of the platform carries the commit position as its id. The stream remembers the last
-one and reconnects with it as cursor, so the platform goes on exactly behind it; rows at or below it are dropped, should
-a server repeat them. A connection that is silent for longer than three heartbeats counts as lost. Until the caller
+one and reconnects with it as cursor, so the platform goes on exactly behind it. The id is the position that is complete
+with the event: where a connection breaks inside a large commit, its first rows come again and are dropped here, by
+(position, row). A connection that is silent for longer than three heartbeats counts as lost. Until the caller
 stops, connection errors and busy answers are met with back-off; refusals (401 without renewal, 403, 410) are raised.
 """
 
@@ -13,9 +14,10 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 
 import httpx
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from penstock.sdk.errors import BusyError, NotFoundError, ServerError
+from penstock.sdk.errors import BusyError, GoneError, ServerError
 from penstock.sdk.frames import read_columns
 from penstock.sdk.models import Alarm, Asset, Tag
 from penstock.sdk.resources.tags import AsyncTags, TagLike
@@ -25,6 +27,9 @@ from penstock.sdk.transport import Transport
 
 HEARTBEAT_S = 15.0  # the platform's interval
 SILENCE_MAX_S = 3 * HEARTBEAT_S
+ROW_MAX = 2**62  # beyond every row of a commit
+Seen = tuple[int, int]
+"""(position, row) of the last row yielded, in commit order."""
 _LOST = (httpx.TransportError, httpx.StreamError, BusyError, ServerError)
 
 
@@ -65,6 +70,7 @@ class AsyncStreaming:
         """
         chosen = {} if tags is None and asset is None else await self._tags.select(tags, asset, properties)
         position, failures, reconnects = cursor, 0, 0
+        seen: Seen = (cursor, ROW_MAX) if cursor is not None else (-1, ROW_MAX)
         while True:
             params = [("tag", str(i)) for i in chosen] + ([("alarms", "true")] if alarms else [])
             if position is not None:
@@ -72,14 +78,15 @@ class AsyncStreaming:
             try:
                 async for event in self._events(params, silence_max_s):
                     failures = 0
-                    batch = await self._batch(event, chosen, position, include_status, ignore_bad, reconnects)
-                    position = batch.position
+                    rows, tags, changed = await self._read(event, chosen, seen)
+                    position = int(event.id) if event.id else position
+                    seen = _newest(rows, seen)
+                    samples = Samples.of(rows, tags, include_status=include_status, ignore_bad=ignore_bad)
+                    batch = StreamBatch(samples, changed, position or 0, reconnects)
                     if heartbeats or len(batch.samples) or batch.alarms:
                         yield batch
                 failures += 1  # closed in good order: the platform stops, or sheds a slow reader
-            except _LOST as lost:
-                if isinstance(lost, NotFoundError):
-                    raise
+            except _LOST:
                 failures += 1
             reconnects += 1
             await self._transport.sleep(self._transport.backoff.delay_s(failures))
@@ -91,26 +98,27 @@ class AsyncStreaming:
                 for event in parser.feed(chunk):
                     yield event
 
-    async def _batch(
-        self,
-        event: Event,
-        chosen: Mapping[int, Tag],
-        position: int | None,
-        include_status: bool,
-        ignore_bad: bool | None,
-        reconnects: int,
-    ) -> StreamBatch:
-        reached = int(event.id) if event.id else (position or 0)
-        rows, tags = empty_rows(), dict(chosen)
-        alarms: tuple[Alarm, ...] = ()
-        if event.name == "samples":
-            columns = json.loads(event.data)
-            columns = columns.get("columns", columns)
-            tags = tags or {t.id: t for t in await self._tags.resolve({int(i) for i in columns["tag"]})}
-            rows = read_columns(columns, {i: t.type for i, t in tags.items()})
-            if position is not None:
-                rows = rows.filter(pc.greater(rows.column("position"), position))
-        elif event.name == "alarms":
-            alarms = tuple(Alarm.of(item) for item in json.loads(event.data)["items"])
-        samples = Samples.of(rows, tags, include_status=include_status, ignore_bad=ignore_bad)
-        return StreamBatch(samples, alarms, reached, reconnects)
+    async def _read(
+        self, event: Event, chosen: Mapping[int, Tag], seen: Seen
+    ) -> tuple[pa.Table, Mapping[int, Tag], tuple[Alarm, ...]]:
+        """Give an event's rows beyond `seen`, their tags, and its alarms."""
+        if event.name == "alarms":
+            return empty_rows(), chosen, tuple(Alarm.of(item) for item in json.loads(event.data)["items"])
+        if event.name == "expired":
+            raise GoneError(410, {"type": "cursor-expired", **json.loads(event.data)}, method="GET", url="/v1/stream")
+        if event.name != "samples":
+            return empty_rows(), chosen, ()
+        columns = json.loads(event.data)["columns"]
+        tags = chosen or {t.id: t for t in await self._tags.resolve({int(i) for i in columns["tag"]})}
+        rows = read_columns(columns, {i: t.type for i, t in tags.items()})
+        position, row = rows.column("position"), rows.column("row")
+        same_commit = pc.and_(pc.equal(position, seen[0]), pc.greater(row, seen[1]))
+        return rows.filter(pc.or_(pc.greater(position, seen[0]), same_commit)), tags, ()
+
+
+def _newest(rows: pa.Table, seen: Seen) -> Seen:
+    """Give (position, row) of the last row in commit order."""
+    if not rows.num_rows:
+        return seen
+    last = rows.select(["position", "row"]).slice(rows.num_rows - 1).to_pylist()[0]
+    return max(seen, (last["position"], last["row"]))

@@ -5,87 +5,94 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from penstock.core import status as opcua
+from penstock.core.alarm import (
+    Acknowledge,
+    AlarmSample,
+    AlarmState,
+    Comparison,
+    LimitAlarm,
+    LimitRule,
+    NotAcknowledgeable,
+    Transition,
+)
 from penstock.core.times import format_rfc3339_ns
 from penstock.sdk.testing.call import Call, paged
 from penstock.sdk.testing.problem import Refused
 from penstock.sdk.testing.state import Row, State
 
-ACTIVE = frozenset({"unacknowledged_active", "acknowledged_active"})
+ACTIVE = frozenset(str(state) for state in AlarmState if state.is_active)
 
 
 @dataclass(slots=True)
-class Watch:
-    """How a rule stands: since when the limit is passed, and the alarm that is open."""
-
-    passed_since: int | None = None
-    alarm: str | None = None
-
-
-@dataclass(slots=True)
-class AlarmState:
-    """Rules, alarms and their journals."""
+class Alarms:
+    """Rules, their machines (the platform's own: penstock.core.alarm), alarms and journals."""
 
     rules: dict[str, dict[str, Any]] = field(default_factory=dict)
-    watches: dict[str, Watch] = field(default_factory=dict)
+    machines: dict[str, LimitAlarm] = field(default_factory=dict)
     alarms: dict[str, dict[str, Any]] = field(default_factory=dict)
     journals: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    made: int = 0
 
     def on_rows(self, rows: list[Row]) -> list[dict[str, Any]]:
         """Evaluate all rules on new rows and give the alarms that changed."""
         changed: dict[str, dict[str, Any]] = {}
         for row in rows:
-            if row.value is None or isinstance(row.value, str) or opcua.is_bad(row.status):
-                continue
-            for rule in self.rules.values():
-                if rule["tag"] == row.tag:
-                    for alarm in self._evaluate(rule, float(row.value), row):
-                        changed[alarm["id"]] = alarm
+            for rule_id, machine in self.machines.items():
+                if self.rules[rule_id]["tag"] == row.tag:
+                    value = None if row.value is None or isinstance(row.value, str) else float(row.value)
+                    sample = AlarmSample(row.time, row.status, value, row.position, row.row)
+                    for moved in machine.on_input(sample, row.arrival):
+                        changed[moved.alarm] = self._take(moved, rule_id)
         return list(changed.values())
 
-    def _evaluate(self, rule: dict[str, Any], value: float, row: Row) -> list[dict[str, Any]]:
-        watch = self.watches.setdefault(rule["id"], Watch())
-        sign = 1.0 if rule["comparison"] == "high" else -1.0
-        above = sign * (value - rule["limit"])
-        if watch.alarm is not None:
-            if above <= -rule["deadband"]:
-                alarm, watch.alarm, watch.passed_since = self.alarms[watch.alarm], None, None
-                returned = "normal" if alarm["acknowledged"] else "rtn_unacknowledged"
-                alarm |= {"cleared": format_rfc3339_ns(row.time)}
-                return [self._move(alarm, returned, row.time, "")]
-            return []
-        if above <= 0:
-            watch.passed_since = None
-            return []
-        watch.passed_since = row.time if watch.passed_since is None else watch.passed_since
-        if row.time - watch.passed_since < rule["on_delay_s"] * 1e9:
-            return []
-        return [self._raise(rule, value, row, watch)]
+    def arm(self, rule: dict[str, Any]) -> None:
+        """Begin to watch by a rule, or by its new version."""
+        delay_ns = int(rule["on_delay_s"] * 1e9)
+        limits = LimitRule(
+            rule["id"],
+            rule["version"],
+            Comparison(rule["comparison"]),
+            rule["limit"],
+            deadband=rule["deadband"],
+            on_delay_ns=delay_ns,
+        )
+        self.rules[rule["id"]] = rule
+        self.machines[rule["id"]] = LimitAlarm(limits, rule["asset"] or "")
 
-    def _raise(self, rule: dict[str, Any], value: float, row: Row, watch: Watch) -> dict[str, Any]:
-        self.made += 1
-        watch.alarm = f"alm_{self.made}"
-        kept = {k: rule[k] for k in ("asset", "tag", "limit", "severity", "message")}
-        alarm = {"id": watch.alarm, "rule": rule["id"], "value": value, "raised": format_rfc3339_ns(row.time), **kept}
-        alarm |= {"acknowledged": None, "acknowledged_by": None, "cleared": None, "state": "normal"}
-        self.alarms[watch.alarm] = alarm
-        self.journals[watch.alarm] = []
-        return self._move(alarm, "unacknowledged_active", row.time, "")
+    def disarm(self, rule_id: str) -> None:
+        """End a rule; its alarms stay."""
+        del self.rules[self.rule(rule_id)["id"]]
+        del self.machines[rule_id]
 
-    def _move(self, alarm: dict[str, Any], to: str, time: int, who: str, comment: str = "") -> dict[str, Any]:
-        entry = {"from": alarm["state"], "to": to, "time": format_rfc3339_ns(time), "who": who, "comment": comment}
-        self.journals[alarm["id"]].append(entry)
-        alarm["state"] = to
+    def _take(self, moved: Transition, rule_id: str) -> dict[str, Any]:
+        time, rule = format_rfc3339_ns(moved.time_ns), self.rules[rule_id]
+        if moved.alarm not in self.alarms:
+            kept = {k: rule[k] for k in ("asset", "tag", "limit", "severity", "message")}
+            fresh = {"acknowledged": None, "acknowledged_by": None, "raised": time, "value": moved.value}
+            self.alarms[moved.alarm] = {"id": moved.alarm, "rule": rule_id, **kept, **fresh, "cleared": None}
+            self.journals[moved.alarm] = []
+        alarm = self.alarms[moved.alarm]
+        alarm["state"] = str(moved.after)
+        if moved.event == "clear":
+            alarm["cleared"] = time
+        if moved.event == "acknowledge":
+            alarm |= {"acknowledged": time, "acknowledged_by": moved.who}
+        entry = {"event": str(moved.event), "before": str(moved.before), "after": str(moved.after), "time": time}
+        self.journals[moved.alarm].append(
+            entry | {"position": moved.position, "value": moved.value, "who": moved.who, "comment": moved.comment}
+        )
         return alarm
 
     def acknowledge(self, alarm_id: str, *, who: str, comment: str, now_ns: int) -> dict[str, Any]:
-        """Acknowledge in a person's name; an alarm acknowledged already stays as it is."""
+        """Acknowledge in a person's name; where there is nothing to, refuse."""
         alarm = self.find(alarm_id)
-        if alarm["acknowledged"] is None:
-            alarm |= {"acknowledged": format_rfc3339_ns(now_ns), "acknowledged_by": who}
-            self._move(alarm, "acknowledged_active" if alarm["state"] in ACTIVE else "normal", now_ns, who, comment)
-        return alarm
+        machine = self.machines.get(alarm["rule"])
+        if machine is None or machine.memory.alarm != alarm_id:
+            raise Refused(409, "not-acknowledgeable", f"alarm {alarm_id} is {alarm['state']}: nothing to acknowledge")
+        try:
+            (moved,) = machine.on_input(Acknowledge(who, comment), now_ns)
+        except NotAcknowledgeable as refused:
+            raise Refused(409, "not-acknowledgeable", str(refused)) from refused
+        return self._take(moved, alarm["rule"])
 
     def find(self, alarm_id: str) -> dict[str, Any]:
         """Give an alarm."""
@@ -100,7 +107,7 @@ class AlarmState:
         return self.rules[rule_id]
 
 
-def create_rule(state: State, alarms: AlarmState, call: Call) -> tuple[int, dict[str, Any]]:
+def create_rule(state: State, alarms: Alarms, call: Call) -> tuple[int, dict[str, Any]]:
     """Answer `POST /v1/rules`."""
     body = call.body()
     if body.get("comparison") not in ("high", "low"):
@@ -115,19 +122,18 @@ def create_rule(state: State, alarms: AlarmState, call: Call) -> tuple[int, dict
     rule_id = f"rul_{len(alarms.rules) + 1}"
     defaults = {"deadband": 0.0, "on_delay_s": 0.0, "severity": 500, "message": "", "enabled": True}
     watched = {"tag": tag, "asset": stands or state.tags[tag]["asset"], "property": state.tags[tag]["property"]}
-    alarms.rules[rule_id] = {"id": rule_id, "version": 1, **defaults, **body, **watched}
+    alarms.arm({"id": rule_id, "version": 1, **defaults, **body, **watched})
     return 201, alarms.rules[rule_id]
 
 
-def change_rule(alarms: AlarmState, call: Call) -> dict[str, Any]:
+def change_rule(alarms: Alarms, call: Call) -> dict[str, Any]:
     """Answer `PATCH /v1/rules/{id}`: a new version."""
     rule = alarms.rule(call.path[0])
-    rule |= call.body()
-    rule["version"] += 1
-    return rule
+    alarms.arm({**rule, **call.body(), "version": rule["version"] + 1})
+    return alarms.rules[rule["id"]]
 
 
-def list_alarms(state: State, alarms: AlarmState, call: Call) -> dict[str, Any]:
+def list_alarms(state: State, alarms: Alarms, call: Call) -> dict[str, Any]:
     """Answer `GET /v1/alarms`, newest first."""
     found = list(reversed(alarms.alarms.values()))
     wanted_state, asset, active = call.one("state"), call.one("asset"), call.one("active")
@@ -139,7 +145,7 @@ def list_alarms(state: State, alarms: AlarmState, call: Call) -> dict[str, Any]:
     return paged(call, found)
 
 
-def acknowledge(alarms: AlarmState, call: Call) -> dict[str, Any]:
+def acknowledge(alarms: Alarms, call: Call) -> dict[str, Any]:
     """Answer the acknowledge route; only a person may."""
     if call.principal.kind != "person":
         raise Refused(403, "person-needed", "an alarm is acknowledged by a person: use the token of who is logged in")

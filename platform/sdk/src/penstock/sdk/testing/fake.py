@@ -30,7 +30,7 @@ from penstock.sdk.models import Asset, Scalar, Tag
 from penstock.sdk.simulated import put_in_place
 from penstock.sdk.testing import alarms as alarm_routes
 from penstock.sdk.testing import history, registry
-from penstock.sdk.testing.alarms import AlarmState
+from penstock.sdk.testing.alarms import Alarms
 from penstock.sdk.testing.call import Call, Principal, paged
 from penstock.sdk.testing.live import Listener
 from penstock.sdk.testing.problem import Refused
@@ -48,7 +48,7 @@ class FakePlatform(httpx.AsyncBaseTransport):
     def __init__(self, *, now_ns: Callable[[], int] = time.time_ns) -> None:
         self.now_ns = now_ns
         self.state = State(now_ns)
-        self.alarm_state = AlarmState()
+        self.alarm_state = Alarms()
         self.requests: list[httpx.Request] = []
         self._lock = threading.RLock()
         self._listeners: list[Listener] = []
@@ -248,7 +248,7 @@ class FakePlatform(httpx.AsyncBaseTransport):
             ("POST", "/v1/rules", "rules:write", lambda c: alarm_routes.create_rule(state, alarms, c)),
             ("GET", "/v1/rules/([^/]+)", "alarms:read", lambda c: alarms.rule(c.path[0])),
             ("PATCH", "/v1/rules/([^/]+)", "rules:write", lambda c: alarm_routes.change_rule(alarms, c)),
-            ("DELETE", "/v1/rules/([^/]+)", "rules:write", lambda c: alarms.rules.pop(alarms.rule(c.path[0])["id"])),
+            ("DELETE", "/v1/rules/([^/]+)", "rules:write", lambda c: alarms.disarm(c.path[0])),
             ("GET", "/v1/alarms", "alarms:read", lambda c: alarm_routes.list_alarms(state, alarms, c)),
             ("GET", "/v1/alarms/([^/]+)", "alarms:read", lambda c: alarms.find(c.path[0])),
             ("GET", "/v1/alarms/([^/]+)/journal", "alarms:read", lambda c: paged(c, self._journal(c))),
@@ -264,5 +264,7 @@ class FakePlatform(httpx.AsyncBaseTransport):
 def _answer(result: Any) -> httpx.Response:
     if isinstance(result, httpx.Response):
         return result
+    if result is None:
+        return httpx.Response(204)
     status, body = result if isinstance(result, tuple) else (200, result)
     return httpx.Response(status, headers={"content-type": "application/json"}, content=json.dumps(body).encode())
