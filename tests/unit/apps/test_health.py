@@ -51,7 +51,7 @@ def test_contributions_add_up_to_what_was_lost() -> None:
 def test_early_wear_shows_in_the_bearing_band_first() -> None:
     m = model()
     m.on_samples(pump_samples(1200))
-    early = m.on_samples(pump_samples(300, start_s=1200, wear=0.05))[-1]
+    early = m.on_samples(pump_samples(300, start_s=1200, wear=0.1))[-1]
     assert early.health < 90
     assert loss(early, "bearing_band") > loss(early, "vibration_rms")
     assert early.zone is Zone.A

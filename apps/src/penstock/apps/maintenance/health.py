@@ -5,8 +5,10 @@ Theory of operation. Samples → windows → per channel a *severity* between 0 
 * A vibration velocity is judged twice, and the worse counts: against the evaluation zones of ISO 20816 (needs no
   history), and against its own baseline at this operating point, in units of the change that the standard calls
   significant. A bearing band is judged by its rise in dB, a temperature by its rise in kelvin.
-* Severities are joined by their Euclidean length: one channel at 1 is enough for 0 %, and the squares share out the
-  lost points, so the contributions of the channels add up to 100 − health.
+* The worst channel of each role speaks for it: two accelerations of one bearing are one evidence, not two. The roles'
+  severities are joined by their Euclidean length, and their squares share out the lost points, within a role likewise,
+  so the contributions of the channels add up to 100 − health. A bearing band alone, the first to speak, warns but
+  cannot bring the health to 0.
 * The median of the last windows is judged, so that one knock is not wear.
 * The baseline learns from healthy running windows only and then stays, also through a repair: after it the readings
   return to the baseline, and the health with them.
@@ -171,11 +173,11 @@ class HealthModel:
         medians = {i: float(np.median(self._tracks[i].recent)) for i in present}
         expected = {i: self._expected(i, load) for i in present}
         severity = {i: self._severity(i, medians[i], expected[i]) for i in present}
-        length = float(np.sqrt(sum(s * s for s in severity.values())))
-        lost = 100.0 * min(length, 1.0)
+        losses = self._losses(severity)
+        lost = min(sum(losses.values()), 100.0)
         findings = []
         for i in present:
-            loss = lost * (severity[i] / length) ** 2 if length > 0 else 0.0
+            loss = losses[i]
             track = self._tracks[i]
             stands_out = loss >= self.settings.evidence_points
             track.since_ns = (track.since_ns or window.end_ns) if stands_out else None
@@ -192,6 +194,21 @@ class HealthModel:
             load=load,
             findings=tuple(findings),
         )
+
+    def _losses(self, severity: Mapping[int, float]) -> dict[int, float]:
+        """Share out the lost points: by role in the squares of its worst channel, within a role by squares too."""
+        roles: dict[Role, list[int]] = {}
+        for i in severity:
+            roles.setdefault(self.channels[i].role, []).append(i)
+        squares = {role: max(severity[i] for i in of) ** 2 for role, of in roles.items()}
+        total = sum(squares.values())
+        lost = 100.0 * min(total**0.5, 1.0)
+        losses = dict.fromkeys(severity, 0.0)
+        for role, of in roles.items():
+            within = sum(severity[i] ** 2 for i in of)
+            for i in of:
+                losses[i] = lost * squares[role] / total * severity[i] ** 2 / within if within > 0 else 0.0
+        return losses
 
     def _expected(self, i: int, load: float | None) -> float | None:
         baseline = self._tracks[i].baseline
@@ -210,12 +227,16 @@ class HealthModel:
                 if expected is None:
                     return absolute
                 step = max(zones.significant_change, 4 * sigma)
-                return max(absolute, float(np.interp((value - expected) / step, (0.5, 1, 2, 4), (0, 0.4, 0.8, 1))))
+                return max(absolute, float(np.interp((value - expected) / step, (0.5, 1, 3, 6), (0, 0.4, 0.7, 0.9))))
             case Role.BAND:
                 if expected is None:
                     return 0.0
                 step = max(self.settings.band_step_db, 4 * sigma)
-                return float(np.interp((_decibel(value) - _decibel(expected)) / step, (0.5, 1, 2, 4), (0, 0.4, 0.8, 1)))
+                return float(
+                    np.interp(
+                        (_decibel(value) - _decibel(expected)) / step, (0.5, 1, 2, 3, 4), (0, 0.1, 0.3, 0.45, 0.6)
+                    )
+                )
             case Role.TEMPERATURE:
                 if expected is None:
                     return 0.0

@@ -77,8 +77,9 @@ def explanation(settings: MaintenanceSettings) -> list[tuple[str, list[str]]]:
                 f"A bearing band counts from half of {number_text(model.band_step_db, digits=2)} dB above its "
                 f"baseline, a temperature from half of {number_text(model.temperature_step_k, digits=2)} K. The median "
                 f"of the last {model.median_windows} windows is judged, so that one knock is not wear.",
-                "The severities of the channels are joined by their Euclidean length, and each channel's share of the "
-                "lost points is what the bars show.",
+                "The worst channel of each kind speaks for it. The kinds are joined by their Euclidean length, and a "
+                "channel's share of the lost points is what the bars show. A bearing band, the first to rise, warns "
+                "early but cannot bring the health to 0 alone.",
             ],
         ),
         (

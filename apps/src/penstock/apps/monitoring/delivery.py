@@ -73,6 +73,7 @@ class DeliveryPage:
         summary = await ledger.summary(start=since)
         self._show_figures(summary)
         self._show_safe(summary.get("safe_until") or [], now_ns)
+        gateways = {str(s.get("gateway")): str(s.get("name")) for s in summary.get("safe_until") or []}
         names = {t.id: t.key for t in await self._shell.ctx.client.tags.list()}
         gaps = await ledger.gaps(limit=LISTED_MAX, start=since)
         self._lists["gaps"].show([_gap(g, names, now_ns) for g in gaps])
@@ -81,7 +82,7 @@ class DeliveryPage:
         rejects = await ledger.rejects(limit=LISTED_MAX, start=since)
         self._lists["rejects"].show([_reject(r, now_ns) for r in rejects])
         quarantined = await ledger.quarantine(limit=LISTED_MAX, start=since)
-        self._lists["quarantine"].show([_quarantined(q, now_ns) for q in quarantined])
+        self._lists["quarantine"].show([_quarantined(q, gateways, now_ns) for q in quarantined])
 
     def _show_figures(self, summary: Mapping[str, Any]) -> None:
         for key, _, note, tone in FIGURES:
@@ -90,14 +91,14 @@ class DeliveryPage:
                 note = "no tag declares a rate"
             self._tiles[key].show(count_text(count), note, tone if tone and count else "mute")
 
-    def _show_safe(self, safe: Sequence[Mapping[str, Any]] | Mapping[str, Any], now_ns: int) -> None:
-        entries = safe.items() if isinstance(safe, Mapping) else ((s.get("name") or s.get("gateway"), s) for s in safe)
+    def _show_safe(self, safe: Sequence[Mapping[str, Any]], now_ns: int) -> None:
         rows = []
-        for name, entry in entries:
-            until = time_of(entry.get("until") or entry.get("safe_until") if isinstance(entry, Mapping) else entry)
+        for entry in safe:
+            until = time_of(entry.get("until"))
             age = age_text((now_ns - until) / 1e9) if until is not None else NOTHING
-            cells = (Cell(str(name)), Cell(moment_text(until, now_ns=now_ns), "num"), Cell(age, "num"))
-            rows.append(Row(str(name), cells))
+            name = str(entry.get("name") or entry.get("gateway"))
+            cells = (Cell(name), Cell(moment_text(until, now_ns=now_ns), "num"), Cell(age, "num"))
+            rows.append(Row(str(entry.get("gateway")), cells))
         self._safe.show(rows)
         self._safe_empty.set_visibility(not rows)
 
@@ -153,21 +154,21 @@ def _drop(record: Mapping[str, Any], names: Mapping[int, str], now_ns: int) -> t
 def _reject(record: Mapping[str, Any], now_ns: int) -> tuple[Cell, ...]:
     return (
         Cell(str(record.get("key") or record.get("device") or "–")),
-        Cell(str(record.get("reason") or record.get("cause") or "–")),
+        Cell(str(record.get("reason") or "–")),
         Cell(str(record.get("excerpt") or ""), "sub"),
         Cell(
-            moment_text(time_of(record.get("time") or record.get("from") or record.get("arrival")), now_ns=now_ns),
+            moment_text(time_of(record.get("time") or record.get("arrival")), now_ns=now_ns),
             "num",
         ),
         Cell(count_text(record.get("count") or 1), "num"),
     )
 
 
-def _quarantined(record: Mapping[str, Any], now_ns: int) -> tuple[Cell, ...]:
+def _quarantined(record: Mapping[str, Any], gateways: Mapping[str, str], now_ns: int) -> tuple[Cell, ...]:
     return (
-        Cell(str(record.get("gateway") or record.get("writer") or "–")),
+        Cell(gateways.get(str(record.get("gateway")), str(record.get("gateway") or "–"))),
         Cell(words(str(record.get("reason") or "–"))),
         Cell(str(record.get("detail") or ""), "sub"),
-        Cell(moment_text(time_of(record.get("arrival") or record.get("time")), now_ns=now_ns), "num"),
-        Cell(count_text(record.get("rows") or record.get("n")), "num"),
+        Cell(moment_text(time_of(record.get("arrival")), now_ns=now_ns), "num"),
+        Cell(count_text(record.get("rows")), "num"),
     )

@@ -70,10 +70,12 @@ class Live:
     def of(cls, state: str) -> Live:
         """Read the platform's state of a gateway."""
         text = state.lower()
-        if text in ("online", "connected", "ok", "up", "healthy", "active"):
+        if text == "online":
             return cls("Connected", "good")
-        if text in ("offline", "lost", "down", "disconnected", "stale", "away"):
+        if text == "offline":
             return cls("Away", "bad")
+        if text == "never":
+            return cls("Never seen", "warn")
         return cls(words(text) or "Unknown", "warn" if text else "mute")
 
 
