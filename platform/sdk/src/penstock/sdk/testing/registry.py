@@ -123,7 +123,7 @@ def declare_tag(state: State, call: Call) -> tuple[int, dict[str, Any]]:
     """Answer `POST /v1/tags`: a computed tag, owned by the caller."""
     body, owner = call.body(), call.principal.name
     stands = state.asset(body["asset"])
-    key = f"{owner}/{stands['path'].rpartition('/')[2]}/{body['property']}"
+    key = f"{owner}/{stands['path']}/{body['property']}"
     for known in state.tags.values():
         if known["key"] == key:
             return 200, known

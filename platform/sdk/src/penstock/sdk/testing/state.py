@@ -117,8 +117,7 @@ class State:
             bisect.insort(rows, row, key=lambda r: r.key)
             self.committed.append(row)
             stored += 1
-        if stored:
-            self.head = position
+        self.head = position  # a commit of nothing but duplicates has its position too
         self.duplicates += duplicates
         return {"position": self.head, "stored": stored, "duplicates": duplicates}
 
