@@ -3,18 +3,27 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
+from penstock.core.alarm import AlarmSample
+from penstock.platform.alarms.endpoints import AlarmEndpoints, RuleEndpoints
+from penstock.platform.alarms.feed import LiveAlarms
+from penstock.platform.alarms.log import AlarmLog
+from penstock.platform.alarms.service import RuleService
 from penstock.platform.api.assembly import assemble
 from penstock.platform.api.endpoints import WholeEndpoints
 from penstock.platform.api.metrics import metrics
 from penstock.platform.api.start import Figure, StartPage
 from penstock.platform.apps.endpoints import AppEndpoints
 from penstock.platform.apps.service import AppService
+from penstock.platform.compute.evaluator import RuleEvaluator
+from penstock.platform.compute.follower import AlarmFollower
 from penstock.platform.events.endpoints import StreamEndpoints
 from penstock.platform.firststart import FirstStart
 from penstock.platform.historian import bootstrap as historian_bootstrap
@@ -71,13 +80,18 @@ class Platform:
         self.plant = PlantFolder(self.db, settings.plant, os.environ)
         self.historian = historian_bootstrap.open(settings)
         self.ingest = Ingest(self.historian, self.directory, self.gateways, self.db)
+        self.live = LiveAlarms()
+        self.alarms = AlarmLog(self.db, self.live.announce)
+        self.evaluator = RuleEvaluator(self.db, self._newest, time.time_ns)
+        self.follower = AlarmFollower(self.historian, self.evaluator, self.live.announce)
+        self.rules = RuleService(self.db, self.follower.rules_changed)
         self.forms = FormGuard(cookie_secret(settings.keys), issuer)
         self._ready = False
         self.app = self._assemble(issuer)
 
     def _assemble(self, issuer: str) -> FastAPI:
         start = StartPage(self.apps, self.gateways, figures=self._figures, errors=self._plant_errors)
-        sources = {"historian": self.historian.counters, "ingest": self.ingest.counters}
+        sources = {"historian": self.historian.counters, "ingest": self.ingest.counters, "alarms": self._alarm_counters}
         door = ClientDoor(self.db, self.throttle)
         whole = WholeEndpoints(ready=self._why_not_ready, metrics=metrics(sources), start=start, forms=self.forms)
         oauth = OAuthEndpoints(
@@ -94,7 +108,9 @@ class Platform:
             IngestEndpoints(self.ingest, Uplinks(self.historian, self.gateways, self.ingest)).router(),
             HistorianEndpoints(self.historian, self.directory).router(),
             LedgerEndpoints(self.historian, self.directory, self.gateways, retry=self.ingest.retry).router(),
-            StreamEndpoints(self.historian, self.directory).router(),
+            StreamEndpoints(self.historian, self.directory, self.live).router(),
+            RuleEndpoints(self.rules).router(),
+            AlarmEndpoints(self.alarms).router(),
         ]
         rights = Rights(self.db, self.keys, self.people, issuer)
         return assemble(routers, authenticator=rights, issuer=issuer, running=self._running)
@@ -104,8 +120,12 @@ class Platform:
         await self.historian.start()
         try:
             await asyncio.to_thread(self._open)
+            await self.live.start(self.alarms)
             async with asyncio.TaskGroup() as tasks:
-                following = [tasks.create_task(self._follow_plant(), name="plant folder")]
+                following = [
+                    tasks.create_task(self._follow_plant(), name="plant folder"),
+                    tasks.create_task(self.follower.run(), name="alarms"),
+                ]
                 self._ready = True
                 yield
                 for task in following:
@@ -136,8 +156,26 @@ class Platform:
     def _why_not_ready(self) -> str | None:
         return None if self._ready else "the stores are being opened"
 
+    def _newest(self, tags: Sequence[int]) -> dict[int, AlarmSample]:
+        newest: dict[int, AlarmSample] = {}
+        for found in self.historian.latest(tags):
+            number = None if found.value is None or isinstance(found.value, str) else float(found.value)
+            newest[found.tag] = AlarmSample(found.time, found.status, number, found.position, found.row)
+        return newest
+
+    def _alarm_counters(self) -> dict[str, int]:
+        active, waiting = self.alarms.counts()
+        figures = {"active": active, "unacknowledged": waiting, "cursor": self.follower.position}
+        return figures | asdict(self.evaluator.counters)
+
     def _figures(self, tenant: str) -> list[Figure]:
-        return [Figure("Assets", str(self.assets.count(tenant))), Figure("Tags", str(len(self.directory.all(tenant))))]
+        active, waiting = self.alarms.counts(tenant)
+        return [
+            Figure("Active alarms", str(active), "bad" if active else "good"),
+            Figure("To acknowledge", str(waiting), "bad" if waiting else "good"),
+            Figure("Assets", str(self.assets.count(tenant))),
+            Figure("Tags", str(len(self.directory.all(tenant)))),
+        ]
 
     def _plant_errors(self, tenant: str) -> list[str]:
         return [str(error) for error in self.plant.status(tenant).errors[:PLANT_ERRORS_SHOWN]]

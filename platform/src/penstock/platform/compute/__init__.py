@@ -1,0 +1,1 @@
+"""Compute: everything after the historian is a function of what it committed."""

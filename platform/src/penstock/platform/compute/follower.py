@@ -1,0 +1,139 @@
+"""Follows the historian's commits and has the rules judge them; wakes by the commit hub, reads by position."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from penstock.core.alarm import AlarmSample
+from penstock.platform.compute.evaluator import RuleEvaluator, Step
+from penstock.platform.historian.errors import CursorExpired
+from penstock.platform.historian.ports import Table
+from penstock.platform.historian.service import Historian
+
+PAGE_ROWS = 20_000
+REFRESH_S = 5.0
+"""Rules and bindings are read again after this time, at once after a change through the API."""
+
+PAUSE_S = 0.2
+"""Between two steps: each is a synced transaction, and an alarm may wait a fifth of a second."""
+
+FAILURE_WAIT_S = 2.0
+_S = 1_000_000_000
+log = logging.getLogger(__name__)
+
+
+class AlarmFollower:
+    """The shell around the evaluator."""
+
+    def __init__(
+        self,
+        historian: Historian,
+        evaluator: RuleEvaluator,
+        on_transitions: Callable[[], None],
+        *,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._historian = historian
+        self._evaluator = evaluator
+        self._on_transitions = on_transitions
+        self._now_ns = now_ns
+        self._stale = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._due_ns: dict[str, int] = {}
+        self._seen_ns: dict[str, int] = {}
+        self.position = 0
+
+    def rules_changed(self) -> None:
+        """Have the rules read again at once; from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stale.set)
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        while True:
+            try:
+                await self._follow()
+            except Exception:  # boundary: alarms are judged again, ingest goes on meanwhile
+                self._evaluator.counters.failures += 1
+                log.exception("judging alarms failed behind position %d; tried again", self.position)
+                await asyncio.sleep(FAILURE_WAIT_S)
+
+    async def _follow(self) -> None:
+        """Start from what is saved, then judge page after page."""
+        self.position = await asyncio.to_thread(self._evaluator.cursor, self._historian.head())
+        tags = await asyncio.to_thread(self._evaluator.refresh)
+        refreshed = time.monotonic()
+        while True:
+            if self._stale.is_set() or time.monotonic() - refreshed > REFRESH_S:
+                self._stale.clear()
+                tags = await asyncio.to_thread(self._evaluator.refresh)
+                refreshed = time.monotonic()
+            if self._historian.head() < self.position:
+                self.position = await asyncio.to_thread(self._evaluator.cursor, self._historian.head())
+            await self._page(tags)
+            await self._tick()
+            await self._wait()
+
+    async def _page(self, tags: Sequence[int]) -> None:
+        if self._historian.head() == self.position and not self._evaluator.has_new_rules():
+            return
+        try:
+            page = await self._historian.since(self.position, limit=PAGE_ROWS, tags=tags)
+        except CursorExpired as error:
+            log.error("commits up to %d can no longer be followed; alarms go on from there", error.oldest)
+            self.position = error.oldest
+            return
+        samples = samples_of(page.rows)
+        if samples or self._evaluator.has_new_rules():
+            await self._take(await asyncio.to_thread(self._evaluator.step, samples, page.position))
+        elif page.position == page.head and page.position > self.position:
+            await asyncio.to_thread(self._evaluator.step, [], page.position)
+        self.position = page.position
+
+    async def _tick(self) -> None:
+        now = self._now_ns()
+        over = [rule for rule, due in self._due_ns.items() if due <= now]
+        if over:
+            await self._take(await asyncio.to_thread(self._evaluator.tick, over))
+
+    async def _take(self, step: Step) -> None:
+        """Note the delays under way: by the clock, one ends no sooner than its length after it was seen."""
+        now = self._now_ns()
+        for rule, due in step.due_ns.items():
+            if due is None:
+                self._due_ns.pop(rule, None)
+            elif self._seen_ns.get(rule) != due or rule not in self._due_ns:
+                self._seen_ns[rule] = due
+                self._due_ns[rule] = max(due, now + self._evaluator.delay_ns(rule))
+        if step.transitions:
+            await asyncio.to_thread(self._on_transitions)
+
+    async def _wait(self) -> None:
+        await asyncio.sleep(PAUSE_S)
+        timeout_s = REFRESH_S
+        if self._due_ns:
+            timeout_s = min(timeout_s, max(0.0, (min(self._due_ns.values()) - self._now_ns()) / _S))
+        stale = asyncio.create_task(self._stale.wait(), name="rules changed")
+        beyond = asyncio.create_task(self._historian.hub.wait_beyond(self.position), name="commit")
+        try:
+            await asyncio.wait({stale, beyond}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (stale, beyond):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+
+def samples_of(rows: Table) -> list[tuple[int, AlarmSample]]:
+    """Give the rows of watched tags as (tag, sample), in commit order; few enough for objects."""
+    names = ("tag", "time", "status", "vf", "vi", "vb", "position", "row")
+    columns = [rows.column(name).to_pylist() for name in names]
+    found = []
+    for tag, at, status, vf, vi, vb, position, row in zip(*columns, strict=True):
+        value = vf if vf is not None else vi if vi is not None else vb
+        number = None if value is None else float(value)
+        found.append((tag, AlarmSample(at, status, number, position, row)))
+    return found
