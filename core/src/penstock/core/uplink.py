@@ -15,10 +15,11 @@ than the journal can explain (the gateway was restored: a new epoch; what was jo
 is sent even so, each batch by its own answer, and the platform quarantines a conflict: nothing vanishes silently).
 The shell avoids even that by a fresh epoch at each start.
 
-That the platform went back while a session lasts shows in an answer with a watermark below one that was known when its
-request left: the machine then opens a new session. A failed request only gives its batches back, and a pause:
-exponential with jitter, or what Retry-After says. A session superseded by another gateway stops the machine for good: a
-zombie must not fight. One superseded by a delayed request of its own (it names one of our epochs) is opened again.
+That the platform went back while a session lasts shows in an answer whose commit position, or whose watermark, is below
+one that was known when its request left: the machine then opens a new session. A failed request only gives its batches
+back, and a pause: exponential with jitter, or what Retry-After says. A session superseded by another gateway stops the
+machine for good: a zombie must not fight. One superseded by a delayed request of its own (it names one of our epochs)
+is opened again.
 
 | state    | journal's word (Synced, Trimmed, DictionaryChanged, EpochOpened) | SessionGranted | Answered | Failed     |
 |----------|------------------------------------------------------------------|----------------|----------|------------|
@@ -118,6 +119,7 @@ class _Flight:
     seqs: tuple[int, ...]
     with_dictionary: bool
     watermark_known: int
+    position_known: int
 
 
 @dataclass(slots=True)
@@ -160,6 +162,7 @@ class Uplink:
     _batch_limit: int = field(init=False)
     _next_request: int = field(init=False, default=1)
     _granted_before: bool = field(init=False, default=False)
+    _position: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         assert self.epochs, "a journal has at least its current epoch"
@@ -240,7 +243,7 @@ class Uplink:
         return self._open()
 
     def _granted(self, item: SessionGranted, now_ns: int) -> list[Effect]:
-        self.session = item.session
+        self.session, self._position = item.session, item.position
         self._pause.end()
         effects: list[Effect] = []
         for lane in self._lanes:
@@ -264,8 +267,10 @@ class Uplink:
         flight = self._flights.pop(item.request, None)
         if flight is None:
             return []
-        if item.watermark < flight.watermark_known:
+        position = flight.position_known if item.position is None else item.position
+        if item.watermark < flight.watermark_known or position < flight.position_known:
             return self._open()
+        self._position = max(self._position, position)
         lane, before = flight.lane, flight.lane.floor
         lane.land(flight.seqs)
         if lane.suspect:
@@ -357,7 +362,7 @@ class Uplink:
         assert self.session is not None, "online without a session"
         request, self._next_request = self._next_request, self._next_request + 1
         lane.take_off(seqs)
-        self._flights[request] = _Flight(lane, seqs, not lane.dictionary_known, lane.watermark)
+        self._flights[request] = _Flight(lane, seqs, not lane.dictionary_known, lane.watermark, self._position)
         return SendBatches(request, self.session, lane.epoch, seqs, not lane.dictionary_known)
 
     def _lane(self, epoch: str) -> Lane:

@@ -69,10 +69,11 @@ class EpochOpened:
 
 @dataclass(frozen=True, slots=True)
 class SessionGranted:
-    """Carry the answer to OpenSession."""
+    """Carry the answer to OpenSession; `position` is the platform's commit position, where it says it."""
 
     session: int
     watermarks: Mapping[str, Watermark]
+    position: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class Answered:
     watermark: int
     above: tuple[int, ...] = ()
     sent: int | None = None
+    position: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
