@@ -106,7 +106,7 @@ class Stack:
         if name == "gateway" and self.mqtt_port_of_gateway is not None:
             mqtt = self.mqtt_port_of_gateway
         return {
-            **{key: value for key, value in os.environ.items() if not key.startswith("PENSTOCK_")},
+            **{key: value for key, value in os.environ.items() if not key.startswith(("PENSTOCK_", "PYTEST_"))},
             "PENSTOCK_MQTT_URL": f"mqtt://127.0.0.1:{mqtt}",
             "PENSTOCK_PLATFORM_DATA": str(folder / "platform"),
             "PENSTOCK_PLATFORM_SECRETS": str(folder / "secrets"),
