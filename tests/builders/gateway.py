@@ -1,5 +1,6 @@
 """Builders for the gateway's tests: a platform that keeps what it is sent, and a gateway process to kill."""
 
+import base64
 import json
 import os
 import secrets
@@ -80,8 +81,7 @@ class FakePlatform:
                 Route("/v1/ingest", self._ingest, methods=["POST"]),
             ]
         )
-        self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket = _listener(0)
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._server: uvicorn.Server | None = None
@@ -92,9 +92,7 @@ class FakePlatform:
         config = uvicorn.Config(self.app, log_config=None, lifespan="off")
         self._server = uvicorn.Server(config)
         if self._socket.fileno() == -1:
-            self._socket = socket.socket()
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._socket.bind(("127.0.0.1", self.port))
+            self._socket = _listener(self.port)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
         self._thread.start()
         wait_until(lambda: self._server is not None and self._server.started, "the fake platform")
@@ -148,8 +146,6 @@ class FakePlatform:
         return JSONResponse({"gateway": self.gateway_id, "client_id": client, "client_secret": secret}, 201)
 
     async def _token(self, request: Request) -> Response:
-        import base64
-
         client, _, secret = base64.b64decode(request.headers["Authorization"].split()[1]).decode().partition(":")
         if self.clients.get(client) != secret:
             return JSONResponse({"error": "invalid_client", "error_description": "unknown client"}, 401)
@@ -200,6 +196,13 @@ class FakePlatform:
             committed += 1
         answer = {"epoch": frames[0].epoch, "watermark": stored.watermark, "above": stored.above}
         return JSONResponse({**answer, "position": 1, "committed": committed, "repeated": repeated, "quarantined": []})
+
+
+def _listener(port: int) -> socket.socket:
+    taken = socket.socket()
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    taken.bind(("127.0.0.1", port))
+    return taken
 
 
 def problem(status: int, name: str, detail: str, **headers: str) -> Response:

@@ -83,6 +83,7 @@ def test_samples_of_both_protocols_arrive_with_unit_type_and_time(
         assert (counter.key, counter.time_ns) == ("plc/counter", 1_800_000_000_456_000_000)
         wait_until(lambda: gateway.health()["uplink"]["pending_batches"] == 0, "all delivered")
         assert gateway.health()["status"] == "ok"
+        wait_until(lambda: gateway.health()["journal"]["waiting_batches"] == 0, "all released")
         metrics = httpx.get(f"http://127.0.0.1:{gateway.port}/metrics").text
         assert 'penstock_gateway_device_up{device="plc",driver="opcua"} 1.0' in metrics
         assert "penstock_gateway_journal_waiting_batches 0.0" in metrics
