@@ -150,8 +150,8 @@ def journal_row(index: int, entry: Mapping[str, Any], now_ns: int) -> Row:
     """Write one transition."""
     at = entry.get("time")
     time_ns = to_ns(at) if isinstance(at, int | str) else None
-    what = entry.get("transition") or entry.get("event") or entry.get("to") or entry.get("state") or ""
-    who = entry.get("who") or entry.get("by") or "–"
+    what = entry.get("event") or entry.get("after") or entry.get("to") or ""
+    who = entry.get("who_name") or entry.get("who") or "–"
     cells = (
         Cell(moment_text(time_ns, now_ns=now_ns), "num"),
         Cell(words(str(what))),
