@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
@@ -15,7 +16,9 @@ from typing import Any
 
 import asyncua
 import httpx
+import paho.mqtt.client as paho
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
+from paho.mqtt.enums import CallbackAPIVersion
 
 from penstock.core.device_file import DeviceFile, parse_device_file
 from penstock.simulators.device import SimulatedDevice
@@ -35,7 +38,7 @@ version: 1
 device: tank
 connection: {driver: mqtt, broker: "mqtt://127.0.0.1:1883", topic: plant/tank, time_field: time}
 tags:
-  level: {type: float64, unit: m, source: {field: level}, signal: {kind: sine, mean: 2, amplitude: 1, period_s: 60}, rate_hz: 2}
+  level: {type: float64, unit: m, source: {field: level}, rate_hz: 2, signal: {kind: sine, amplitude: 1, period_s: 60}}
   fills: {type: int64, source: {field: fills}, signal: {kind: counter, period_s: 1}, rate_hz: 1}
 """
 
@@ -170,6 +173,33 @@ async def subscribe(
         queuesize=queue,
     )
     return collector
+
+
+class Subscriber:
+    """A persistent QoS 1 session that keeps every message, in the order in which it came."""
+
+    def __init__(self, port: int) -> None:
+        self.messages: list[tuple[str, dict[str, Any]]] = []
+        self._subscribed = threading.Event()
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id="test-subscriber", clean_session=False)
+        client.on_message = self._take
+        client.on_connect = lambda client, *_: client.subscribe("plant/#", 1)
+        client.on_subscribe = lambda *_: self._subscribed.set()
+        client.reconnect_delay_set(1, 1)
+        client.connect("127.0.0.1", port)
+        client.loop_start()
+        self._client = client
+        assert self._subscribed.wait(10)
+
+    def _take(self, _client: object, _userdata: object, message: Any) -> None:
+        self.messages.append((message.topic, json.loads(message.payload)))
+
+    def of(self, topic: str) -> list[dict[str, Any]]:
+        return [payload for name, payload in list(self.messages) if name == topic]
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
 
 
 class SimProcess:

@@ -150,7 +150,7 @@ def test_fault_of_the_pump_reaches_sensor_heat_and_meter() -> None:
                 model.step(1.0)
             for model in models:
                 for name, reading in model.outputs().items():
-                    sums[name] = sums.get(name, 0.0) + float(reading or 0) / 1200  # type: ignore[arg-type]
+                    sums[name] = sums.get(name, 0.0) + float(reading or 0) / 1200
         return sums
 
     healthy = settle()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlparse
 
-from penstock.core.status import BAD_WAITING_FOR_INITIAL_DATA, is_bad
+from penstock.core.status import BAD_NODE_ID_UNKNOWN, BAD_WAITING_FOR_INITIAL_DATA, is_bad
 from penstock.core.values import Value, ValueType
 from penstock.simulators.emission import Emission
 from penstock.simulators.pki import OwnCertificate, TrustFolder
@@ -140,7 +140,12 @@ class OpcUaEndpoint:
 
     async def remove(self, device: str) -> None:
         """Take the device's nodes out; subscribers hear BadNodeIdUnknown from then on."""
+        gone = ua.DataValue(ua.Variant(None, ua.VariantType.Null), ua.StatusCode(BAD_NODE_ID_UNKNOWN))
+        space = self._server.iserver.aspace
         for node_id, _ in self._nodes.pop(device, {}).values():
+            await self._server.write_attribute_value(node_id, gone)
+            for handle in list(space[node_id].attributes[ua.AttributeIds.Value].datachange_callbacks):
+                space.delete_datachange_callback(handle)  # asyncua itself would call it and never await it
             await self._server.delete_nodes([self._server.get_node(node_id)])
         folders = await self._server.nodes.objects.get_children(ua.ObjectIds.HasComponent)
         folders += await self._server.nodes.objects.get_children(ua.ObjectIds.Organizes)
