@@ -32,6 +32,7 @@ class PlantFolder:
         self._stamps: dict[Path, tuple[int, int, int]] = {}
         self._parsed: dict[Path, DeviceFile] = {}
         self._known: dict[str, str] = {}
+        self._wrong: dict[str, ConfigError] = {}
         self.errors: dict[str, ConfigError] = {}
 
     def look(self) -> Changes:
@@ -40,7 +41,7 @@ class PlantFolder:
         for gone in set(self._stamps) - set(paths):
             del self._stamps[gone]
             self._parsed.pop(gone, None)
-            self.errors.pop(str(gone), None)
+            self._wrong.pop(str(gone), None)
         for path in paths:
             self._read(path)
         return self._compare()
@@ -55,19 +56,18 @@ class PlantFolder:
         except FileNotFoundError:
             return
         except (OSError, UnicodeDecodeError) as error:
-            self.errors[str(path)] = ConfigError(f"cannot be read: {error}", file=str(path), line=None, key="")
+            self._wrong[str(path)] = ConfigError(f"cannot be read: {error}", file=str(path), line=None, key="")
             return
         self._stamps[path] = stamp
         try:
             self._parsed[path] = parse_device_file(text, file=str(path), environ=self._environ)
-            self.errors.pop(str(path), None)
+            self._wrong.pop(str(path), None)
         except ConfigError as error:
-            self.errors[str(path)] = error
+            self._wrong[str(path)] = error
 
     def _compare(self) -> Changes:
         files = [self._parsed[path] for path in sorted(self._parsed)]
-        for error in check_devices(files):
-            self.errors[error.file] = error
+        self.errors = {**self._wrong, **{error.file: error for error in check_devices(files)}}
         wanted = {file.device: file for file in reversed(files) if file.enabled and is_simulated(file)}
         changes = Changes(removed=[name for name in self._known if name not in wanted])
         for name, file in sorted(wanted.items()):

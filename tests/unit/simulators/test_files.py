@@ -1,0 +1,236 @@
+"""Recordings, messages, outbox, state, certificates, load and the plant folder."""
+
+import json
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from penstock.core.errors import ConfigError
+from penstock.core.status import BAD_NO_DATA, GOOD, UNCERTAIN
+from penstock.core.values import ValueType
+from penstock.simulators.control import write_control_file
+from penstock.simulators.demo_plant import DEMO_PLANT
+from penstock.simulators.emission import Emission, Point
+from penstock.simulators.folder import PlantFolder, is_simulated
+from penstock.simulators.load import load_device_file
+from penstock.simulators.payload import JsonMapping
+from penstock.simulators.pki import TrustFolder, own_certificate
+from penstock.simulators.playback import shift_of
+from penstock.simulators.recording import RecordingError, read_recording, tag_name
+from penstock.simulators.servers.mqtt import BrokerAddress, BrokerError
+from penstock.simulators.servers.outbox import Message, Outbox
+from penstock.simulators.state import StateFile
+from tests.builders.simulators import SIGNALS_ONLY, parse, plant_folder, simulated
+
+S = 1_000_000_000
+
+
+def csv_file(folder: Path, text: str) -> Path:
+    path = folder / "r.csv"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_separator_types_and_empty_cells_are_found_out(tmp_path: Path, separator: str) -> None:
+    lines = ["datetime,a,b,c,d", "2020-03-09 10:14:33,1.50,7,true,", "2020-03-09T10:14:34.5Z,nan,-2,false,x y"]
+    recording = read_recording(csv_file(tmp_path, "\n".join(lines).replace(",", separator) + "\n"))
+    assert recording.times_ns == [1_583_748_873 * S, 1_583_748_874 * S + S // 2]
+    types = {column.name: column.type for column in recording.columns}
+    assert types == {"a": ValueType.FLOAT64, "b": ValueType.INT64, "c": ValueType.BOOL, "d": ValueType.STRING}
+    assert recording.column("d").values == [None, "x y"]
+    assert repr(recording.column("a").values) == "[1.5, nan]"
+
+
+def test_labels_are_left_out_and_columns_chosen(tmp_path: Path) -> None:
+    recording = read_recording(csv_file(tmp_path, "time,a,Anomaly,b\n1,1,0,2\n2,1,0,2\n"))
+    assert [column.name for column in recording.only(None, ["anomaly"]).columns] == ["a", "b"]
+    assert [column.name for column in recording.only(["b"], ["b"]).columns] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a,b\n1,2\n", "no time column; name one of: datetime"),
+        ("time,a\n", "no rows"),
+        ("time,a\n1,2,3\n", ":2: 3 cells where the header has 2"),
+        ("time,a\nyesterday,2\n", "row 1: 'yesterday' is no time"),
+        ("time,a\n2,1\n2,1\n", "row 2: time 1970-01-01T00:00:02"),
+        ("time\n1\n", "no column beside the time"),
+    ],
+)
+def test_wrong_recording_is_told(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(RecordingError) as caught:
+        read_recording(csv_file(tmp_path, text))
+    assert says in str(caught.value)
+
+
+def test_parquet_keeps_types_and_nanoseconds(tmp_path: Path) -> None:
+    path = tmp_path / "r.parquet"
+    times = pa.array([1_700_000_000_123_456_789, 1_700_000_001_000_000_001], pa.timestamp("ns", "UTC"))
+    pq.write_table(pa.table({"time": times, "f": [0.1, None], "i": [1, 2], "b": [True, False], "s": ["x", None]}), path)
+    recording = read_recording(path)
+    assert recording.times_ns == [1_700_000_000_123_456_789, 1_700_000_001_000_000_001]
+    assert [column.values for column in recording.columns] == [[0.1, None], [1, 2], [True, False], ["x", None]]
+
+
+def test_names_of_columns_become_names_of_tags() -> None:
+    assert tag_name("Volume Flow RateRMS") == "volume-flow-raterms"
+    assert tag_name("°") == "channel"
+
+
+def test_shifted_stamps_start_now_or_end_now(tmp_path: Path) -> None:
+    recording = read_recording(csv_file(tmp_path, "time,a\n100,1\n110,2\n"))
+    assert shift_of(recording, stamps="original", speed=50, now_ns=500 * S) == 0
+    assert shift_of(recording, stamps="shifted", speed=1, now_ns=500 * S) == 400 * S
+    assert shift_of(recording, stamps="shifted", speed=50, now_ns=500 * S) == 390 * S
+
+
+def message(text: str, *points: Point, time_ns: int = 5 * S) -> list[tuple[str, object]]:
+    mapping = JsonMapping(parse(text))
+    return [(topic, json.loads(payload)) for topic, payload in mapping.messages(Emission("tank", time_ns, points))]
+
+
+def test_tags_of_one_topic_go_in_one_message_with_one_time() -> None:
+    got = message(SIGNALS_ONLY, Point("level", 1.5, GOOD), Point("fills", 3, GOOD))
+    assert got == [("plant/tank", {"level": 1.5, "fills": 3, "time": "1970-01-01T00:00:05.000000000Z"})]
+
+
+def test_time_unit_quality_and_nested_fields() -> None:
+    text = SIGNALS_ONLY.replace("time_field: time", "time_field: meta.t, time_unit: ms, quality_field: meta.q")
+    text = text.replace("{field: level}", "{field: a.b.level, quality_field: a.q}")
+    ((_, payload),) = message(text, Point("level", None, BAD_NO_DATA), Point("fills", 3, UNCERTAIN))
+    assert payload == {"a": {"b": {"level": None}, "q": BAD_NO_DATA}, "fills": 3, "meta": {"t": 5000, "q": BAD_NO_DATA}}
+
+
+def test_payload_may_be_the_value_itself() -> None:
+    text = SIGNALS_ONLY.replace("{field: level}", "{topic: plant/level}")
+    got = message(text, Point("level", float("inf"), GOOD), Point("fills", 3, GOOD))
+    assert got[0] == ("plant/level", None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("topic: plant/tank, ", "", "an MQTT tag needs a topic"),
+        ("plant/tank", "plant/+", "not to a filter"),
+        ("{field: level}", "{}", "the topic also serves level, fills"),
+        ("time_field: time", "time_field: time, time_unit: h", "time_unit 'h' is none of: s, ms"),
+    ],
+)
+def test_mapping_that_cannot_be_is_told(old: str, new: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        JsonMapping(parse(SIGNALS_ONLY.replace(old, new)))
+    assert says in str(caught.value)
+
+
+def test_outbox_keeps_order_over_restarts_and_drops_the_oldest_counted(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "o.sqlite", messages_max=3)
+    assert outbox.add([Message("t", b"1"), Message("t", b"2")]) == []
+    outbox.close()
+    outbox = Outbox(tmp_path / "o.sqlite", messages_max=3)
+    dropped = outbox.add([Message("t", b"3", "d", 5, 6), Message("t", b"4")])
+    assert [one.payload for one in dropped] == [b"1"]
+    assert (len(outbox), outbox.dropped) == (3, 1)
+    rows = outbox.after(0, 10)
+    assert [one for _, one in rows] == [Message("t", b"2"), Message("t", b"3", "d", 5, 6), Message("t", b"4")]
+    outbox.done([rows[0][0], rows[0][0]])
+    assert len(outbox) == 2
+    assert outbox.after(rows[1][0], 10) == rows[2:]
+    outbox.close()
+
+
+def test_broker_address_takes_no_password() -> None:
+    assert BrokerAddress.parse("mqtt://b:1884") == BrokerAddress("b", 1884)
+    for url in ("mqtt://user:secret@b", "http://b", "b:1883"):
+        with pytest.raises(BrokerError, match="credentials file"):
+            BrokerAddress.parse(url)
+
+
+def test_broken_state_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    StateFile(path).write({"a": {"x": 1}})
+    state = StateFile(path)
+    state.write({"b": {}})
+    assert StateFile(path).devices == {"a": {"x": 1}, "b": {}}
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.write_text("{")
+    assert StateFile(path).devices == {}
+    assert path.with_suffix(".broken").read_text() == "{"
+
+
+def test_own_certificate_is_made_once_and_published(tmp_path: Path) -> None:
+    first = own_certificate(tmp_path / "pki", name="sim", hosts={"plc", "10.0.0.1"}, trust=tmp_path / "trust")
+    content = first.certificate.read_bytes()
+    (tmp_path / "trust" / "sim.der").unlink()
+    again = own_certificate(tmp_path / "pki", name="sim", hosts=set(), trust=tmp_path / "trust")
+    assert again.certificate.read_bytes() == content == (tmp_path / "trust" / "sim.der").read_bytes()
+    assert first.key.stat().st_mode & 0o777 == 0o600
+    trust = TrustFolder(tmp_path / "trust")
+    assert trust.trusts(content)
+    assert not trust.trusts(None)
+    assert not trust.trusts(b"nonsense")
+    (tmp_path / "trust" / "sim.der").unlink()
+    assert not trust.trusts(content)
+
+
+def test_control_file_is_secret_and_new_each_time(tmp_path: Path) -> None:
+    path = tmp_path / "sim-control.json"
+    tokens = {write_control_file(path, "http://127.0.0.1:1") for _ in range(2)}
+    assert len(tokens) == 2
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert json.loads(path.read_text())["token"] in tokens
+
+
+@pytest.mark.parametrize("driver", ["mqtt", "opcua"])
+def test_load_device_has_as_many_tags_as_asked(driver: str) -> None:
+    text = load_device_file(device="load", tags=50, rate_hz=20, driver=driver)
+    file = parse(text)
+    assert len(file.tags) == 50
+    assert is_simulated(file)
+    device = simulated(text)
+    device.start(0)
+    emissions = list(device.emit(S))
+    assert sum(len(emission.points) for emission in emissions) == 1000
+    counts = [point.value for emission in emissions for point in emission.points if point.tag == "count"]
+    assert counts == list(range(1, 21))
+
+
+def test_folder_tells_what_is_new_changed_and_gone(tmp_path: Path) -> None:
+    plant = plant_folder(tmp_path, tank=SIGNALS_ONLY)
+    folder = PlantFolder(plant, {})
+    assert [file.device for file in folder.look().added] == ["tank"]
+    assert not folder.look()
+    plant_folder(plant, tank=SIGNALS_ONLY.replace("period_s: 60", "period_s: 61"))
+    assert [file.device for file in folder.look().changed] == ["tank"]
+    plant_folder(plant, tank="version: 1\ndevice: tank\n")
+    assert not folder.look()
+    assert "is missing" in str(folder.errors[str(plant / "devices" / "tank.yaml")])
+    plant_folder(plant, tank=SIGNALS_ONLY.replace("version: 1", "version: 1\nenabled: false"))
+    assert folder.look().removed == ["tank"]
+    assert folder.errors == {}
+
+
+def test_second_file_with_the_same_name_is_told_and_the_first_goes_on(tmp_path: Path) -> None:
+    plant = plant_folder(tmp_path, a=SIGNALS_ONLY, b=SIGNALS_ONLY)
+    folder = PlantFolder(plant, {})
+    (file,) = folder.look().added
+    assert file.file.endswith("a.yaml")
+    assert "already described" in str(folder.errors[str(plant / "devices" / "b.yaml")])
+    (plant / "devices" / "a.yaml").unlink()
+    folder.look()
+    assert folder.errors == {}
+
+
+def test_demo_plant_has_six_devices_and_some_fifty_values_a_second() -> None:
+    folder = PlantFolder(DEMO_PLANT, dict(os.environ))
+    files = folder.look().added
+    assert folder.errors == {}
+    assert len(files) == 6
+    assert 30 <= sum(tag.rate_hz or 1.0 for file in files for tag in file.tags.values()) <= 60
+    for file in files:
+        for tag in file.tags:
+            assert not {"severity", "wear", "fault", "truth"} & set(tag.split("_"))
