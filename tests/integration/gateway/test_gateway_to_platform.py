@@ -1,6 +1,7 @@
 """The gateway as a process: from real device servers through its journal to a platform, killed and restarted."""
 
 import json
+import resource
 import threading
 import time
 from collections.abc import Iterator
@@ -338,6 +339,29 @@ def test_refusals_keep_everything_and_show(platform: FakePlatform, gateway: Gate
     wait_until(
         lambda: {row.time_ns // 1_000_000 for row in platform.rows()} == {503, 403, 500, 429}, "all kept", within_s=30
     )
+
+
+def test_full_disk_holds_the_devices_and_recovers(
+    platform: FakePlatform, gateway: GatewayProcess, broker: Process
+) -> None:
+    gateway.device("meter", meter(broker))
+    gateway.start()
+    connected(gateway, "meter")
+    Publisher(broker.port).publish("plant/meter", message(0.0, time_ms=1))
+    wait_until(lambda: len({(row.key, row.time_ns) for row in platform.rows()}) == 2, "the first value")
+    assert gateway.process is not None
+    pid, sizes = gateway.process.pid, (gateway.folder / "gateway").glob("journal.sqlite*")
+    unlimited = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (max(path.stat().st_size for path in sizes), unlimited[1]))
+    Publisher(broker.port).publish("plant/meter", *(message(float(n), "x" * 4_000, time_ms=n) for n in range(2, 32)))
+    blocked = wait_until(lambda: gateway.health()["journal"]["blocked"], "the disk named")
+    assert "cannot be written" in blocked
+    assert blocked in gateway.health()["problems"]
+    assert len({(row.key, row.time_ns) for row in platform.rows()}) < 62
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
+    wait_until(lambda: not gateway.health()["journal"]["blocked"], "recovered")
+    wait_until(lambda: len({(row.key, row.time_ns) for row in platform.rows()}) == 62, "everything")
+    assert device_state(gateway, "meter") == "connected"
 
 
 def test_second_gateway_on_one_folder_is_refused(gateway: GatewayProcess) -> None:

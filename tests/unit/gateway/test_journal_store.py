@@ -1,0 +1,126 @@
+"""The journal file: seqs without holes, release, reserve, rewind, adoption, and what a second opening finds."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from penstock.core.errors import ConfigError
+from penstock.core.frames import iter_frames
+from penstock.gateway.journal.store import Epoch, JournalStore, NewBatch, TagMark, TagState
+
+EPOCH = "0a" * 16
+OTHER = "0b" * 16
+TAG = TagState(0, "meter/flow", "meter", '{"index": 0}', None, None, None)
+
+
+def batch(text: bytes = b"payload", *marks: TagMark) -> NewBatch:
+    return NewBatch(text, 3, 1_000, marks)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> JournalStore:
+    made = JournalStore(tmp_path / "journal.sqlite")
+    made.open_epoch(EPOCH, 1)
+    return made
+
+
+def reopened(store: JournalStore) -> JournalStore:
+    store.close()
+    return JournalStore(store.path)
+
+
+def test_seqs_go_on_without_a_hole_after_reopening(store: JournalStore) -> None:
+    first = store.append([batch(), batch()], [TAG])
+    again = reopened(store)
+    second = again.append([batch()], [])
+    assert [b.seq for b in (*first.batches, *second.batches)] == [1, 2, 3]
+    assert again.epochs() == [Epoch(1, EPOCH, head=3)]
+
+
+def test_frames_come_back_as_they_were_journalled(store: JournalStore) -> None:
+    store.append([batch(b"one"), batch(b"two")], [])
+    ((seq, octets), *others) = store.frames(EPOCH, [2, 7])
+    (frame,) = iter_frames(octets)
+    assert (seq, frame.epoch, frame.seq, frame.n, frame.payload) == (2, EPOCH, 2, 3, b"two")
+    assert others == []
+
+
+def test_append_is_whole_or_nothing(store: JournalStore) -> None:
+    broken = NewBatch(b"x", 3, 1_000, (TagMark(0, 2**70, None, None),))
+    with pytest.raises((sqlite3.Error, OverflowError)):
+        store.append([batch(), broken], [TAG])
+    assert store.tags() == []
+    assert [b.seq for b in store.append([batch()], []).batches] == [1]
+
+
+def test_released_batches_become_reserve_and_come_back_by_rewind(store: JournalStore) -> None:
+    store.append([batch() for _ in range(5)], [])
+    store.release(EPOCH, up_to=4, now_ns=10)
+    assert (store.sizes().waiting, store.sizes().reserve) == (1, 4)
+    assert store.epochs()[0].released == 4
+    assert store.rewind(EPOCH, 2) == 2
+    assert (store.sizes().waiting, store.epochs()[0].released) == (3, 2)
+
+
+def test_reserve_is_trimmed_by_age_and_by_size_oldest_first(store: JournalStore) -> None:
+    store.append([batch(b"x" * 1000) for _ in range(6)], [])
+    store.release(EPOCH, up_to=2, now_ns=10)
+    store.release(EPOCH, up_to=5, now_ns=20)
+    assert [epoch.trimmed for epoch in store.trim(older_than_ns=15, most_bytes=10_000)] == [2]
+    assert [epoch.trimmed for epoch in store.trim(older_than_ns=15, most_bytes=1_500)] == [4]
+    assert store.trim(older_than_ns=15, most_bytes=1_500) == []
+    assert store.sizes().waiting == 1, "what is not released is never trimmed"
+
+
+def test_tag_state_follows_the_batches(store: JournalStore) -> None:
+    store.append([batch(b"x", TagMark(0, 500, None, None))], [TAG])
+    store.append([batch(b"x", TagMark(0, 400, 501, "cut"))], [])
+    (tag,) = reopened(store).tags()
+    assert (tag.newest_ns, tag.gap_from_ns, tag.gap_cause) == (500, 501, "cut")
+
+
+def test_old_epoch_stays_until_it_is_delivered(store: JournalStore) -> None:
+    store.append([batch()], [])
+    store.open_epoch(OTHER, 2)
+    assert store.append([batch()], []).epoch == OTHER
+    store.trim(older_than_ns=0, most_bytes=0)
+    assert [epoch.id for epoch in store.epochs()] == [EPOCH, OTHER]
+    store.release(EPOCH, up_to=1, now_ns=5)
+    assert [epoch.id for epoch in store.trim(older_than_ns=6, most_bytes=0)] == [EPOCH]
+    assert [epoch.id for epoch in store.epochs()] == [OTHER]
+
+
+def test_adoption_numbers_everything_anew_from_one(store: JournalStore) -> None:
+    store.append([batch(b"%d" % n) for n in range(6)], [TAG])
+    store.release(EPOCH, up_to=5, now_ns=10)
+    store.trim(older_than_ns=0, most_bytes=store.sizes().reserve_bytes // 2)
+    held = 6 - store.epochs()[0].trimmed
+    assert store.adopt(OTHER, 20) == held
+    (epoch,) = store.epochs()
+    assert (epoch.id, epoch.head, epoch.released, epoch.trimmed) == (OTHER, held, 0, 0)
+    payloads = [next(iter_frames(octets)).payload for _, octets in store.frames(OTHER, range(1, held + 1))]
+    assert payloads == [b"%d" % n for n in range(6 - held, 6)]
+    assert store.sizes().waiting == held
+
+
+def test_file_that_is_no_journal_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    path.write_bytes(b"this is no database" * 100)
+    with pytest.raises(ConfigError, match=r"journal\.sqlite: the journal cannot be opened .* move the file away"):
+        JournalStore(path)
+
+
+def test_journal_of_a_later_version_is_left_alone(store: JournalStore) -> None:
+    store.close()
+    with sqlite3.connect(store.path) as plain:
+        plain.execute("PRAGMA user_version=99")
+    plain.close()
+    with pytest.raises(ConfigError, match="later version"):
+        JournalStore(store.path)
+
+
+def test_commit_is_synced_before_it_returns(store: JournalStore) -> None:
+    (level,) = store._all("PRAGMA synchronous")[0]
+    (mode,) = store._all("PRAGMA journal_mode")[0]
+    assert (level, mode) == (2, "wal"), "FULL in WAL: NORMAL lost a tenth of what was acknowledged"
