@@ -27,6 +27,7 @@ from penstock.platform.compute.follower import AlarmFollower
 from penstock.platform.events.endpoints import StreamEndpoints
 from penstock.platform.firststart import FirstStart
 from penstock.platform.historian import bootstrap as historian_bootstrap
+from penstock.platform.historian.aggregate_endpoints import AggregateEndpoints
 from penstock.platform.historian.endpoints import HistorianEndpoints
 from penstock.platform.historian.ledger_endpoints import LedgerEndpoints
 from penstock.platform.identity.clients import ClientDoor
@@ -107,16 +108,18 @@ class Platform:
             TagEndpoints(TagService(self.db, self.directory)).router(),
             IngestEndpoints(self.ingest, Uplinks(self.historian, self.gateways, self.ingest)).router(),
             HistorianEndpoints(self.historian, self.directory).router(),
+            AggregateEndpoints(self.historian, self.directory).router(),
             LedgerEndpoints(self.historian, self.directory, self.gateways, retry=self.ingest.retry).router(),
             StreamEndpoints(self.historian, self.directory, self.live).router(),
             RuleEndpoints(self.rules).router(),
             AlarmEndpoints(self.alarms).router(),
         ]
         rights = Rights(self.db, self.keys, self.people, issuer)
-        return assemble(routers, authenticator=rights, issuer=issuer, running=self._running)
+        return assemble(routers, authenticator=rights, issuer=issuer, running=self.running)
 
     @asynccontextmanager
-    async def _running(self) -> AsyncIterator[None]:
+    async def running(self) -> AsyncIterator[None]:
+        """Open the stores, follow the plant folder and the commits; close all at the end."""
         await self.historian.start()
         try:
             await asyncio.to_thread(self._open)

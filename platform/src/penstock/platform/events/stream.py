@@ -3,7 +3,7 @@
 Theory of operation. Nothing is queued per subscriber. After a hint from the commit hub it reads on from its own
 position by `since`, as everybody does who follows the historian; while it sends, commits pass it by and are read
 afterwards. A subscriber that does not take an event within SEND_MAX_S is cut off and goes on from its last id. The id
-of an event is the position that is complete with it: one that holds the first part of a commit has the id before.
+of an event is the position that is complete with it, so a commit is never cut in two.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from penstock.platform.historian.wire import json_columns
 
 HEARTBEAT_S = 15.0
 EVENT_ROWS = 2_000
-"""Rows of an event: 200 kB of JSON, what a stuck subscriber may hold in the socket's buffer."""
+"""Rows of an event, or one commit where that is larger: 200 kB of JSON, held for a subscriber that does not read."""
 PAGE_ROWS = 10_000
 BUSY_WAIT_S = 1.0
 
@@ -86,21 +86,12 @@ class AlarmStream:
 
 
 def split(rows: Table, end: int) -> Iterator[tuple[Table, int]]:
-    """Cut a page into events of about EVENT_ROWS; give with each the position that is complete after it."""
+    """Cut a page into events of about EVENT_ROWS, whole commits each; give with each the position it completes."""
     position = column_i64(rows, "position")
     start = 0
     while start < rows.num_rows:
-        stop = min(start + EVENT_ROWS, rows.num_rows)
-        if stop == rows.num_rows:
-            complete = end
-        else:
-            first_of_last = int(np.searchsorted(position, position[stop], side="left"))
-            if first_of_last > start:  # end with a whole commit where one ends within the event
-                stop = first_of_last
-                complete = int(position[stop - 1])
-            else:
-                complete = int(position[start]) - 1
-        yield rows.slice(start, stop - start), complete
+        stop = int(np.searchsorted(position, position[min(start + EVENT_ROWS, rows.num_rows) - 1], side="right"))
+        yield rows.slice(start, stop - start), end if stop == rows.num_rows else int(position[stop - 1])
         start = stop
 
 

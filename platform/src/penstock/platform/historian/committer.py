@@ -6,7 +6,6 @@ opens the files again and goes on: whatever of the group did reach the disk is t
 """
 
 import logging
-import shutil
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -52,7 +51,7 @@ class Committer:
         *,
         on_commit: Callable[[int], None],
         on_full: Callable[[Generation], None],
-        disk_free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
+        disk_free: Callable[[Path], int],
     ) -> None:
         self._engine, self._store = engine, store
         self._on_commit, self._on_full, self._disk_free = on_commit, on_full, disk_free

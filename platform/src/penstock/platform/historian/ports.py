@@ -13,6 +13,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from penstock.core.aggregate import Aggregate, AggregateSettings
+from penstock.core.windows import Window
+from penstock.platform.historian.aggregates import Summary
+
 Table = Any
 """A pyarrow.Table (pyarrow brings no types)."""
 
@@ -187,6 +191,8 @@ class Hot(Protocol):
 class Sealed(Protocol):
     """Answer over history."""
 
-    async def scan(self, tag: int, start_ns: int, end_ns: int, *, limit: int) -> Table:
-        """Give a tag's rows with start <= time < end, the last one before and one from the end on."""
+    async def aggregate(
+        self, tag: int, over: Sequence[Window], wanted: Sequence[Aggregate], *, settings: AggregateSettings
+    ) -> Summary:
+        """Give a tag's aggregates over adjoining windows (OPC UA Part 13). Raise TooManyRows, RetryLater."""
         ...

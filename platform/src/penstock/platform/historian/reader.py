@@ -9,11 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 import duckdb
-import pyarrow as pa
+import numpy as np
 
+from penstock.core.aggregate import Aggregate, AggregateSettings
+from penstock.core.windows import Window
+from penstock.platform.historian.aggregates import Series, Summary, summarise
 from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.errors import CursorExpired, NotNow, TooManyRows
 from penstock.platform.historian.ports import STORED_ROWS, RowKey, Since, Table
+from penstock.platform.historian.repeats import column_i64
 
 QUERY_THREADS = 2
 QUERIES_WAITING_MAX = 64  # at 50 ms each the last one waits under 2 s
@@ -74,35 +78,43 @@ class Reader:
         sql = f"{self._engine.over(generations, select)} {by}"
         return self._engine.query(sql, parameters).cast(STORED_ROWS)
 
-    def scan(self, tag: int, start_ns: int, end_ns: int, limit: int) -> Table:
-        """Give a tag's rows in [start, end) with the bounding ones; raise TooManyRows above `limit`."""
-        inside = self.range([tag], start_ns, end_ns, None, limit + 1, descending=False)
-        if inside.num_rows > limit:
-            raise TooManyRows(limit, f"the range of tag {tag}")
-        return pa.concat_tables([self.before(tag, start_ns), inside, self.from_on(tag, end_ns)])
+    def series(self, tag: int, start_ns: int, end_ns: int, limit: int) -> Series:
+        """Give a tag's samples in [start, end] and the newest before; raise TooManyRows above `limit`.
 
-    def before(self, tag: int, time_ns: int) -> Table:
-        """Give the last row before a time, or none."""
-        return self._nearest(tag, "max", "time < $t", time_ns, "DESC")
-
-    def from_on(self, tag: int, time_ns: int) -> Table:
-        """Give the last row of the first time at or after `time_ns`, or none."""
-        return self._nearest(tag, "min", "time >= $t", time_ns, "DESC")
-
-    def _nearest(self, tag: int, pick: str, where: str, time_ns: int, order: str) -> Table:
-        low, high = (-(2**63), time_ns) if pick == "max" else (time_ns, 2**63 - 1)
-        generations = [each for each in self._engine.generations if each.extent.holds_time(low, high)]
+        Of the time after `end` the first sample is given too, for the line to it.
+        """
+        low, high = self._bound(tag, "max", start_ns), self._bound(tag, "min", end_ns)
+        generations = [each for each in self._engine.generations if each.extent.holds_time(low, high + 1)]
         if not generations:
-            return STORED_ROWS.empty_table()
-        times = self._engine.over(
-            generations, f"SELECT {pick}(time) AS time FROM $G.sample WHERE tag = $tag AND {where}"
+            return Series(np.zeros(0, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.float64))
+        select = (
+            'SELECT time, status, coalesce(vf, vi::DOUBLE, vb::INTEGER::DOUBLE) AS value, position, "row" '
+            "FROM $G.sample WHERE tag = $tag AND time >= $low AND time <= $high"
         )
-        rows = self._engine.over(generations, f"SELECT {_COLUMNS} FROM $G.sample WHERE tag = $tag AND time = $at")
-        found = self._engine.rows(f"SELECT {pick}(time) FROM ({times})", {"tag": tag, "t": time_ns})
-        if not found or found[0][0] is None:
-            return STORED_ROWS.empty_table()
-        sql = f'{rows} ORDER BY position {order}, "row" {order} LIMIT 1'
-        return self._engine.query(sql, {"tag": tag, "at": found[0][0]}).cast(STORED_ROWS)
+        rows = self._engine.over(generations, select)
+        sql = f'SELECT time, status, value FROM ({rows}) ORDER BY time, position, "row" LIMIT $limit'
+        found = self._engine.query(sql, {"tag": tag, "low": low, "high": high, "limit": limit + 1})
+        if found.num_rows > limit:
+            raise TooManyRows(limit, f"the range of tag {tag}")
+        value = found["value"].to_numpy().astype(np.float64, copy=False)
+        return Series(column_i64(found, "time"), found["status"].to_numpy().astype(np.uint32, copy=False), value)
+
+    def _bound(self, tag: int, pick: str, time_ns: int) -> int:
+        """Give the newest time before `time_ns` (max) or the first at or after it (min); `time_ns` if there is none."""
+        span = (-(2**63), time_ns) if pick == "max" else (time_ns, 2**63 - 1)
+        generations = [each for each in self._engine.generations if each.extent.holds_time(*span)]
+        if not generations:
+            return time_ns
+        where = "time < $t" if pick == "max" else "time >= $t"
+        times = self._engine.over(generations, f"SELECT {pick}(time) AS t FROM $G.sample WHERE tag = $tag AND {where}")
+        found = self._engine.rows(f"SELECT {pick}(t) FROM ({times})", {"tag": tag, "t": time_ns})
+        return time_ns if found[0][0] is None else int(found[0][0])
+
+    def aggregate(
+        self, tag: int, over: Sequence[Window], wanted: Sequence[Aggregate], settings: AggregateSettings, limit: int
+    ) -> Summary:
+        """Read a tag's samples and compute."""
+        return summarise(self.series(tag, over[0].start_ns, over[-1].end_ns, limit), over, wanted, settings)
 
     def since(self, position: int, limit: int, tags: Sequence[int] | None, head: int, oldest_arrival_ns: int) -> Since:
         """Give whole commits after `position` from the files; raise CursorExpired below the window."""

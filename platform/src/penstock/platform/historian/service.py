@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from penstock.core.aggregate import Aggregate, AggregateSettings
+from penstock.core.windows import Window
+from penstock.platform.historian.aggregates import Summary
 from penstock.platform.historian.committer import Committer
 from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.generation import Generation
@@ -28,6 +32,8 @@ from penstock.platform.historian.ports import (
 from penstock.platform.historian.reader import Reader
 from penstock.platform.historian.store import Store
 
+SCAN_ROWS_MAX = 3_000_000
+"""Samples of a tag that one question may read: a month at one a second, 60 MB in memory."""
 SINCE_WINDOW_NS = 7 * 24 * 3600 * 1_000_000_000
 """How long commits can be followed by position; older ones are read by source time."""
 
@@ -37,7 +43,14 @@ log = logging.getLogger(__name__)
 class Historian:
     """Own a folder of generations; implements the ports Hot and Sealed."""
 
-    def __init__(self, folder: Path, *, generation_rows: int, now_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        generation_rows: int,
+        now_ns: Callable[[], int] = time.time_ns,
+        disk_free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
+    ) -> None:
         self._folder = folder
         self._now_ns = now_ns
         self._lock = OwnerLock(folder)
@@ -46,7 +59,9 @@ class Historian:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._reader = Reader(self._engine)
         self._housekeeping = ThreadPoolExecutor(1, thread_name_prefix="historian-checkpoint")
-        self._committer = Committer(self._engine, self._store, on_commit=self._announce, on_full=self._on_full)
+        self._committer = Committer(
+            self._engine, self._store, on_commit=self._announce, on_full=self._on_full, disk_free=disk_free
+        )
         self.hub = CommitHub()
         self.ledger = Ledger(self._engine, self._reader)
 
@@ -99,9 +114,11 @@ class Historian:
         """Give rows by source time; see ports.Hot."""
         return await self._reader.run(self._reader.range, tags, start_ns, end_ns, after, limit, descending=descending)
 
-    async def scan(self, tag: int, start_ns: int, end_ns: int, *, limit: int) -> Table:
-        """Give a tag's rows with the bounding ones; see ports.Sealed."""
-        return await self._reader.run(self._reader.scan, tag, start_ns, end_ns, limit)
+    async def aggregate(
+        self, tag: int, over: Sequence[Window], wanted: Sequence[Aggregate], *, settings: AggregateSettings
+    ) -> Summary:
+        """Give a tag's aggregates; see ports.Sealed."""
+        return await self._reader.run(self._reader.aggregate, tag, over, wanted, settings, SCAN_ROWS_MAX)
 
     async def since(self, position: int, *, limit: int, tags: Sequence[int] | None = None) -> Since:
         """Give rows by commit order; see ports.Hot."""
