@@ -222,6 +222,7 @@ def _bind_findings(
     if properties is not None and (spec is None or spec.kind in (PropertyKind.ATTRIBUTE, PropertyKind.TRANSFORM)):
         valid = [key for key, other in properties.items() if other.kind is PropertyKind.MEASUREMENT]
         yield f"{name!r} is no measurement of the type{suggestion(name, valid)}", path
+        return
     device_name, _, tag_name = tag_key.partition("/")
     device = devices.get(device_name)
     if device is None:

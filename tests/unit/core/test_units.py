@@ -1,0 +1,60 @@
+"""Units convert, or say which two do not."""
+
+import pytest
+
+from penstock.core.units import Conversion, conversion, is_known_unit
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "scale", "offset"),
+    [
+        ("l/min", "m3/h", 0.06, 0.0),
+        ("degC", "K", 1.0, 273.15),
+        ("°C", "degF", 1.8, 32.0),
+        ("%", "1", 0.01, 0.0),
+        ("mm/s", "m/s", 0.001, 0.0),
+        ("mm/s2", "m/s^2", 0.001, 0.0),
+        ("m³/h", "m3/h", 1.0, 0.0),
+        ("Nm", "kN*m", 0.001, 0.0),
+        ("kvar", "var", 1000.0, 0.0),
+        ("pcs/min", "1/min", 1.0, 0.0),
+        ("kWh/m3", "J/m**3", 3.6e6, 0.0),
+        ("g_n", "m/s2", 9.80665, 0.0),
+    ],
+)
+def test_what_plants_write_converts(source: str, target: str, scale: float, offset: float) -> None:
+    found = conversion(source, target)
+    assert found.scale == pytest.approx(scale, rel=1e-14)
+    assert found.offset == pytest.approx(offset, rel=1e-14)
+
+
+def test_equal_texts_convert_whatever_they_say() -> None:
+    assert conversion("bottles", "bottles").is_identity
+
+
+@pytest.mark.parametrize(("source", "target"), [("m", "s"), ("rpm", "Hz"), ("kg", "m3/h"), ("foo", "m"), ("m", "")])
+def test_what_does_not_convert_names_both_or_the_unknown(source: str, target: str) -> None:
+    with pytest.raises(ValueError, match=source):
+        conversion(source, target)
+
+
+@pytest.mark.parametrize("unit", ["dB", "dBm"])
+def test_curves_are_refused(unit: str) -> None:
+    with pytest.raises(ValueError, match="curve"):
+        conversion(unit, "1" if unit == "dB" else "W")
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["2**9**9**9", "m**4**4**4", "m**(4**4)", "(m**4)**4", "9" * 30, "m" * 65, "__import__('os')", "()", "m-1"],
+)
+def test_hostile_units_are_refused_quickly(unit: str) -> None:
+    assert not is_known_unit(unit)
+
+
+def test_scale_comes_before_the_unit() -> None:
+    assert Conversion(0.5, 1.0).after(10.0, 4.0) == Conversion(5.0, 3.0)
+
+
+def test_known_units_are_known() -> None:
+    assert is_known_unit("m3/h")
