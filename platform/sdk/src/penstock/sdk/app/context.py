@@ -49,6 +49,8 @@ class Context:
                 try:
                     await work
                 except Exception as failed:
+                    if self.client.transport.http.is_closed:
+                        return  # logged out while the page was open
                     if not page.is_deleted:
                         ui.notify(f"{name} stopped: {failed}", type="negative", timeout=0, close_button=True)
                     raise
