@@ -4,18 +4,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.builders.platform_control import entry, store
 
 from penstock.platform.kit.db import Database
 from penstock.platform.kit.problems import Problem
 from penstock.platform.registry.service import TagDirectory
+from tests.builders.platform_control import entry, sqlite_store
 
 EPOCH = "a" * 32
 
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[Database]:
-    made = store(tmp_path, "north", "south")
+    made = sqlite_store(tmp_path, "north", "south")
     yield made
     made.close()
 

@@ -160,7 +160,8 @@ class RuleEvaluator:
             items = by_tag.get(watched.target.tag_id, ())
             if evaluator is None:  # what stands now is judged first; what came before it is not this version's
                 first = newest.get(watched.target.tag_id)
-                evaluator = Evaluator(rule_id=rule.id, version=rule.version, tenant=rule.tenant, from_position=0)
+                evaluator = Evaluator(rule_id=rule.id, version=rule.version, tenant=rule.tenant)
+                evaluator.from_position, evaluator.memory = 0, {}
                 session.add(evaluator)
                 if first is not None:
                     evaluator.from_position = first.position
