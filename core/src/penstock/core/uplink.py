@@ -248,7 +248,7 @@ class Uplink:
         effects: list[Effect] = []
         for lane in self._lanes:
             word = item.watermarks.get(lane.epoch, Watermark())
-            trusted = lane.head if self._granted_before else lane.head_at_start
+            trusted = lane.head if self._granted_before and not lane.suspect else lane.head_at_start
             lane.suspect = lane.suspect or max(word.watermark, *word.above, 0) > trusted
             if lane.accept(min(word.watermark, trusted), [seq for seq in word.above if seq <= trusted]):
                 effects.append(RewindTo(lane.epoch, lane.floor))
