@@ -14,7 +14,7 @@ from penstock.apps.house.widgets import toned
 class Cell:
     """One cell: text, and how it looks; `href` makes a link.
 
-    `kind`: text, sub, num, value (toned figure), chip, or meter (a bar of `share` percent beside the text).
+    `kind`: text, sub, num, time, value (toned figure), chip, or meter (a bar of `share` percent beside the text).
     """
 
     text: str
@@ -36,7 +36,15 @@ class Row:
 
 
 BUTTON = "outline dense no-caps"
-_CLASSES = {"text": "", "sub": "ps-sub", "num": "ps-num", "value": "ps-value", "chip": "ps-chip", "meter": "ps-value"}
+_CLASSES = {
+    "text": "",
+    "sub": "ps-sub",
+    "num": "ps-num",
+    "time": "ps-time",
+    "value": "ps-value",
+    "chip": "ps-chip",
+    "meter": "ps-value",
+}
 
 
 class Table:

@@ -235,7 +235,7 @@ def _evidence_row(finding: Finding, now_ns: int) -> Row:
         Cell(f"{number_text(finding.value, digits=3)} {unit}", "num"),
         Cell(expected, "num"),
         Cell(change_text(finding), "chip", tone if tone != "uncertain" else "warn"),
-        Cell(moment_text(finding.since_ns, now_ns=now_ns), "num"),
+        Cell(moment_text(finding.since_ns, now_ns=now_ns), "time"),
         Cell(JUDGED_BY[channel.role], "sub"),
     )
     return Row(channel.name, cells)

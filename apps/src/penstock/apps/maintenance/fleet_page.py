@@ -131,7 +131,7 @@ class FleetPage:
             ),
             Cell(newest.zone.value if newest else NOTHING, "chip", zone_tone),
             Cell(said),
-            Cell(moment_text(finding.since_ns if finding else None, now_ns=now_ns), "num"),
+            Cell(moment_text(finding.since_ns if finding else None, now_ns=now_ns), "time"),
             Cell(word if alarm else "None", "chip", tone if alarm else "mute"),
             Cell(phase_text(watch.model.phase, watch.model.learned), "sub"),
             Cell(age_text(age_s), "num"),

@@ -93,8 +93,8 @@ class AlarmsPage:
             Cell(alarm.message or "Limit passed"),
             Cell(word, "chip", tone),
             Cell(f"{value_text(alarm.value)}{limit}", "num"),
-            Cell(moment_text(alarm.raised, now_ns=now_ns), "num"),
-            Cell(moment_text(alarm.cleared, now_ns=now_ns), "num"),
+            Cell(moment_text(alarm.raised, now_ns=now_ns), "time"),
+            Cell(moment_text(alarm.cleared, now_ns=now_ns), "time"),
             Cell(alarm.acknowledged_by or "–", "sub"),
         )
         actions = [("Journal", partial(self._journal, alarm))]
@@ -153,7 +153,7 @@ def journal_row(index: int, entry: Mapping[str, Any], now_ns: int) -> Row:
     what = entry.get("event") or entry.get("after") or entry.get("to") or ""
     who = entry.get("who_name") or entry.get("who") or "–"
     cells = (
-        Cell(moment_text(time_ns, now_ns=now_ns), "num"),
+        Cell(moment_text(time_ns, now_ns=now_ns), "time"),
         Cell(words(str(what))),
         Cell(str(who), "sub"),
         Cell(str(entry.get("comment") or "–"), "sub"),

@@ -43,16 +43,21 @@ class AssetPage:
         with ui.element("div").classes("ps-two") as self._body:
             with card("Live values"):
                 self._values = Table(["Property", "›Value", "Quality", "›·Age"])
-            with card() as _:
-                self._chart_title = ui.label("Trend").classes("ps-h2")
-                self._trend = Trend(shell)
-        with ui.element("div").classes("ps-two"):
-            with card("Alarms of this asset"):
-                self._alarms = Table(["State", "Message", "·Raised", "·Cleared"])
-                self._no_alarms = ui.label("No alarm has been raised here.").classes("ps-sub")
-            with card("Attributes"):
-                self._attributes = Table(["Attribute", "›Value"])
-                self._no_attributes = ui.label("None.").classes("ps-sub")
+                self._no_values = ui.label("No tag is bound to this asset yet.").classes("ps-sub")
+            with ui.element("div").classes("ps-stack"):
+                with card():
+                    self._chart_title = ui.label("Trend").classes("ps-h2")
+                    self._trend = Trend(shell)
+                with card("Computed by apps") as self._computed_card:
+                    self._computed = Table(["Property", "›Value", "Quality", "›·Age"])
+                with card("Alarms of this asset"):
+                    self._alarms = Table(["State", "Message", "·Raised", "·Cleared"])
+                    self._no_alarms = ui.label("No alarm has been raised here.").classes("ps-sub")
+                with card("Attributes"):
+                    self._attributes = Table(["Attribute", "›Value"])
+                    self._no_attributes = ui.label("None.").classes("ps-sub")
+        self._computed_card.set_visibility(False)
+        self._no_values.set_visibility(False)
         shell.every(VALUES_S, self._read)
         shell.every(VALUES_S, self._read_alarms)
         ui.timer(AGES_S, self._show)
@@ -139,7 +144,13 @@ class AssetPage:
         standing = next((s for s in self._reader.standings() if s.asset.id == self._id), None)
         if standing is None:
             return
-        self._values.show([self._row(r) for r in standing.readings])
+        kinds = {p.name: p.kind for p in standing.asset.properties}
+        computed = [r for r in standing.readings if kinds.get(r.name) == "metric"]
+        measured = [r for r in standing.readings if kinds.get(r.name) != "metric"]
+        self._values.show([self._row(r) for r in measured])
+        self._computed.show([self._row(r) for r in computed])
+        self._computed_card.set_visibility(bool(computed))
+        self._no_values.set_visibility(not measured)
         state = standing.state
         self._state.set_visibility(state is not None and state.latest is not None)
         if state is not None and state.latest is not None:
@@ -167,8 +178,8 @@ class AssetPage:
             cells = (
                 Cell(word, "chip", tone),
                 Cell(alarm.message or "Limit passed", href=f"/alarms?asset={self._id}"),
-                Cell(moment_text(alarm.raised, now_ns=now_ns), "num"),
-                Cell(moment_text(alarm.cleared, now_ns=now_ns), "num"),
+                Cell(moment_text(alarm.raised, now_ns=now_ns), "time"),
+                Cell(moment_text(alarm.cleared, now_ns=now_ns), "time"),
             )
             rows.append(Row(alarm.id, cells))
         self._alarms.show(rows)

@@ -97,7 +97,7 @@ class DeliveryPage:
             until = time_of(entry.get("until"))
             age = age_text((now_ns - until) / 1e9) if until is not None else NOTHING
             name = str(entry.get("name") or entry.get("gateway"))
-            cells = (Cell(name), Cell(moment_text(until, now_ns=now_ns), "num"), Cell(age, "num"))
+            cells = (Cell(name), Cell(moment_text(until, now_ns=now_ns), "time"), Cell(age, "num"))
             rows.append(Row(str(entry.get("gateway")), cells))
         self._safe.show(rows)
         self._safe_empty.set_visibility(not rows)
@@ -135,8 +135,8 @@ def _gap(record: Mapping[str, Any], names: Mapping[int, str], now_ns: int) -> tu
     return (
         Cell(_tag(record, names)),
         Cell(words(str(record.get("cause") or "–"))),
-        Cell(moment_text(start, now_ns=now_ns), "num"),
-        Cell(moment_text(end, now_ns=now_ns), "num"),
+        Cell(moment_text(start, now_ns=now_ns), "time"),
+        Cell(moment_text(end, now_ns=now_ns), "time"),
         Cell(state, "chip", tone),
     )
 
@@ -145,8 +145,8 @@ def _drop(record: Mapping[str, Any], names: Mapping[int, str], now_ns: int) -> t
     return (
         Cell(_tag(record, names)),
         Cell(words(str(record.get("cause") or "–"))),
-        Cell(moment_text(time_of(record.get("from")), now_ns=now_ns), "num"),
-        Cell(moment_text(time_of(record.get("to")), now_ns=now_ns), "num"),
+        Cell(moment_text(time_of(record.get("from")), now_ns=now_ns), "time"),
+        Cell(moment_text(time_of(record.get("to")), now_ns=now_ns), "time"),
         Cell(count_text(record.get("count")), "num"),
     )
 
@@ -169,6 +169,6 @@ def _quarantined(record: Mapping[str, Any], gateways: Mapping[str, str], now_ns:
         Cell(gateways.get(str(record.get("gateway")), str(record.get("gateway") or "–"))),
         Cell(words(str(record.get("reason") or "–"))),
         Cell(str(record.get("detail") or ""), "sub"),
-        Cell(moment_text(time_of(record.get("arrival")), now_ns=now_ns), "num"),
+        Cell(moment_text(time_of(record.get("arrival")), now_ns=now_ns), "time"),
         Cell(count_text(record.get("rows")), "num"),
     )

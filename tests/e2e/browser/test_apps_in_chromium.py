@@ -1,0 +1,164 @@
+"""Both apps in Chromium against the real stack: login, live values, a fault from its injection to its end, both widths.
+
+With PENSTOCK_PICTURES=docs/images the pictures of the documentation are taken anew.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.builders.apps_browser import NARROW, WAIT_MS, WIDE, Visitor, visitor
+from tests.builders.stack import BIN, Stack, free_port
+
+pytestmark = [pytest.mark.full, pytest.mark.timeout(560)]
+PLANT = Path(__file__).parents[3] / "plant"
+PUMP = "Cooling pump P-101"
+LONG_MS = 180_000
+PICTURE_MAX_BYTES = 200_000
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("stack")
+    shutil.copytree(PLANT, folder / "plant")
+    stack = Stack(folder, folder / "plant")
+    stack.environment |= {
+        "PENSTOCK_OPCUA_PUMP_PORT": str(free_port()),
+        "PENSTOCK_OPCUA_FILLING_PORT": str(free_port()),
+        "PENSTOCK_MAINTENANCE_WINDOW_S": "2",
+        "PENSTOCK_MAINTENANCE_ON_DELAY_S": "5",
+    }
+    try:
+        for name in ("broker", "platform", "sim", "gateway", "monitoring", "maintenance"):
+            stack.start(name)
+        yield stack
+    finally:
+        stack.close()
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    wished = os.environ.get("PENSTOCK_PICTURES")
+    return Path(wished) if wished else tmp_path_factory.mktemp("pictures")
+
+
+@pytest.fixture(scope="module")
+def person(stack: Stack) -> Iterator[Visitor]:
+    with visitor(stack.url("monitoring"), stack.url("maintenance")) as who:
+        who.log_in((stack.folder / "secrets" / "login-link").read_text().strip())
+        yield who
+
+
+def fault(stack: Stack, *words: str) -> None:
+    control = stack.folder / "simulators" / "sim-control.json"
+    subprocess.run([str(BIN / "penstock"), "fault", *words, "--control", str(control)], check=True, timeout=60)
+
+
+def test_the_plant_is_live_after_login(person: Visitor, pictures: Path) -> None:
+    person.open(person.monitoring + "/", shows=PUMP)
+    expect(person.page.get_by_text("m³/h").first).to_be_visible(timeout=WAIT_MS)
+    expect(person.page.get_by_text("all connected")).to_be_visible(timeout=WAIT_MS)
+    person.picture(pictures / "monitoring-plant.png")
+
+
+def test_the_asset_page_follows_the_stream(person: Visitor, pictures: Path) -> None:
+    person.open(person.monitoring + "/", shows=PUMP)
+    person.page.locator("a.ps-asset", has_text=PUMP).click()
+    expect(person.page.get_by_text("Live values")).to_be_visible(timeout=WAIT_MS)
+    person.page.get_by_role("cell", name="Flow", exact=True).click()
+    expect(person.page.get_by_text("Flow in m³/h")).to_be_visible(timeout=WAIT_MS)
+    shown = person.page.get_by_role("row", name=re.compile("^Flow")).get_by_role("cell").nth(1)
+    before = shown.inner_text()
+    expect(shown).not_to_have_text(before, timeout=WAIT_MS)
+    person.page.get_by_role("button", name="5 min", exact=True).click()
+    expect(person.page.get_by_text(re.compile(r"\d+ samples over 5"))).to_be_visible(timeout=WAIT_MS)
+    person.picture(pictures / "monitoring-asset.png")
+    person.page.get_by_role("button", name="24 h", exact=True).click()
+    expect(person.page.get_by_text("average, minimum and maximum")).to_be_visible(timeout=WAIT_MS)
+
+
+def test_zooming_reloads_finer_points(person: Visitor) -> None:
+    chart = person.page.locator(".ps-chart").bounding_box()
+    assert chart is not None
+    person.page.mouse.move(chart["x"] + chart["width"] * 0.95, chart["y"] + chart["height"] * 0.5)
+    for _ in range(12):
+        person.page.mouse.wheel(0, -400)
+    expect(person.page.get_by_text("over 24")).to_be_hidden(timeout=WAIT_MS)
+    person.page.get_by_role("button", name="Live").click()
+    expect(person.page.get_by_text("over 24")).to_be_visible(timeout=WAIT_MS)
+
+
+def test_a_fault_is_seen_acknowledged_and_repaired(stack: Stack, person: Visitor, pictures: Path) -> None:
+    person.open(person.maintenance + "/", shows=PUMP)
+    person.page.get_by_role("link", name=PUMP).click()
+    expect(person.page.get_by_text("No active alarm")).to_be_visible(timeout=WAIT_MS)
+    fault(stack, "inject", "bearing", "--severity", "0.85", "--growth", "0")
+    expect(person.page.get_by_text("Alarm since")).to_be_visible(timeout=LONG_MS)
+    person.picture(pictures / "maintenance-machine.png")
+    person.open(person.maintenance + "/", shows="Active")
+    person.picture(pictures / "maintenance-fleet.png")
+    person.open(person.monitoring + "/alarms", shows="Active, to acknowledge")
+    assert person.page.get_by_text("Active, to acknowledge").count() == 1
+    person.acknowledge("bearing is rough, ordered a new one")
+    person.picture(pictures / "monitoring-alarms.png")
+    fault(stack, "repair", "bearing")
+    person.page.get_by_role("button", name="All", exact=True).click()
+    expect(person.page.get_by_text("Returned to normal")).to_be_visible(timeout=LONG_MS)
+    with stack.client() as client:
+        (alarm,) = client.get("/v1/alarms").json()["items"]
+    assert alarm["state"] == "normal"
+    assert alarm["acknowledged_by"] == "admin"
+
+
+def test_a_platform_that_stops_is_said_and_recovered_from(stack: Stack, person: Visitor, pictures: Path) -> None:
+    person.open(person.monitoring + "/", shows=PUMP)
+    stack.stop("platform")
+    expect(person.page.get_by_text("The platform does not answer")).to_be_visible(timeout=LONG_MS)
+    person.picture(pictures / "monitoring-away.png")
+    stack.start("platform")
+    expect(person.page.get_by_text("The platform does not answer")).to_be_hidden(timeout=LONG_MS)
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["1280", "420"])
+def test_every_page_fits_the_window(person: Visitor, size: tuple[int, int], pictures: Path) -> None:
+    person.page.set_viewport_size({"width": size[0], "height": size[1]})
+    pages = {
+        "monitoring-plant": (person.monitoring + "/", PUMP),
+        "monitoring-alarms": (person.monitoring + "/alarms", "Alarms"),
+        "monitoring-delivery": (person.monitoring + "/delivery", "edge-1"),
+        "monitoring-gateways": (person.monitoring + "/gateways", "edge-1"),
+        "maintenance-fleet": (person.maintenance + "/", PUMP),
+        "maintenance-model": (person.maintenance + "/model", "The baseline"),
+    }
+    for name, (address, shows) in pages.items():
+        person.open(address, shows=shows)
+        person.page.wait_for_timeout(500)
+        assert person.overflows() <= 0, f"{name} is too wide at {size[0]} px"
+        if size == NARROW or name in ("monitoring-delivery", "monitoring-gateways", "maintenance-model"):
+            person.picture(pictures / (f"{name}-narrow.png" if size == NARROW else f"{name}.png"))
+
+
+def test_dark_is_kept(person: Visitor, pictures: Path) -> None:
+    person.page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
+    person.open(person.monitoring + "/", shows=PUMP)
+    person.page.get_by_role("button", name="dark or light").click()
+    expect(person.page.locator("body.body--dark")).to_be_visible(timeout=WAIT_MS)
+    person.open(person.monitoring + "/", shows=PUMP)
+    expect(person.page.locator("body.body--dark")).to_be_visible(timeout=WAIT_MS)
+    person.picture(pictures / "monitoring-plant-dark.png")
+
+
+def test_nothing_comes_from_elsewhere_and_pictures_are_small(person: Visitor, pictures: Path) -> None:
+    assert person.foreign == []
+    assert [e for e in person.errors if "WebSocket" not in e and "ERR_CONNECTION" not in e] == []
+    taken = list(pictures.glob("*.png"))
+    assert taken
+    assert [p.name for p in taken if p.stat().st_size > PICTURE_MAX_BYTES] == []
