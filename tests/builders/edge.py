@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -265,6 +266,16 @@ class OpcUaServer:
         times = self._answer()["times"]
         assert isinstance(times, list)
         return times
+
+    def freeze(self) -> None:
+        """Let it stand still with its sockets open."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Kill it at once."""

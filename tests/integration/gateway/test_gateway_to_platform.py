@@ -5,6 +5,7 @@ import resource
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -61,7 +62,11 @@ def device_state(gateway: GatewayProcess, name: str) -> str:
 
 def connected(gateway: GatewayProcess, *names: str) -> None:
     for name in names:
-        wait_until(lambda name=name: device_state(gateway, name) == "connected", f"{name} connected")
+        wait_until(partial(is_connected, gateway, name), f"{name} connected")
+
+
+def is_connected(gateway: GatewayProcess, name: str) -> bool:
+    return device_state(gateway, name) == "connected"
 
 
 def test_samples_of_both_protocols_arrive_with_unit_type_and_time(
@@ -326,6 +331,10 @@ def test_gateway_made_anew_says_what_to_do_and_opens_a_new_epoch(
     wait_until(lambda: gateway.health()["uplink"]["state"] == "connected", "enrolled again")
 
 
+def is_shown(gateway: GatewayProcess, text: str) -> bool:
+    return text in gateway.health()["uplink"]["problem"]
+
+
 def test_refusals_keep_everything_and_show(platform: FakePlatform, gateway: GatewayProcess, broker: Process) -> None:
     gateway.device("meter", meter(broker))
     gateway.start()
@@ -334,7 +343,7 @@ def test_refusals_keep_everything_and_show(platform: FakePlatform, gateway: Gate
     for status, name in ((503, "busy"), (403, "forbidden"), (500, "error"), (429, "busy")):
         platform.refuse = problem(status, name, "not now", **({"Retry-After": "0"} if status in (429, 503) else {}))
         Publisher(broker.port).publish("plant/meter", message(float(status), time_ms=status))
-        wait_until(lambda status=status: str(status) in gateway.health()["uplink"]["problem"], f"{status} shown")
+        wait_until(partial(is_shown, gateway, f"answered {status}"), f"{status} shown")
     platform.refuse = None
     wait_until(
         lambda: {row.time_ns // 1_000_000 for row in platform.rows()} == {503, 403, 500, 429}, "all kept", within_s=30

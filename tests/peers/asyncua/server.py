@@ -7,7 +7,9 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from asyncua import Server, ua
+from asyncua import ua
+from asyncua.server.server import Server
+from asyncua.ua.status_codes import StatusCodes
 
 VARIABLES = {
     "Flow": (ua.VariantType.Double, 0.5),
@@ -33,17 +35,16 @@ async def main(port: str, _folder: str, *namespaces: str) -> None:
         await server.register_namespace(uri)
     index = await server.register_namespace("urn:penstock:test:plc")
     nodes = {
-        name: await server.nodes.objects.add_variable(ua.NodeId(name, index), name, value, kind)
+        name: await server.nodes.objects.add_variable(ua.NodeId(ua.String(name), ua.Int16(index)), name, value, kind)
         for name, (kind, value) in VARIABLES.items()
     }
 
     async def put(name: str, value: object, time_ms: float | None, status: str) -> None:
-        stamp = datetime.fromtimestamp((time_ms or time.time() * 1000) / 1000, UTC)
-        code = ua.StatusCode(getattr(ua.StatusCodes, status))
+        stamp: Any = datetime.fromtimestamp((time_ms or time.time() * 1000) / 1000, UTC)
+        now: Any = datetime.now(UTC)
+        code = ua.StatusCode(getattr(StatusCodes, status))
         variant = ua.Variant(value, VARIABLES[name][0])
-        await nodes[name].write_value(
-            ua.DataValue(variant, code, SourceTimestamp=stamp, ServerTimestamp=datetime.now(UTC))
-        )
+        await nodes[name].write_value(ua.DataValue(variant, code, SourceTimestamp=stamp, ServerTimestamp=now))
 
     async with server:
         say({"ready": True, "certificate": ""})

@@ -6,13 +6,15 @@ stamps of servers that send picoseconds come out wrong. Scalars are decoded here
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from asyncua import ua
 from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary, variant_from_binary
 from asyncua.ua.uaerrors import UaError
+
+from penstock.core.times import from_datetime
 
 FILETIME_UNIX = 116_444_736_000_000_000
 """1970-01-01 in 100 ns steps since 1601-01-01."""
@@ -41,7 +43,10 @@ class ItemValue:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """Carry one publish answer: `values` is empty for a keep-alive."""
+    """Carry one publish answer: `values` is empty for a keep-alive.
+
+    `publish_time_ns` is the server's clock; a server that leaves it out of keep-alives stamps the response at least.
+    """
 
     subscription: int
     sequence: int
@@ -63,7 +68,10 @@ def decode_publish_response(buffer: Buffer) -> Notification:
         raise MalformedNotification(str(error)) from error
     header.ServiceResult.check()
     try:
-        return _decode_result(_Cursor(bytes(buffer)))
+        notification = _decode_result(_Cursor(bytes(buffer)))
+        if notification.publish_time_ns is None and header.Timestamp is not None:
+            return replace(notification, publish_time_ns=from_datetime(header.Timestamp))
+        return notification
     except (struct.error, UaError, ValueError, TypeError, IndexError, OverflowError) as error:
         message = f"{type(error).__name__}: {error}"
         raise MalformedNotification(message) from error
