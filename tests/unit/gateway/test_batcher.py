@@ -96,7 +96,7 @@ async def test_full_disk_holds_everything_and_recovers(rig: Rig, monkeypatch: py
     monkeypatch.setattr(module, "RETRY_S", 0.0)
     rig.store.failures = 3
     receipt = rig.batcher.add(rows(5), (), (), hurry=True)
-    while not rig.batcher.blocked:
+    while not rig.batcher.blocked:  # noqa: ASYNC110 - the batcher has no event for it
         await asyncio.sleep(0)
     assert "disk is full" in rig.batcher.blocked
     assert "free space" in rig.batcher.blocked

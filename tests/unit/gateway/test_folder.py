@@ -6,7 +6,12 @@ import pytest
 
 from penstock.gateway.folder import DeviceFolder
 
-TEXT = "version: 1\ndevice: {name}\nconnection: {{driver: mqtt, broker: 'mqtt://h:1', topic: t}}\ntags:\n  a: {{type: {type}}}\n"
+TEXT = """version: 1
+device: {name}
+connection: {{driver: mqtt, broker: 'mqtt://h:1', topic: t}}
+tags:
+  a: {{type: {type}}}
+"""
 
 
 @pytest.fixture
