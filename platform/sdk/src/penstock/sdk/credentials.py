@@ -38,6 +38,7 @@ class FixedToken:
     token: str = field(repr=False)
 
     async def bearer(self, http: httpx.AsyncClient, now_s: float, *, refused: str | None = None) -> str:
+        """Give the token; CredentialError once the platform has refused it."""
         if refused == self.token:
             message = "the token was refused and cannot be renewed: log in again or use client credentials"
             raise CredentialError(message)

@@ -68,7 +68,7 @@ class Supervisor:
             self.states[name] = TaskState("running", restarts, failure)
             try:
                 await body()
-            except Exception as failed:
+            except Exception as failed:  # boundary: a background task may fail in any way; it begins again
                 if self._monotonic_s() - began_s > STABLE_S:
                     failures = 0
                 failures += 1
