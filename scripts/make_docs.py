@@ -1,4 +1,4 @@
-"""Make the generated parts of docs/ again. Each generator gives path → text; `--check` says what is out of date instead."""
+"""Make the generated parts of docs/ again: each generator gives path and text; `--check` names what is out of date."""
 
 from __future__ import annotations
 

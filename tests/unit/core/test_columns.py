@@ -5,9 +5,16 @@ import pyarrow as pa
 import pytest
 
 from penstock.core.columns import SCHEMA, SampleColumns
+from penstock.core.values import Value
 from tests.builders.core import make_columns
 
-ROWS = [(0, 1, 0, 1.5), (1, 2, 0, -7), (2, 3, 0, True), (3, 4, 0, "x"), (0, 5, 0x80310000, None)]
+ROWS: list[tuple[int, int, int, Value]] = [
+    (0, 1, 0, 1.5),
+    (1, 2, 0, -7),
+    (2, 3, 0, True),
+    (3, 4, 0, "x"),
+    (0, 5, 0x80310000, None),
+]
 
 
 def test_rows_come_back_through_arrow() -> None:

@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from penstock.core.config_file import FileModel
 from penstock.core.device_file import DeviceFile, check_devices, check_driver_known, json_schema

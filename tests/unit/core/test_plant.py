@@ -1,7 +1,7 @@
 """Plant and asset types fit together, or the error says where they do not."""
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from penstock.core.errors import ConfigError
 from penstock.core.plant import (

@@ -53,9 +53,8 @@ def test_cut_windows_are_partial() -> None:
 
 
 def test_a_day_that_begins_at_one_o_clock() -> None:
-    found = windows(
-        _at("2018-11-03", "America/Sao_Paulo"), _at("2018-11-06", "America/Sao_Paulo"), "1d", "America/Sao_Paulo"
-    )
+    zone = "America/Sao_Paulo"
+    found = windows(_at("2018-11-03", zone), _at("2018-11-06", zone), "1d", zone)
     assert _hours(found) == [24, 23, 24]
 
 
