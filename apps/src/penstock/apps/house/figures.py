@@ -57,7 +57,9 @@ def number_text(value: float, *, digits: int = 4) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     size = abs(value)
-    if size and (size >= 1e9 or size < 0.0005):
+    if not size:
+        return "0"
+    if size >= 1e9 or size < 0.0005:
         mantissa, exponent = f"{value:.3e}".split("e")
         return f"{mantissa.replace('-', '−')}·10{str(int(exponent)).translate(_SUPERSCRIPT)}"
     before = len(str(int(size)))

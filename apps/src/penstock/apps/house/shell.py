@@ -38,8 +38,9 @@ class Place:
 class Shell:
     """What a page holds on to: the context, the banner, and its timers."""
 
-    def __init__(self, ctx: Context, banner: Banner) -> None:
+    def __init__(self, ctx: Context, banner: Banner, main: ui.element) -> None:
         self.ctx = ctx
+        self._main = main
         self._banner = banner
         self._troubles: dict[str, Trouble] = {}
 
@@ -74,8 +75,10 @@ class Shell:
             self._troubles[name] = trouble
         if self._troubles:
             self._banner.show(next(reversed(self._troubles.values())))
+            self._main.classes(add="ps-away")
         else:
             self._banner.hide()
+            self._main.classes(remove="ps-away")
 
     @property
     def now_ns(self) -> int:
@@ -101,9 +104,9 @@ def shell(ctx: Context, *, app_word: str, places: Sequence[Place], here: str, ti
                     link.classes("ps-here").props('aria-current="page"')
         with ui.element("div").classes("ps-tools"):
             _tools(ctx)
-    with ui.element("main").classes("ps-page"):
+    with ui.element("main").classes("ps-page") as main:
         banner = Banner("/oauth/login")
-        yield Shell(ctx, banner)
+        yield Shell(ctx, banner, main)
 
 
 def _tools(ctx: Context) -> None:

@@ -48,6 +48,11 @@ def chip(text: str, tone: str = "mute") -> ui.label:
     return ui.label(text).classes(f"ps-chip ps-{tone}")
 
 
+def plain_heading(text: str) -> ui.label:
+    """Write a heading in which case matters, as in units."""
+    return ui.label(text).classes("ps-plain").props('role="heading" aria-level="2"')
+
+
 class Tile:
     """A figure with a name above and a note below."""
 

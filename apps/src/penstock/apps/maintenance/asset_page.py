@@ -154,7 +154,7 @@ class Summary:
             toned(self._zone, ZONE_TONE[newest.zone])
             self._meaning.set_text(f"ISO 20816: {MEANING[newest.zone]}")
         self._limit.set_text(_limit_text(machine))
-        at = f", judged {age_text(age_s)} ago" if age_s is not None and age_s >= 2 else ""
+        at = f" · {age_text(age_s)} ago" if age_s is not None and age_s >= 2 else ""
         self._phase.set_text(phase_text(watch.model.phase, watch.model.learned) + at)
         self._trouble.set_text(
             f"Stale: {trouble_of(watch.failure).title}" if watch.failure else _stale_text(stale=stale)

@@ -33,7 +33,7 @@ def phase_text(phase: Phase, learned: float) -> str:
     """Say what the model is doing."""
     match phase:
         case Phase.LEARNING:
-            return "Learning, judged by zones alone"
+            return "Learning: zones alone judge"
         case Phase.REFINING:
             return f"Baseline in use, {100 * learned:.0f} % learned"
         case Phase.WATCHING:

@@ -46,7 +46,7 @@ class AlarmsPage:
             self._filter = ui.input(placeholder="Filter by asset or message", on_change=self._on_filter)
             self._filter.props("outlined dense clearable").classes("ps-filter").mark("filter")
         with card():
-            self._table = Table(["Severity", "Asset", "Message", "State", "›Value", "·Raised", "·Cleared", "·By", ""])
+            self._table = Table(["·Severity", "Asset", "Message", "State", "›·Value", "·Raised", "·Cleared", "·By", ""])
             with ui.element("div") as self._empty:
                 empty("verified", "No alarm needs attention", "What happened before stands under All.")
         self._empty.set_visibility(False)

@@ -9,7 +9,7 @@ from penstock.apps.house.plant import PlantReader, Reading, Standing, with_lates
 from penstock.apps.house.shell import Shell
 from penstock.apps.house.tables import Cell, Row, Table
 from penstock.apps.house.trend import Trend
-from penstock.apps.house.widgets import card, chip, empty, title, toned
+from penstock.apps.house.widgets import card, chip, empty, plain_heading, title, toned
 from penstock.apps.monitoring.frame import frame
 from penstock.apps.monitoring.states import alarm_words, state_word
 from penstock.apps.monitoring.tree import Tree
@@ -46,7 +46,7 @@ class AssetPage:
                 self._no_values = ui.label("No tag is bound to this asset yet.").classes("ps-sub")
             with ui.element("div").classes("ps-stack"):
                 with card():
-                    self._chart_title = ui.label("Trend").classes("ps-h2")
+                    self._chart_title = plain_heading("Trend")
                     self._trend = Trend(shell)
                 with card("Computed by apps") as self._computed_card:
                     self._computed = Table(["Property", "›Value", "Quality", "›·Age"])

@@ -32,10 +32,13 @@ async def page(ctx: Context) -> None:
         alarms: dict[str, list[Alarm]] = {}
 
         async def read_values() -> None:
-            await reader.read()
-            found = reader.standings()
-            tiles.show_values(found)
-            board.show(found, alarms)
+            try:
+                await reader.read()
+            finally:  # without the platform the values go on ageing
+                if reader.read_ns is not None:
+                    found = reader.standings()
+                    tiles.show_values(found)
+                    board.show(found, alarms)
 
         async def read_figures() -> None:
             active = await ctx.client.alarms.list(active=True, limit=500)
