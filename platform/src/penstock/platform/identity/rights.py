@@ -84,6 +84,8 @@ class Rights:
         family = session.get(TokenFamily, claims.family) if claims.family else None
         if family is None or family.revoked_ns is not None:
             raise TokenRefused(reason="the login behind it has ended")
+        if (family.user_id, family.client_id) != (claims.subject, claims.client_id):
+            raise TokenRefused(reason="the login behind it is another's")
         return SCOPES_OF_ROLE[user.role]
 
 
