@@ -16,8 +16,8 @@ RUN for room in core edge gateway platform platform/sdk apps simulators cli; do 
         (cd "$room" && python -m hatchling build --target wheel --directory /wheels) || exit 1; done
 
 FROM python:3.13-slim AS base
-RUN useradd --system --uid 10001 --user-group --create-home --home-dir /home/penstock penstock \
-    && install -d -o penstock -g penstock -m 0700 /data \
+RUN groupadd --gid 10001 penstock && useradd --uid 10001 --gid 10001 --create-home --home-dir /home/penstock --shell /usr/sbin/nologin penstock \
+    && install -d -o penstock -g penstock -m 0700 /data /broker \
     && install -d -o penstock -g penstock -m 0755 /trust \
     && for name in "" /postgres /mqtt-gateway /mqtt-sim /mosquitto /edge-1 /monitoring /maintenance /operator; do \
            install -d -o penstock -g penstock -m 0755 "/secrets$name"; done

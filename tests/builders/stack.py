@@ -50,7 +50,7 @@ def wait_for(check: Callable[[], Any], what: str, timeout_s: float = READY_S, pa
     while time.monotonic() < deadline:
         try:
             last = check()
-        except (httpx.HTTPError, OSError, KeyError, ValueError) as error:
+        except (httpx.HTTPError, OSError, LookupError, ValueError) as error:
             last = error
         else:
             if last:

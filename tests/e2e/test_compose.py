@@ -30,7 +30,6 @@ class Compose:
             **os.environ,
             "COMPOSE_PROJECT_NAME": PROJECT,
             "PENSTOCK_PLANT_DIR": str(plant),
-            "PENSTOCK_SIM_LEDGER": "/data/ledger",
             **{f"PENSTOCK_{name.upper()}_PORT": str(port) for name, port in self.ports.items()},
         }
 
@@ -86,7 +85,7 @@ def newest(client: httpx.Client, key: str) -> dict[str, Any]:
 
 def test_values_of_both_protocols_arrive_with_good_quality(compose: Compose) -> None:
     with compose.client() as client:
-        for key in ("pump-plc/flow", "pump-vibration/rms"):
+        for key in ("pump-plc/flow", "pump-vibration/velocity_rms"):
             sample = wait_for(partial(newest, client, key), f"latest of {key}")
             assert sample["quality"] == "good"
             assert isinstance(sample["value"], float)
@@ -120,28 +119,29 @@ def test_an_app_cannot_read_the_operators_secret(compose: Compose) -> None:
         assert listing == [f"/secrets/{app}/{app}.json"]
 
 
+def test_a_dropped_device_file_appears(compose: Compose) -> None:
+    plant = Path(compose.environment["PENSTOCK_PLANT_DIR"])
+    (plant / "devices" / "newcomer.yaml").write_text(NEWCOMER)
+    with compose.client() as client:
+        wait_for(lambda: newest(client, "newcomer/level"), "the newcomer's first value", timeout_s=60)
+
+
 def test_a_killed_gateway_loses_nothing_of_what_the_broker_kept(compose: Compose) -> None:
     with compose.client() as client:
-        newest(client, "ambient-hall-1/sequence")
+        newest(client, "newcomer/count")
         compose("kill", "-s", "SIGKILL", "gateway")
         time.sleep(8)
         compose("up", "-d", "--wait", "--no-recreate", "gateway")
-        before = newest(client, "ambient-hall-1/sequence")["value"]
-        wait_for(lambda: newest(client, "ambient-hall-1/sequence")["value"] > before + 10, "the stream goes on")
-        tag = client.get("/v1/tags", params={"key": "ambient-hall-1/sequence"}).json()["items"][0]["id"]
+        before = newest(client, "newcomer/count")["value"]
+        assert isinstance(before, int)
+        wait_for(lambda: newest(client, "newcomer/count")["value"] > before + 10, "the stream goes on")
+        tag = client.get("/v1/tags", params={"key": "newcomer/count"}).json()["items"][0]["id"]
         page = client.get("/v1/samples", params={"tag": tag, "start": "1h-ago", "end": "now", "limit": 100000})
         counted = [value for value in page.raise_for_status().json()["columns"]["value"] if value is not None]
         assert counted == list(range(counted[0], counted[0] + len(counted))), "a hole or a double in the counter"
         summary = client.get("/v1/ledger/summary").raise_for_status().json()
         assert summary["missing_batches"] == 0
         assert summary["quarantined"] == 0
-
-
-def test_a_dropped_device_file_appears(compose: Compose) -> None:
-    plant = Path(compose.environment["PENSTOCK_PLANT_DIR"])
-    (plant / "devices" / "newcomer.yaml").write_text(NEWCOMER)
-    with compose.client() as client:
-        wait_for(lambda: newest(client, "newcomer/level"), "the newcomer's first value", timeout_s=60)
 
 
 NEWCOMER = """\
@@ -162,4 +162,9 @@ tags:
     unit: "%"
     source: {field: level}
     signal: {kind: sine, mean: 50, amplitude: 20, period_s: 60}
+  count:
+    type: int64
+    rate_hz: 5
+    source: {field: count}
+    signal: {kind: counter, period_s: 0.2}
 """

@@ -100,7 +100,7 @@ def kill_under_load(stack: Stack, random_source: random.Random, ledger: Path) ->
 def drained(stack: Stack) -> bool:
     """Say whether the gateway's journal holds nothing that the platform has not committed."""
     health = httpx.get(stack.url("gateway") + "/health", timeout=5).json()
-    return bool(health["journal"]["waiting"] == 0)
+    return bool(health["journal"]["waiting_batches"] == 0)
 
 
 def all_tags(client: httpx.Client) -> Iterator[tuple[int, str]]:

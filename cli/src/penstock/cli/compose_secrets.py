@@ -20,7 +20,7 @@ allow_anonymous false
 password_file {folder}/passwords
 acl_file {folder}/acl
 persistence true
-persistence_location /mosquitto/data/
+persistence_location /broker/
 autosave_interval 1
 autosave_on_changes true
 max_inflight_messages 1000
@@ -71,6 +71,7 @@ def _write_once(path: Path, text: str) -> None:
         return
     temporary = path.with_suffix(path.suffix + ".new")
     temporary.unlink(missing_ok=True)
+    # readable by the group, since the database runs as a user of its own within it
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
