@@ -30,7 +30,7 @@ MAIN = Template("""\
 
 from nicegui import ui
 
-from penstock.sdk import Latest
+from penstock.sdk import AsyncClient, Tag
 from penstock.sdk.app import App, Context
 
 app = App(__file__)
@@ -40,21 +40,25 @@ app = App(__file__)
 async def index(ctx: Context) -> None:
     tags = [tag for tag in await ctx.client.tags.list(limit=100) if tag.type == "float64"]
     with ctx.frame("Newest values"):
-        table = ui.table(rows=[row(value) for value in await ctx.client.latest(tags)], row_key="tag")
+        table = ui.table(rows=await newest(ctx.client, tags), column_defaults={"align": "left"}).classes("w-full")
         frame = (await ctx.client.samples(tags, start="15m-ago")).to_pandas()
         if len(frame):
-            ui.table.from_pandas(frame.describe().round(2).reset_index(names="15 minutes"))
+            ui.table.from_pandas(frame.describe().T.round(2).reset_index(names="15 minutes")).classes("w-full")
 
     async def follow() -> None:
         async for _ in ctx.client.stream(tags):
-            table.rows = [row(value) for value in await ctx.client.latest(tags)]
+            table.rows = await newest(ctx.client, tags)
 
     ctx.task(follow(), name="live values")
 
 
-def row(latest: Latest) -> dict[str, object]:
-    at = f"{latest.at:%H:%M:%S}" if latest.at else "no value yet"
-    return {"tag": latest.key, "value": latest.value, "quality": latest.quality, "at (UTC)": at}
+async def newest(client: AsyncClient, tags: list[Tag]) -> list[dict[str, str]]:
+    rows = []
+    for tag, latest in zip(tags, await client.latest(tags), strict=True):
+        value = "no value yet" if latest.value is None else f"{latest.value:.2f} {tag.unit or ''}"
+        at = f"{latest.at:%H:%M:%S}" if latest.at else ""
+        rows.append({"tag": tag.key, "value": value, "quality": latest.quality, "at (UTC)": at})
+    return rows
 
 
 if __name__ in {"__main__", "__mp_main__"}:
@@ -89,9 +93,9 @@ async def look_at_the_page() -> None:
         async with user_simulation(main_file=MAIN) as user:
             await user.open("/")
             await user.should_see("Newest values")
-            await until(lambda: 41.5 in shown(user))
+            await until(lambda: "41.50 m3/h" in shown(user))
             fake.feed("plc/flow", [(time.time_ns(), 42.5)])
-            await until(lambda: 42.5 in shown(user))
+            await until(lambda: "42.50 m3/h" in shown(user))
 
 
 def shown(user: User) -> list[object]:
