@@ -10,7 +10,7 @@ import pytest
 import zstandard
 
 from penstock.core import batch
-from penstock.core.batch import Drop, Gap, Limits, Record, Reject, decode_batch, encode_batch
+from penstock.core.batch import DEFAULT_LIMITS, Drop, Gap, Limits, Record, Reject, decode_batch, encode_batch
 from penstock.core.columns import SCHEMA, SampleColumns
 from penstock.core.errors import PeerError
 from tests.builders.core import T0, make_columns
@@ -174,3 +174,34 @@ def test_excerpts_are_cut() -> None:
 def test_schema_is_the_references() -> None:
     assert SCHEMA.names == ["tag", "time", "status", "vf", "vi", "vb", "vs"]
     assert _plain()[:4] == b"\xff\xff\xff\xff"
+
+
+def test_two_values_in_a_row_are_the_peers_error() -> None:
+    arrays = [pa.array([1], field.type) for field in list(SCHEMA)[:5]]
+    note = {b"penstock": json.dumps(GOOD_NOTE).encode()}
+    both = pa.record_batch(
+        [*arrays, pa.nulls(1, pa.bool_()), pa.nulls(1, pa.utf8())], schema=SCHEMA.with_metadata(note)
+    )
+    _refused(_packed(_stream(both.schema, [both])), says="another column")
+
+
+def test_several_batches_are_read_as_one_table_where_allowed() -> None:
+    one = make_columns([(0, 0, 0, 1.0), (1, 1, 0, "x")]).to_arrow()
+    assert batch.read_batches(_stream(one.schema, [one, one]), SCHEMA).num_rows == 4
+    assert batch.read_batches(_stream(one.schema, []), SCHEMA).num_rows == 0
+
+
+def test_several_batches_are_judged_like_one() -> None:
+    one = make_columns([(0, 0, 0, 1.0), (1, 1, 0, "x")]).to_arrow()
+    other = pa.record_batch({"tag": pa.array([1])})
+    coded = pa.record_batch({"tag": pa.array(["a"]).dictionary_encode()})
+    wrong = [
+        (b"", SCHEMA, DEFAULT_LIMITS, "is empty|no valid"),
+        (b"noise and more noise", SCHEMA, DEFAULT_LIMITS, "no valid Arrow stream"),
+        (_stream(other.schema, [other]), SCHEMA, DEFAULT_LIMITS, "columns must be"),
+        (_stream(one.schema, [one, one]), SCHEMA, Limits(rows=3), "at most"),
+        (_stream(coded.schema, [coded]), coded.schema, DEFAULT_LIMITS, "got dictionary"),
+    ]
+    for plain, schema, limits, says in wrong:
+        with pytest.raises(PeerError, match=says):
+            batch.read_batches(plain, schema, limits=limits)

@@ -20,6 +20,7 @@ from penstock.core.units import Conversion, conversion, is_known_unit
         ("pcs/min", "1/min", 1.0, 0.0),
         ("kWh/m3", "J/m**3", 3.6e6, 0.0),
         ("g_n", "m/s2", 9.80665, 0.0),
+        ("degC/min", "K/s", 1 / 60, 0.0),
     ],
 )
 def test_what_plants_write_converts(source: str, target: str, scale: float, offset: float) -> None:
@@ -32,7 +33,9 @@ def test_equal_texts_convert_whatever_they_say() -> None:
     assert conversion("bottles", "bottles").is_identity
 
 
-@pytest.mark.parametrize(("source", "target"), [("m", "s"), ("rpm", "Hz"), ("kg", "m3/h"), ("foo", "m"), ("m", "")])
+@pytest.mark.parametrize(
+    ("source", "target"), [("m", "s"), ("rpm", "Hz"), ("kg", "m3/h"), ("foo", "m"), ("m", ""), ("dB/min", "dB/s")]
+)
 def test_what_does_not_convert_names_both_or_the_unknown(source: str, target: str) -> None:
     with pytest.raises(ValueError, match=source):
         conversion(source, target)

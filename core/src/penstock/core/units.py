@@ -44,6 +44,9 @@ class Conversion:
 
 
 IDENTITY: Final = Conversion(1.0, 0.0)
+_FAR: Final = 100.0
+"""A third point that tells a line from a curve, near enough for decibels not to overflow."""
+_NO: Final = (0.0, 0.0, 0.0)
 
 
 @cache
@@ -56,16 +59,19 @@ def conversion(from_unit: str, to_unit: str) -> Conversion:
     if from_unit == to_unit:
         return IDENTITY
     source, target = _parse(from_unit), _parse(to_unit)
-    if source.dimensionality != target.dimensionality or _has_angle(source) != _has_angle(target):
-        message = f"unit {from_unit!r} does not convert to {to_unit!r}"
-        raise ValueError(message)
     try:
-        zero, one, far = (float(_registry().Quantity(x, source).to(target).magnitude) for x in (0.0, 1.0, 1000.0))
+        fits = source.dimensionality == target.dimensionality and _has_angle(source) == _has_angle(target)
+        zero, one, far = (
+            (_registry().Quantity(x, source).to(target).magnitude for x in (0.0, 1.0, _FAR)) if fits else _NO
+        )
     except (pint.PintError, ArithmeticError) as error:
         message = f"unit {from_unit!r} does not convert to {to_unit!r}: {error}"
         raise ValueError(message) from None
-    slope = one if zero == 0.0 else (far - zero) / 1000.0
-    if abs(far - ((one - zero) * 1000.0 + zero)) > 1e-6 * max(1.0, abs(far)):
+    if not fits:
+        message = f"unit {from_unit!r} does not convert to {to_unit!r}"
+        raise ValueError(message)
+    slope = one if zero == 0.0 else (far - zero) / _FAR
+    if abs(far - ((one - zero) * _FAR + zero)) > 1e-6 * max(1.0, abs(far)):
         message = f"unit {from_unit!r} converts to {to_unit!r} only by a curve; give both the same unit"
         raise ValueError(message)
     return Conversion(_rounded(slope), _rounded(zero))
