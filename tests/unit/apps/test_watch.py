@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -12,7 +13,8 @@ from penstock.apps.maintenance.settings import MaintenanceSettings
 from penstock.apps.maintenance.windows import Samples
 from penstock.apps.maintenance.worker import Fleet
 from penstock.sdk import AsyncClient
-from penstock.sdk.errors import ConnectionFailedError
+from penstock.sdk.errors import ConnectionFailedError, ForbiddenError
+from penstock.sdk.models import Asset, Tag
 from penstock.sdk.testing import FakePlatform
 from tests.builders.apps import PUMP, SECOND, START_NS, pump_samples
 
@@ -194,6 +196,27 @@ async def test_a_new_device_is_watched_without_a_restart(bench: Bench) -> None:
         bench.fake.add_tag("new/v", unit="mm/s", asset="works/hall/new", property="vibration")
         await bench.fleet.look(client)
     assert [w.asset.name for w in bench.fleet.watches.values()] == ["Pump 9", "New"]
+
+
+async def test_a_refusal_of_one_asset_does_not_keep_the_others_from_being_watched(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.fake.add_asset("works/hall/new", name="New")
+    bench.fake.add_tag("new/v", unit="mm/s", asset="works/hall/new", property="vibration")
+    async with bench.client() as client:
+        declare = client.declare_tag
+
+        async def declare_all_but_one(*, asset: Asset, **wished: Any) -> Tag:
+            if asset.id == bench.asset.id:
+                raise ForbiddenError(403, {"title": "forbidden", "detail": "not yours"}, method="POST", url="/v1/tags")
+            return await declare(asset=asset, **wished)
+
+        monkeypatch.setattr(client, "declare_tag", declare_all_but_one)
+        await bench.fleet.look(client)
+        assert [w.asset.name for w in bench.fleet.watches.values()] == ["New"]
+        monkeypatch.undo()
+        await bench.fleet.look(client)
+    assert {w.asset.name for w in bench.fleet.watches.values()} == {"Pump 9", "New"}
 
 
 def test_numbers_of_a_healthy_pump_are_what_the_builder_says() -> None:

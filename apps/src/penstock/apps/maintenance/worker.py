@@ -14,6 +14,7 @@ from penstock.apps.maintenance.checkpoint import Checkpoints
 from penstock.apps.maintenance.settings import MaintenanceSettings
 from penstock.apps.maintenance.watch import Watch
 from penstock.sdk.async_client import AsyncClient
+from penstock.sdk.errors import ApiError
 from penstock.sdk.models import Asset, Property
 
 LOOK_FOR_NEW_S = 10.0
@@ -60,19 +61,23 @@ class Fleet:
     async def look(self, client: AsyncClient) -> None:
         """Take assets that have a bound vibration velocity; one whose channels changed is taken anew."""
         for listed in await client.assets.list():
-            asset = await client.assets.retrieve(listed.id)
+            asset = listed if listed.properties else await client.assets.retrieve(listed.id)
             channels = find_channels(await self._bound(client, asset))
             known = self.watches.get(asset.id)
             if not channels or (known is not None and known.channels == channels):
                 continue
-            await self._take(client, asset, channels)
+            try:
+                await self._take(client, asset, channels)
+                self._said.pop(asset.id, None)
+            except ApiError as refused:  # one asset's refusal is not the others'; it is tried again at the next look
+                self._say(asset.id, refused)
 
     async def _bound(self, client: AsyncClient, asset: Asset) -> list[Property]:
-        """Give the asset's properties; for an untyped asset those of its tags."""
+        """Give the asset's properties; for an asset without any those of its tags."""
         if asset.properties:
             return list(asset.properties)
         tags = await client.tags.list(asset=asset)
-        return [Property(t.property or t.name, "measurement", t.type, t.unit, t.id) for t in tags if not t.owner]
+        return [Property(t.property or t.name, "measurement", t.type, t.unit, t.id) for t in tags]
 
     async def _take(self, client: AsyncClient, asset: Asset, channels: tuple[Channel, ...]) -> None:
         checkpoints = Checkpoints(self._folder / "health")
