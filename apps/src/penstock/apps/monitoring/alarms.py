@@ -86,7 +86,7 @@ class AlarmsPage:
         grade, grade_tone = severity_words(alarm.severity)
         now_ns = self._shell.now_ns
         may = is_unacknowledged(alarm.state) and self._shell.ctx.can("alarms:ack")
-        limit = f" (limit {value_text(alarm.limit)})" if alarm.limit is not None else ""
+        limit = f" (limit {alarm.limit:g})" if alarm.limit is not None else ""
         cells = (
             Cell(grade, "chip", grade_tone),
             Cell(self._asset_name(alarm), href=f"/asset/{alarm.asset}" if alarm.asset else ""),

@@ -134,7 +134,7 @@ def _gap(record: Mapping[str, Any], names: Mapping[int, str], now_ns: int) -> tu
     state, tone = ("Refilled", "good") if record.get("refilled") else ("Closed", "mute") if end else ("Open", "warn")
     return (
         Cell(_tag(record, names)),
-        Cell(words(str(record.get("cause") or "–"))),
+        Cell(str(record.get("cause") or "–")),
         Cell(moment_text(start, now_ns=now_ns), "time"),
         Cell(moment_text(end, now_ns=now_ns), "time"),
         Cell(state, "chip", tone),
@@ -144,7 +144,7 @@ def _gap(record: Mapping[str, Any], names: Mapping[int, str], now_ns: int) -> tu
 def _drop(record: Mapping[str, Any], names: Mapping[int, str], now_ns: int) -> tuple[Cell, ...]:
     return (
         Cell(_tag(record, names)),
-        Cell(words(str(record.get("cause") or "–"))),
+        Cell(str(record.get("cause") or "–")),
         Cell(moment_text(time_of(record.get("from")), now_ns=now_ns), "time"),
         Cell(moment_text(time_of(record.get("to")), now_ns=now_ns), "time"),
         Cell(count_text(record.get("count")), "num"),
