@@ -101,7 +101,8 @@ class Stack:
         verbs = {"platform": ["platform", "run"], "gateway": ["gateway", "run"], "sim": ["sim", "run"]}
         return [str(BIN / "penstock"), *verbs.get(name, ["app", "run", name])]
 
-    def _environment(self, name: str) -> dict[str, str]:
+    def process_environment(self, name: str) -> dict[str, str]:
+        """Give the environment of a process: its folders, ports and credentials."""
         folder, mqtt = self.folder, self.ports["mqtt"]
         if name == "gateway" and self.mqtt_port_of_gateway is not None:
             mqtt = self.mqtt_port_of_gateway
@@ -141,8 +142,9 @@ class Stack:
         """Start a process by its name; wait until it answers unless told otherwise."""
         assert name not in self.processes or self.processes[name].poll() is not None, f"{name} runs already"
         with (self.folder / "logs" / f"{name}.log").open("ab") as log:
+            environment = self.process_environment(name)
             self.processes[name] = subprocess.Popen(
-                self._command(name), env=self._environment(name), stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                self._command(name), env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         if ready:
             self.wait_ready(name)
