@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+from numpy.typing import ArrayLike
 
 from penstock.core.batch import Record, encode_batch
 from penstock.core.columns import SampleColumns
@@ -25,7 +26,7 @@ def entry(index: int, key: str, type: ValueType = ValueType.FLOAT64, **more: Any
     return DictionaryEntry(index=index, key=key, name=name, type=type, device=device, **(plain | more))
 
 
-def float_columns(tag: Sequence[int], time: Sequence[int], value: Sequence[float], status: int = 0) -> SampleColumns:
+def float_columns(tag: ArrayLike, time: ArrayLike, value: ArrayLike, status: int = 0) -> SampleColumns:
     """Make rows of float tags."""
     plain = SampleColumns.without_values(tag, time, status=status)
     kind = np.full(len(plain), ValueKind.FLOAT64, np.uint8)

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from penstock.core.errors import PenstockError
+from penstock.platform.kit.lean import leave_out
 from penstock.platform.kit.listen import bind, own
 from penstock.platform.kit.problems import Problem
 from penstock.platform.kit.settings import Settings, is_loopback
@@ -52,6 +53,7 @@ def run(
         )
     try:
         with own(settings.data), bind(settings.host, settings.port) as listener:
+            leave_out("pandas")
             from penstock.platform.bootstrap import build
 
             app = build(settings)

@@ -59,7 +59,7 @@ class Committer:
         self._wake = threading.Condition()
         self._rows = self._bytes = self._batches = 0
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="historian-committer")
+        self._thread = threading.Thread(target=self._run, name="historian-committer", daemon=True)
         self.refused = 0
         self.failed_groups = 0
 
