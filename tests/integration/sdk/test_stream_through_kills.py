@@ -10,8 +10,8 @@ from penstock.sdk import AsyncClient, Backoff
 from tests.builders.sdk import PUMP, S, real_platform, register_calc
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
-KILLS = 3
-VALUES = 300
+KILLS = 2
+VALUES = 150
 
 
 async def test_stream_has_every_value_once_though_the_platform_is_killed(tmp_path: Path) -> None:
