@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import questions
+
 from penstock.core import device_file, plant
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,7 +27,7 @@ def schemas() -> Iterable[Page]:
         yield REFERENCE / f"{name}.schema.json", json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-GENERATORS: tuple[Callable[[], Iterable[Page]], ...] = (schemas,)
+GENERATORS: tuple[Callable[[], Iterable[Page]], ...] = (schemas, questions.page)
 """Others add theirs here: a function without arguments that yields pages."""
 
 
