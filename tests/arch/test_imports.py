@@ -27,6 +27,10 @@ PLANTED = {
     "cli imports no other room": ("cli/src/penstock/cli/planted.py", "penstock.core"),
     "core is pure": ("core/src/penstock/core/planted.py", "time"),
     "Drivers do not know one another": ("edge/src/penstock/edge/mqtt/planted.py", "penstock.edge.opcua"),
+    "Platform features are layered": (
+        "platform/src/penstock/platform/identity/store.py",
+        "penstock.platform.identity.endpoints",
+    ),
     "Apps do not know one another": ("apps/src/penstock/apps/monitoring/planted.py", "penstock.apps.maintenance"),
 }
 
