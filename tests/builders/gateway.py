@@ -27,7 +27,8 @@ from penstock.core.dictionary import DictionaryEntry, decode_dictionary
 from penstock.core.frames import FrameKind, iter_frames
 from penstock.core.values import Value
 
-READY_S = 20.0
+READY_S = 60.0
+"""Bounds that pass at once on an idle machine and hold on a busy one."""
 
 
 @dataclass(frozen=True)

