@@ -30,7 +30,7 @@ class Count:
 
 async def subscribe(asked: dict[str, Any]) -> None:
     """Subscribe to the nodes and answer until standard input ends."""
-    client = Client(asked["endpoint"], timeout=30)
+    client = Client(asked["endpoint"], timeout=30, watchdog_intervall=30)
     client.application_uri = asked["uri"]
     if asked["certificate"]:
         await client.set_security_string(f"Basic256Sha256,SignAndEncrypt,{asked['certificate']},{asked['key']}")
