@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def main(arguments: Sequence[str]) -> int:
     """Measure each security setting and rate in turns, print a table, store the result."""
     parser = argparse.ArgumentParser(prog="python -m bench opcua")
-    parser.add_argument("--rates", type=int, nargs="+", default=[1000, 3000], help="values a second, tens")
+    parser.add_argument("--rates", type=int, nargs="+", default=[500, 1000, 2000], help="values a second, tens")
     parser.add_argument("--seconds", type=float, default=20.0, help="length of a turn")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--platform", action="store_true", help="with the uplink to a real platform")
@@ -175,6 +175,7 @@ def turn(stack: Stack, stock: Stock, rate: int, seconds: float) -> dict[str, flo
         "journalled_per_s": journalled / elapsed_s,
         "stock_per_s": (ended[2] - began[2]) / elapsed_s,
         "rows_per_batch": journalled / max(batches, 1),
+        "gateway_cpu_percent": 100 * (ended[1] - began[1]) / elapsed_s,
         "sim_cpu_percent": 100 * (ended[4] - began[4]) / elapsed_s,
         "overflows": ended[0]["devices"]["load"]["counters"]["overflows"],
         "load": load(),
