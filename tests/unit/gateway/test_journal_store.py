@@ -124,3 +124,48 @@ def test_commit_is_synced_before_it_returns(store: JournalStore) -> None:
     (level,) = store._all("PRAGMA synchronous")[0]
     (mode,) = store._all("PRAGMA journal_mode")[0]
     assert (level, mode) == (2, "wal"), "FULL in WAL: NORMAL lost a tenth of what was acknowledged"
+
+
+def test_journal_of_the_first_version_keeps_batches_marks_and_gaps(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    with sqlite3.connect(path) as first:
+        first.executescript(FIRST_VERSION)
+    first.close()
+    store = JournalStore(path)
+    (tag,) = store.tags()
+    assert (tag.key, tag.newest_ns, tag.gap_from_ns, tag.gap_cause) == ("meter/flow", 500, 501, "cut")
+    store.append([batch(b"more", TagMark(0, 700, None, None))], [])
+    again = reopened(store)
+    assert again.epochs() == [Epoch(1, EPOCH, head=2)]
+    assert [(t.newest_ns, t.gap_from_ns) for t in again.tags()] == [(700, None)]
+
+
+def test_commit_writes_the_marks_and_not_the_dictionary(store: JournalStore) -> None:
+    long = [TagState(i, f"meter/t{i}", "meter", "x" * 2_000, None, None, None) for i in range(200)]
+    store.append([batch()], long)
+    marks = [TagMark(i, 500, None, None) for i in range(200)]
+    store.append([batch(b"", *marks)], [])
+    log = store.path.with_name("journal.sqlite-wal")
+    before = log.stat().st_size
+    store.append([batch(b"", *(TagMark(i, 600, None, None) for i in range(200)))], [])
+    assert log.stat().st_size - before < 64 * 1024
+
+
+FIRST_VERSION = f"""
+CREATE TABLE epoch(
+    id INTEGER PRIMARY KEY, epoch TEXT NOT NULL UNIQUE, opened_ns INTEGER NOT NULL,
+    head INTEGER NOT NULL DEFAULT 0, released INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE tag(
+    idx INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, device TEXT NOT NULL, entry TEXT NOT NULL,
+    newest_ns INTEGER, gap_from_ns INTEGER, gap_cause TEXT);
+CREATE TABLE batch(
+    epoch INTEGER NOT NULL REFERENCES epoch(id), seq INTEGER NOT NULL, arrival_ns INTEGER NOT NULL, n INTEGER NOT NULL,
+    size INTEGER NOT NULL, released_ns INTEGER, frame BLOB NOT NULL, PRIMARY KEY(epoch, seq));
+CREATE INDEX waiting ON batch(epoch, seq, size) WHERE released_ns IS NULL;
+CREATE INDEX reserve ON batch(released_ns, size) WHERE released_ns IS NOT NULL;
+INSERT INTO epoch(epoch, opened_ns, head) VALUES('{EPOCH}', 1, 1);
+INSERT INTO batch(epoch, seq, arrival_ns, n, size, frame) VALUES(1, 1, 1, 3, 1, x'00');
+INSERT INTO tag VALUES(0, 'meter/flow', 'meter', '{{"index": 0}}', 500, 501, 'cut');
+PRAGMA user_version=1;
+"""

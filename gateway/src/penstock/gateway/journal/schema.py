@@ -10,24 +10,35 @@ from pathlib import Path
 
 from penstock.core.errors import ConfigError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_MS = 5_000
 WAL_CHECKPOINT_PAGES = 4_000
 """16 MiB of write-ahead log between checkpoints: rarely enough not to be felt, small enough to be read back at once."""
 
-SCHEMA = """
+MARK = "CREATE TABLE mark(idx INTEGER PRIMARY KEY, newest_ns INTEGER, gap_from_ns INTEGER, gap_cause TEXT);"
+"""A tag's newest source time and open gap, apart from its dictionary entry: each commit rewrites the pages of the tags
+that it brings, and with entries among them 200 tags took 105 KB of log instead of 12."""
+
+SCHEMA = f"""
+{MARK}
 CREATE TABLE epoch(
     id INTEGER PRIMARY KEY, epoch TEXT NOT NULL UNIQUE, opened_ns INTEGER NOT NULL,
     head INTEGER NOT NULL DEFAULT 0, released INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE tag(
-    idx INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, device TEXT NOT NULL, entry TEXT NOT NULL,
-    newest_ns INTEGER, gap_from_ns INTEGER, gap_cause TEXT);
+    idx INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, device TEXT NOT NULL, entry TEXT NOT NULL);
 CREATE TABLE batch(
     epoch INTEGER NOT NULL REFERENCES epoch(id), seq INTEGER NOT NULL, arrival_ns INTEGER NOT NULL, n INTEGER NOT NULL,
     size INTEGER NOT NULL, released_ns INTEGER, frame BLOB NOT NULL, PRIMARY KEY(epoch, seq));
 CREATE INDEX waiting ON batch(epoch, seq, size) WHERE released_ns IS NULL;
 CREATE INDEX reserve ON batch(released_ns, size) WHERE released_ns IS NOT NULL;
+"""
+
+FROM_VERSION_1 = """
+INSERT INTO mark SELECT idx, newest_ns, gap_from_ns, gap_cause FROM tag;
+ALTER TABLE tag DROP COLUMN newest_ns;
+ALTER TABLE tag DROP COLUMN gap_from_ns;
+ALTER TABLE tag DROP COLUMN gap_cause;
 """
 
 
@@ -41,8 +52,9 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint={WAL_CHECKPOINT_PAGES}")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            connection.executescript(f"BEGIN IMMEDIATE;{SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
+        if version < SCHEMA_VERSION:
+            steps = SCHEMA if version == 0 else MARK + FROM_VERSION_1
+            connection.executescript(f"BEGIN IMMEDIATE;{steps}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
     except sqlite3.DatabaseError as error:
         connection.close()
         message = f"the journal cannot be opened ({error}): move the file away to start a new epoch, and keep it"

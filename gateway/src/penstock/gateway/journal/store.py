@@ -130,7 +130,7 @@ class JournalStore:
                 frame = encode_frame(Frame(FrameKind.BATCH, epoch, head, batch.arrival_ns, batch.n, batch.payload))
                 self._db.execute(_INSERT_BATCH, (row, head, batch.arrival_ns, batch.n, len(frame), frame))
                 self._db.executemany(
-                    _MARK_TAG, [(m.newest_ns, m.newest_ns, m.gap_from_ns, m.gap_cause, m.index) for m in batch.marks]
+                    _MARK_TAG, [(m.index, m.newest_ns, m.gap_from_ns, m.gap_cause) for m in batch.marks]
                 )
                 written.append(Journalled(head, len(frame), batch.n))
             self._db.execute("UPDATE epoch SET head=? WHERE id=?", (head, row))
@@ -143,7 +143,10 @@ class JournalStore:
 
     def tags(self) -> list[TagState]:
         """List the dictionary with each tag's newest source time and open gap, by index."""
-        query = "SELECT idx, key, device, entry, newest_ns, gap_from_ns, gap_cause FROM tag ORDER BY idx"
+        query = (
+            "SELECT idx, key, device, entry, newest_ns, gap_from_ns, gap_cause FROM tag LEFT JOIN mark USING(idx) "
+            "ORDER BY idx"
+        )
         return [TagState(*row) for row in self._all(query)]
 
     def frames(self, epoch: str, seqs: Sequence[int]) -> list[tuple[int, bytes]]:
@@ -282,6 +285,7 @@ _CURRENT_EPOCH = "SELECT id, epoch, head FROM epoch ORDER BY id DESC LIMIT 1"
 _OLDEST_FRAMES = "SELECT seq, frame FROM batch WHERE epoch=? ORDER BY seq LIMIT ?"
 _INSERT_BATCH = "INSERT INTO batch(epoch, seq, arrival_ns, n, size, frame) VALUES(?, ?, ?, ?, ?, ?)"
 _MARK_TAG = (
-    "UPDATE tag SET newest_ns=max(coalesce(newest_ns, ?), coalesce(?, newest_ns)), "
-    "gap_from_ns=?, gap_cause=? WHERE idx=?"
+    "INSERT INTO mark(idx, newest_ns, gap_from_ns, gap_cause) VALUES(?, ?, ?, ?) ON CONFLICT(idx) DO UPDATE SET "
+    "newest_ns=max(coalesce(newest_ns, excluded.newest_ns), coalesce(excluded.newest_ns, newest_ns)), "
+    "gap_from_ns=excluded.gap_from_ns, gap_cause=excluded.gap_cause"
 )
