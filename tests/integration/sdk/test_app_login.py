@@ -119,12 +119,13 @@ def test_an_app_without_platform_or_credential_says_so(tmp_path: Path) -> None:
     subprocess.run(
         [str(BIN / "penstock"), "app", "new", "hello", "--in", str(tmp_path)], check=True, capture_output=True
     )
-    told = subprocess.run([*run, "hello"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    hello = [*run, "hello", "--port", str(free_port())]
+    told = subprocess.run(hello, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert told.returncode == 1
     assert "no such credentials file" in told.stderr
     credential = tmp_path / "cli.json"
     credential.write_text('{"client_id": "x", "client_secret": "y"}')
-    command = [*run, "hello", "--credentials", str(credential), "--platform", f"http://127.0.0.1:{free_port()}"]
+    command = [*hello, "--credentials", str(credential), "--platform", f"http://127.0.0.1:{free_port()}"]
     told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
     assert told.returncode == 1
     assert "is the platform running there?" in told.stderr
