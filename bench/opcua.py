@@ -155,11 +155,14 @@ def gateway_values(stack: Stack) -> int:
 def turn(stack: Stack, stock: Stock, rate: int, seconds: float) -> dict[str, float]:
     """Measure both over the same window; both must get what the source should offer."""
     gateway_pid, sim_pid = stack.processes["gateway"].pid, stack.processes["sim"].pid
+    platform = stack.processes.get("platform")
+    platform_began_s = cpu_s(platform.pid) if platform else 0.0
     began = (gateway_health(stack), cpu_s(gateway_pid), stock.values(), cpu_s(stock.process.pid), cpu_s(sim_pid))
     began_s = time.monotonic()
     time.sleep(seconds)
     ended = (gateway_health(stack), cpu_s(gateway_pid), stock.values(), cpu_s(stock.process.pid), cpu_s(sim_pid))
     elapsed_s = time.monotonic() - began_s
+    platform_s = cpu_s(platform.pid) - platform_began_s if platform else 0.0
     journalled = ended[0]["intake"]["samples"] - began[0]["intake"]["samples"]
     batches = ended[0]["journal"]["batches"] - began[0]["journal"]["batches"]
     for who, count in (("gateway", journalled), ("stock client", ended[2] - began[2])):
@@ -171,6 +174,7 @@ def turn(stack: Stack, stock: Stock, rate: int, seconds: float) -> dict[str, flo
     return {
         "gateway_us": ours_us,
         "stock_us": stock_us,
+        "platform_us": platform_s / journalled * 1e6,
         "ratio": ours_us / stock_us,
         "journalled_per_s": journalled / elapsed_s,
         "stock_per_s": (ended[2] - began[2]) / elapsed_s,
@@ -189,5 +193,6 @@ def show(one: dict[str, Any]) -> None:
         f"{one['rate']:5d}/s {one['security']:14}  gateway {one['gateway_us']:6.1f} µs/value of"
         f" {one['journalled_per_s']:6.0f}/s   stock {one['stock_us']:6.1f} µs/value of {one['stock_per_s']:6.0f}/s  "
         f" ratio {one['ratio']:.2f} ({min(ratios):.2f} to {max(ratios):.2f})   "
+        f"platform {one['platform_us']:.1f} µs/value   "
         f"rows a batch {one['rows_per_batch']:.0f}, overflows {one['overflows']:.0f}, load {one['load']:.1f}"
     )
