@@ -53,8 +53,8 @@ test-full: $(STAMP) $(PEERS) ## browser, containers, short campaigns
 lock: $(UV) ## resolve again and export the pins, per room
 	@UV="$(UV)" scripts/lock $(LOCK_OPTIONS)
 
-bench: $(STAMP) ## the benchmarks; results go to bench/results
-	$(BIN)/python -m bench $(BENCH_OPTIONS)
+bench: $(STAMP) ## the benchmarks, 30 minutes; results go to bench/results; BENCH_OPTIONS="lag" for one
+	$(BIN)/python -m bench $(or $(BENCH_OPTIONS),all)
 
 docs: $(STAMP) ## make the generated parts of docs/ again
 	$(BIN)/python scripts/make_docs.py

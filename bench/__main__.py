@@ -1,17 +1,25 @@
-"""`python -m bench NAME …` runs bench/NAME.py's `main(arguments)`; without a name it lists what there is."""
+"""`python -m bench NAME …` runs bench/NAME.py's `main(arguments)`; `all` runs each in turn."""
 
 import importlib
+import signal
 import sys
 from pathlib import Path
 
 
 def main() -> int:
-    """Dispatch by module name."""
-    names = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py") if path.stem != "results")
-    if len(sys.argv) < 2 or sys.argv[1] not in names:
-        sys.stderr.write(f"usage: python -m bench NAME [options]; there is: {', '.join(names)}\n")
+    """Dispatch by module name; give the worst status."""
+    names = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
+    if len(sys.argv) < 2 or sys.argv[1] not in (*names, "all"):
+        sys.stderr.write(f"usage: python -m bench NAME [options]; there is: {', '.join(names)}, or all of them: all\n")
         return 2
-    status: int = importlib.import_module(f"bench.{sys.argv[1]}").main(sys.argv[2:])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped
+    chosen = names if sys.argv[1] == "all" else sys.argv[1:2]
+    return max(run(name, sys.argv[2:]) for name in chosen)
+
+
+def run(name: str, arguments: list[str]) -> int:
+    """Run one of them."""
+    status: int = importlib.import_module(f"bench.{name}").main(arguments)
     return status
 
 
