@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from penstock.apps.maintenance.baseline import Baseline
@@ -42,6 +42,7 @@ def test_chunking_does_not_change_the_result(cuts: list[int], wear: float, shuff
     values=st.lists(st.floats(allow_nan=True, allow_infinity=True, width=64), min_size=4, max_size=400),
     good=st.booleans(),
 )
+@example(values=[3.865904468672229e306, 0.0, 0.0, 0.0, 1.7590340901755935e308], good=True)
 def test_any_numbers_give_a_health_between_0_and_100(values: list[float], good: bool) -> None:
     n = len(values)
     samples = Samples(

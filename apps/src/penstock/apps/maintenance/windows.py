@@ -18,7 +18,8 @@ import numpy.typing as npt
 MAX_OPEN = 4096
 """Open windows kept between calls; only a lead that is silent for hours while others go on can fill them."""
 
-
+USABLE_MAX = 1e100
+"""A value beyond it is no measurement of anything; up to it, sums over any window and their squares stay finite."""
 NEVER = -(2**62)
 
 
@@ -73,7 +74,7 @@ class Windower:
         channel, time = samples.channel[ours], samples.time[ours]
         if not len(time):
             return []
-        value, good = samples.value[ours], samples.good[ours] & np.isfinite(samples.value[ours])
+        value, good = samples.value[ours], samples.good[ours] & (np.abs(samples.value[ours]) <= USABLE_MAX)
         index = time // self.width_ns
         closed = self._closed_before(channel, time)
         on_time = index >= closed
