@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := .tools/bin/uv
+WORKERS ?= 3
 ROOMS  := core edge gateway platform platform/sdk apps simulators cli
 STAMP  := $(VENV)/.installed
 PEER   := tests/peers/node-opcua
@@ -45,10 +46,10 @@ fmt: $(STAMP) ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 test: $(STAMP) $(PEERS) ## all tests that need no root: unit, property, simulation, integration, end to end
-	$(BIN)/pytest -m "not full" $(PYTEST_OPTIONS)
+	$(BIN)/pytest -m "not full" -n $(WORKERS) --dist loadfile $(PYTEST_OPTIONS)
 
 test-full: $(STAMP) $(PEERS) ## browser, containers, short campaigns
-	$(BIN)/pytest -m "full" $(PYTEST_OPTIONS)
+	$(BIN)/pytest -m "full" -n $(WORKERS) --dist loadfile $(PYTEST_OPTIONS)
 
 lock: $(UV) ## resolve again and export the pins, per room
 	@UV="$(UV)" scripts/lock $(LOCK_OPTIONS)
