@@ -19,6 +19,7 @@ RECORDS: tuple[Record, ...] = (
     Gap(0, 1, None, "link lost"),
     Gap(0, 1, 2, "link lost"),
     Drop(1, -5, 5, 7, "journal full"),
+    Drop(None, -5, 5, 7, "journal entry corrupt"),
     Reject(None, "pump", None, "no such tag", 1, "x"),
     Reject(3, "pump", T0, "not a number", 2, "y"),
 )

@@ -52,9 +52,9 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Declare that `count` samples of a tag were dropped by policy."""
+    """Declare that `count` samples of a tag (None: nobody can say whose) are lost between two times."""
 
-    tag: int
+    tag: int | None
     from_ns: int
     to_ns: int
     count: int
@@ -292,9 +292,8 @@ def record_from_json(entry: object) -> Record:
         case "gap":
             return Gap(fields.index("tag"), fields.time("from"), fields.time_or_none("to"), fields.text("cause"))
         case "drop":
-            return Drop(
-                fields.index("tag"), fields.time("from"), fields.time("to"), fields.count("count"), fields.text("cause")
-            )
+            tag = None if entry.get("tag") is None else fields.index("tag")
+            return Drop(tag, fields.time("from"), fields.time("to"), fields.count("count"), fields.text("cause"))
         case "reject":
             tag = None if entry.get("tag") is None else fields.index("tag")
             time_ns, device, reason = fields.time_or_none("time"), fields.text("device"), fields.text("reason")
