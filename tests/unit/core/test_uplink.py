@@ -202,6 +202,20 @@ def test_its_own_delayed_session_stops_nobody() -> None:
     assert isinstance(stop, Stop)
 
 
+def test_a_session_that_the_platform_never_granted_is_opened_again_after_a_pause() -> None:
+    machine, _ = _online(JournalEpoch("a", 1))
+    assert machine.on_input(Failed(1, FailureKind.SESSION_UNKNOWN), 0) == []
+    assert (machine.state, machine.in_flight, machine.wake_at()) == (State.OFFLINE, 0, 100 * MS)
+    assert machine.on_wake(10**12) == [OpenSession("a", 1, ("a",))]
+
+
+def test_trimming_an_epoch_that_is_gone_says_nothing_new() -> None:
+    machine, _ = _online(JournalEpoch("old", 2, released=2), JournalEpoch("a", 0), old=Watermark(2))
+    assert machine.on_input(Trimmed("old", 2), 0) == []
+    assert machine.on_input(Trimmed("old", 2), 0) == []
+    assert machine._open() == [OpenSession("a", 0, ("a",))]
+
+
 def test_opening_fails_and_is_tried_again() -> None:
     machine = _machine()
     machine.on_wake(0)

@@ -19,7 +19,7 @@ That the platform went back while a session lasts shows in an answer whose commi
 one that was known when its request left: the machine then opens a new session. A failed request only gives its batches
 back, and a pause: exponential with jitter, or what Retry-After says. A session superseded by another gateway stops the
 machine for good: a zombie must not fight. One superseded by a delayed request of its own (it names one of our epochs)
-is opened again.
+is opened again, and so is one that the platform never granted (it was restored).
 
 | state    | journal's word (Synced, Trimmed, DictionaryChanged, EpochOpened) | SessionGranted | Answered | Failed     |
 |----------|------------------------------------------------------------------|----------------|----------|------------|
@@ -222,7 +222,9 @@ class Uplink:
         return self._send(now_ns)
 
     def _note_trimmed(self, item: Trimmed, now_ns: int) -> list[Effect]:
-        lane = self._lane(item.epoch)
+        lane = next((lane for lane in self._lanes if lane.epoch == item.epoch), None)
+        if lane is None:  # was trimmed away whole before
+            return []
         lane.trim(item.seq)
         if lane is not self._lanes[-1] and lane.trimmed >= lane.head:
             self._lanes.remove(lane)
@@ -297,6 +299,8 @@ class Uplink:
         match item.kind:
             case FailureKind.SUPERSEDED:
                 return self._superseded(item, now_ns)
+            case FailureKind.SESSION_UNKNOWN:
+                return self._reopen_after_pause(item, now_ns)
             case FailureKind.DICTIONARY_NEEDED if not flight.with_dictionary:
                 flight.lane.dictionary_known = False
             case FailureKind.TOO_LARGE if len(flight.seqs) > 1:
@@ -318,12 +322,16 @@ class Uplink:
         return [RenewToken()] if kind is FailureKind.UNAUTHORIZED else []
 
     def _superseded(self, item: Failed, now_ns: int) -> list[Effect]:
-        self._flights.clear()
         if any(lane.epoch == item.superseded_by for lane in self._lanes):
-            self.state = State.OFFLINE
-            return self._hold(item.kind, None, now_ns=now_ns)
+            return self._reopen_after_pause(item, now_ns)
+        self._flights.clear()
         self.state = State.STOPPED
         return [Stop(f"session {self.session} is superseded: another gateway runs with this identity")]
+
+    def _reopen_after_pause(self, item: Failed, now_ns: int) -> list[Effect]:
+        self._flights.clear()
+        self.state = State.OFFLINE
+        return self._hold(item.kind, None, now_ns=now_ns)
 
     def _ignore(self, item: object, now_ns: int) -> list[Effect]:
         return []

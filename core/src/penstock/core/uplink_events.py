@@ -23,6 +23,8 @@ class FailureKind(StrEnum):
     CORRUPT = "corrupt"
     UNAUTHORIZED = "unauthorized"
     SUPERSEDED = "superseded"
+    SESSION_UNKNOWN = "session-unknown"
+    """The platform never granted this session: it was restored."""
     DICTIONARY_NEEDED = "dictionary-needed"
     TOO_LARGE = "too-large"
     BUSY = "busy"
