@@ -129,7 +129,9 @@ class MemorySink:
         return receipt
 
 
-def driver_context(sink: MemorySink, folder: Path, *, credentials: MqttCredentials | None = None) -> DriverContext:
+def driver_context(
+    sink: MemorySink, folder: Path, *, credentials: MqttCredentials | None = None, heard_before: bool = False
+) -> DriverContext:
     """Give a driver its surroundings, with files below `folder`."""
     return DriverContext(
         sink=sink,
@@ -138,6 +140,7 @@ def driver_context(sink: MemorySink, folder: Path, *, credentials: MqttCredentia
         pki_dir=folder / "pki",
         client_name="test",
         mqtt_credentials=credentials,
+        heard_before=lambda _device: heard_before,
     )
 
 

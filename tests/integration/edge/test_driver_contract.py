@@ -157,7 +157,7 @@ async def test_value_quality_and_source_time_arrive(rig: Rig) -> None:
     bad = next(reading for reading in sink.of("flow") if is_bad(reading.status))
     assert bad.status & BAD
     assert sink.recoveries == 1
-    assert sink.breaks == []
+    assert sink.gaps == []
 
 
 async def test_every_value_of_a_burst_arrives_in_order(rig: Rig) -> None:
@@ -198,7 +198,7 @@ async def test_absent_server_is_named_and_found_when_it_comes(rig: Rig) -> None:
     async with running(driver):
         await eventually(lambda: driver.health().state is DriverState.DISCONNECTED)
         assert "is the" in driver.health().detail
-        assert sink.breaks == []
+        assert sink.gaps == []
         await asyncio.to_thread(rig.start)
         await eventually(lambda: driver.health().state is DriverState.CONNECTED)
 

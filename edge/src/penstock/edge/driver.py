@@ -91,6 +91,8 @@ class DriverContext:
     pki_dir: Path
     client_name: str
     mqtt_credentials: MqttCredentials | None = None
+    heard_before: Callable[[str], bool] = lambda _device: False
+    """Say whether the journal knows samples of the device from before this start."""
 
 
 class Driver(Protocol):

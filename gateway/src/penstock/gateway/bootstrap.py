@@ -74,6 +74,7 @@ class Gateway:
             pki_dir=settings.pki_dir,
             client_name=settings.name,
             mqtt_credentials=load_mqtt_credentials(settings.mqtt_credentials),
+            heard_before=self.intake.heard_before,
         )
         self.devices = Devices(DeviceFolder(settings.devices_dir, environ), self.intake, context)
         self._socket = listen(settings.health_host, settings.health_port)

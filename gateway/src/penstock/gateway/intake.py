@@ -112,6 +112,10 @@ class Intake:
         source = self._sources.get(device)
         return self.gaps.newest_of(source.indexes.values()) if source else None
 
+    def heard_before(self, device: str) -> bool:
+        """Say whether any tag of the device has had a sample."""
+        return self.newest_source_time_ns(device) is not None
+
     async def put(self, device: str, readings: Sequence[Reading], *, hurry: bool = False) -> Receipt:
         """Normalise and hand to the batcher, waiting while the gateway is full."""
         await self.batcher.wait_for_room()

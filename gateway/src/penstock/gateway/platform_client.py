@@ -113,7 +113,7 @@ class PlatformClient:
         try:
             response = await self._http.request(method, self.url + path, **request)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            return Answer(0, {}, "no-answer", f"{self.url}{path}: {error or type(error).__name__}")
+            return Answer(0, {}, "no-answer", f"{self.url}{path}: {str(error) or type(error).__name__}")
         return _read(response)
 
 

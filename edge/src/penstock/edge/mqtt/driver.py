@@ -42,11 +42,13 @@ class MqttDriver:
         self._health = DriverHealth(DriverState.STARTING, "", {})
         self._newest_ns: int | None = None
         self._connected = False
+        self._had_session = False
         self._unacknowledged: deque[tuple[list[Receipt], list[Message]]] = deque()
         self._work = asyncio.Event()
 
     async def run(self) -> None:
         """Read until cancelled; the session stays at the broker, so that it holds what comes meanwhile."""
+        self._had_session = self._had_session or self._context.heard_before(self._device.device)
         session = MqttSession(
             self._settings,
             self._mapping.topics,
@@ -142,8 +144,9 @@ class MqttDriver:
                 else:
                     self._say(DriverState.CONNECTED, f"{len(self._mapping.topics)} topics at {self._settings.broker}")
                 log.info("%s: connected, %s", device, self._health.detail)
-                if not resumed:
+                if self._had_session and not resumed:
                     await self._context.sink.gap(device, SESSION_LOST, None)
+                self._had_session = True
                 await self._context.sink.recovered(device)
             case Disconnected(cause=cause):
                 self._say(DriverState.DISCONNECTED, cause)

@@ -82,7 +82,8 @@ class MqttSession:
         self._closed = False
         self._generation = 0
         self._subscribe_mid: int | None = None
-        self._resumed = False
+        self._resumed = True
+        """False from a CONNACK without a session until the driver was told, through connections that end before."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = asyncio.Event()
         self._client = paho.Client(
@@ -150,7 +151,7 @@ class MqttSession:
         if reason.is_failure:
             self._offer(Refused(f"the broker refused the connection: {reason}"))
             return
-        self._resumed = bool(flags.session_present)
+        self._resumed = self._resumed and bool(flags.session_present)
         _, self._subscribe_mid = client.subscribe([(topic, int(self._settings.qos)) for topic in self._topics])
         with self._room:
             self._generation += 1
@@ -162,7 +163,8 @@ class MqttSession:
         if mid != self._subscribe_mid:
             return
         refused = tuple(topic for topic, reason in zip(self._topics, reasons, strict=False) if reason.is_failure)
-        self._offer(Connected(self._resumed, refused))
+        resumed, self._resumed = self._resumed, True
+        self._offer(Connected(resumed, refused))
 
     def _on_disconnect(self, _client: paho.Client, _user: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         with self._room:

@@ -98,4 +98,4 @@ def _describe(error: BaseException, endpoint: str) -> str:
         return f"no answer from {endpoint} in time"
     if isinstance(error, ConnectionRefusedError):
         return f"nothing listens at {endpoint}: is the server running?"
-    return f"{endpoint}: {error or type(error).__name__}"
+    return f"{endpoint}: {str(error) or type(error).__name__}"

@@ -109,7 +109,7 @@ class Link:
         )
 
     async def _on_connection_lost(self, error: Exception) -> None:
-        self._loss = f"no answer from {self.settings.endpoint}: {error or type(error).__name__}"
+        self._loss = f"no answer any more ({str(error) or type(error).__name__})"
         self._lost.set()
 
     async def _subscribe(self) -> list[str]:
