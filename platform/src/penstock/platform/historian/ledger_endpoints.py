@@ -76,7 +76,9 @@ class LedgerEndpoints:
         tags = self._directory.all(principal.tenant)
         gateways = await asyncio.to_thread(self._gateways.all, principal.tenant)
         within = self._span(start or "1h-ago", end, gateway)
-        return await summarise(self._historian, principal.tenant, within, gateways=gateways, tags=tags)
+        return await summarise(
+            self._historian, principal.tenant, within, gateways=gateways, tags=tags, now_ns=self._now_ns()
+        )
 
     async def batches(
         self,

@@ -20,7 +20,13 @@ class Uplink:
 
 
 async def summarise(
-    historian: Historian, tenant: str, span: Span, *, gateways: Sequence[GatewayRow], tags: Sequence[TagRef]
+    historian: Historian,
+    tenant: str,
+    span: Span,
+    *,
+    gateways: Sequence[GatewayRow],
+    tags: Sequence[TagRef],
+    now_ns: int,
 ) -> Summary:
     """Give the summary of a tenant's span; `gateways` and `tags` are the tenant's."""
     ledger = historian.ledger
@@ -39,7 +45,7 @@ async def summarise(
     return Summary(
         start=format_rfc3339_ns(span.start_ns),
         end=format_rfc3339_ns(span.end_ns),
-        expected=expected(tags, span),
+        expected=expected(tags, span, now_ns),
         safe_until=[
             SafeUntil(gateway=gateway.id, name=gateway.name, until=_text(uplinks[gateway.id].until_ns))
             for gateway in shown
@@ -54,12 +60,21 @@ _SUMMED = (
 )  # fmt: skip
 
 
-def expected(tags: Sequence[TagRef], span: Span) -> int | None:
-    """Give the samples that the declared rates make in the span; None where no tag declares one."""
-    rates = [tag.rate_hz for tag in tags if tag.rate_hz is not None and span.writer in (None, tag.owner)]
-    if not rates:
+def expected(tags: Sequence[TagRef], span: Span, now_ns: int) -> int | None:
+    """Give the samples that the declared rates make in the span, of each tag from its creation here and up to now.
+
+    None where no tag in use declares a rate. A tag whose device was disabled or removed is not known as such here: it
+    is still expected.
+    """
+    rated = [
+        (tag.rate_hz, max(span.start_ns, tag.created_ns))
+        for tag in tags
+        if tag.active and tag.rate_hz is not None and span.writer in (None, tag.owner)
+    ]
+    if not rated:
         return None
-    return int(sum(rates) * max(0, span.end_ns - span.start_ns) / NS_PER_S)
+    end_ns = min(span.end_ns, now_ns)
+    return int(sum(rate * max(0, end_ns - start_ns) / NS_PER_S for rate, start_ns in rated))
 
 
 async def _uplink(historian: Historian, tenant: str, gateway: GatewayRow) -> Uplink:

@@ -40,6 +40,9 @@ class TagRef:
     asset_id: str | None
     gateway_id: str | None = None
     unit: str | None = None
+    created_ns: int = 0
+    active: bool = True
+    """False once a tag of another type or unit took its key."""
 
 
 class TagDirectory:
@@ -211,4 +214,6 @@ def _ref(tag: Tag, asset_id: str | None) -> TagRef:
         asset_id=asset_id,
         gateway_id=tag.gateway_id,
         unit=tag.unit,
+        created_ns=tag.created_ns,
+        active=tag.active,
     )
