@@ -65,8 +65,12 @@ def quarantined(operator: httpx.Client, gateway_id: str) -> list[dict[str, Any]]
 
 
 def id_of(operator: httpx.Client, gateway: WireGateway) -> str:
-    items = operator.get("/v1/gateways").json()["items"]
-    return str(next(item["id"] for item in items if item["name"] == gateway.name))
+    return str(gateway_item(operator, gateway)["id"])
+
+
+def gateway_item(operator: httpx.Client, gateway: WireGateway) -> dict[str, Any]:
+    items: list[dict[str, Any]] = operator.get("/v1/gateways").json()["items"]
+    return next(item for item in items if item["name"] == gateway.name)
 
 
 def problem(answer: httpx.Response) -> str:
@@ -155,13 +159,31 @@ def test_the_newest_session_wins(make_gateway: Make, operator: httpx.Client) -> 
     frame = batch_frame(gateway.epoch, 1, float_columns([0], [ARRIVAL_NS], [1.0]))
     refused = gateway.send(frame)
     assert (refused.status_code, problem(refused)) == (409, "session-superseded")
-    assert (refused.json()["session"], refused.json()["newest"]) == (older, newer)
+    told = refused.json()
+    assert (told["session"], told["epoch"], told["refused"]) == (newer, gateway.epoch, older)
+    assert gateway_item(operator, gateway)["superseded"]["by"] == newer
     audit = [item for item in operator.get("/v1/audit").json()["items"] if "superseded" in item["action"]]
-    assert str(newer) in str(audit[0]["detail"])
+    assert audit[0]["detail"] == {"session": older, "newest": newer}
+    assert gateway.send(frame).status_code == 409
+    shown = gateway_item(operator, gateway)["superseded"]
+    assert (shown["count"], shown["session"], shown["by"]) == (2, older, newer)
     gateway.session = newer
     assert gateway.send(frame).status_code == 200
     gateway.session = newer + 1
     assert problem(gateway.send(frame)) == "session-unknown"
+
+
+def test_session_and_answers_state_the_newest_commit_position(make_gateway: Make) -> None:
+    gateway, other = make_gateway(), make_gateway()
+    introduce(gateway)
+    introduce(other)
+    first = batch_frame(gateway.epoch, 1, float_columns([0], [ARRIVAL_NS], [1.0]))
+    early = gateway.send(first).json()["position"]
+    late = other.send(batch_frame(other.epoch, 1, float_columns([0], [ARRIVAL_NS], [1.0]))).json()["position"]
+    assert late > early
+    repeated = gateway.send(first).json()
+    assert (repeated["repeated"], repeated["position"]) == (1, late), "not the repeated batch's own, which is lower"
+    assert gateway.open_session(head=1)["position"] == late
 
 
 def test_an_unknown_index_asks_for_the_dictionary_and_then_goes_in(make_gateway: Make) -> None:

@@ -46,20 +46,20 @@ class GatewayRow:
 
 
 class GatewayDirectory:
-    """Enrol gateways and grant them uplink sessions. `current_session` is memory only, the rest needs a thread."""
+    """Enrol gateways and grant them uplink sessions. `current_...` are memory only, the rest needs a thread."""
 
     def __init__(self, db: Database, throttle: Throttle) -> None:
         self._db = db
         self._throttle = throttle
         self._lock = threading.Lock()
-        self._sessions: dict[str, int] = {}
+        self._sessions: dict[str, tuple[int, str]] = {}
 
     def reload(self) -> None:
         """Read the newest session of each gateway; at start."""
         with self._db.reading() as session:
-            rows = session.execute(select(Gateway.id, Gateway.session)).all()
+            rows = session.execute(select(Gateway.id, Gateway.session, Gateway.epoch)).all()
         with self._lock:
-            self._sessions = {gateway: number for gateway, number in rows}
+            self._sessions = {gateway: (number, epoch or "") for gateway, number, epoch in rows}
 
     def make_token(self, by: Principal | Actor, name: str, lifetime_s: int = ENROL_TOKEN_S) -> str:
         """Make a single-use enrolment token for the gateway of that name.
@@ -86,7 +86,7 @@ class GatewayDirectory:
             self._throttle.count("enrol", address)
             raise
         with self._lock:
-            self._sessions.setdefault(enrolled.gateway_id, 0)
+            self._sessions.setdefault(enrolled.gateway_id, (0, ""))
         return enrolled
 
     def is_enrolled(self, tenant: str, name: str) -> bool:
@@ -109,13 +109,18 @@ class GatewayDirectory:
             gateway.session_ns, gateway.epoch, gateway.head = now_ns, epoch, head
             granted = gateway.session
         with self._lock:
-            self._sessions[gateway_id] = max(granted, self._sessions.get(gateway_id, 0))
+            self._sessions[gateway_id] = max((granted, epoch), self._sessions.get(gateway_id, (0, "")))
         return granted
 
     def current_session(self, gateway_id: str) -> int:
         """Give the newest session granted to the gateway, 0 before the first."""
         with self._lock:
-            return self._sessions.get(gateway_id, 0)
+            return self._sessions.get(gateway_id, (0, ""))[0]
+
+    def current_epoch(self, gateway_id: str) -> str:
+        """Give the epoch that the newest session was asked for with, empty before the first."""
+        with self._lock:
+            return self._sessions.get(gateway_id, (0, ""))[1]
 
     def all(self, tenant: str) -> list[GatewayRow]:
         """Give the tenant's gateways by name."""

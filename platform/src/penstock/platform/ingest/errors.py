@@ -21,13 +21,13 @@ def dictionary_needed(error: DictionaryNeeded) -> Problem:
     return Problem(409, "dictionary-needed", detail, epoch=error.epoch, seq=error.seq, index=error.index)
 
 
-def session_superseded(mine: int, newest: int) -> Problem:
-    """Make the 409 that stops an older sender."""
+def session_superseded(mine: int, newest: int, epoch: str) -> Problem:
+    """Make the 409 that stops an older sender; `session` and `epoch` are the newer session's."""
     detail = (
         f"Session {mine} is over: session {newest} was granted to this gateway's credential. If this is the same "
         "gateway, it asks for a new session at its next start; if not, two gateways use one credential: enrol one anew."
     )
-    return Problem(409, "session-superseded", detail, session=mine, newest=newest)
+    return Problem(409, "session-superseded", detail, session=newest, epoch=epoch, refused=mine)
 
 
 def session_needed(mine: int | None, newest: int) -> Problem:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from penstock.core.times import format_rfc3339_ns
 from penstock.platform.historian.service import Historian
 from penstock.platform.identity.gateways import GatewayDirectory, GatewayRow
-from penstock.platform.ingest.schemas import GatewayItem, SessionInput, SessionOutput, WatermarkOutput
+from penstock.platform.ingest.schemas import GatewayItem, SessionInput, SessionOutput, Superseded, WatermarkOutput
 from penstock.platform.ingest.service import Ingest
 
 ONLINE_NS = 60_000_000_000
@@ -33,7 +33,11 @@ class Uplinks:
         session = await asyncio.to_thread(self._gateways.grant_session, gateway, asked.epoch, asked.head, now)
         self._ingest.last_seen_ns[gateway] = now
         epochs = dict.fromkeys([asked.epoch, *asked.epochs])
-        return SessionOutput(session=session, watermarks={epoch: self._watermark(gateway, epoch) for epoch in epochs})
+        return SessionOutput(
+            session=session,
+            position=self._historian.head(),
+            watermarks={epoch: self._watermark(gateway, epoch) for epoch in epochs},
+        )
 
     async def states(self, tenant: str) -> list[GatewayItem]:
         """List the tenant's gateways by name."""
@@ -43,6 +47,12 @@ class Uplinks:
     def _watermark(self, gateway: str, epoch: str) -> WatermarkOutput:
         committed = self._historian.watermark(gateway, epoch)
         return WatermarkOutput(watermark=committed.watermark, above=list(committed.above))
+
+    def _superseded(self, gateway: str) -> Superseded | None:
+        last = self._ingest.refusals.get(gateway)
+        if last is None:
+            return None
+        return Superseded(count=last.count, session=last.session, by=last.by, at=format_rfc3339_ns(last.at_ns))
 
     def _item(self, row: GatewayRow) -> GatewayItem:
         seen = self._ingest.last_seen_ns.get(row.id, row.session_ns)
@@ -59,4 +69,5 @@ class Uplinks:
             watermark=watermark,
             lag_batches=0 if head is None else head - watermark - len(above),
             state=state,
+            superseded=self._superseded(row.id),
         )

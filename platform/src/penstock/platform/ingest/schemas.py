@@ -9,7 +9,8 @@ from penstock.platform.kit.schemas import Input, Output, TagId
 
 SAMPLES_MAX = 10_000
 """Samples of a JSON request; more go as Arrow or through a gateway."""
-EPOCHS_MAX = 100
+EPOCHS_MAX = 10_000
+"""A gateway opens an epoch at each start and names all that its journal still holds."""
 
 EpochId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Int64 = Annotated[int, Field(ge=INT64_MIN, le=INT64_MAX)]
@@ -84,7 +85,17 @@ class SessionOutput(BaseModel):
     """The granted session, and what the historian holds of each epoch named."""
 
     session: Count
+    position: Count
     watermarks: dict[str, WatermarkOutput]
+
+
+class Superseded(BaseModel):
+    """Requests refused since the platform's start because a newer session was granted; the last one in full."""
+
+    count: Count
+    session: Count
+    by: Count
+    at: str = Field(max_length=40)
 
 
 class GatewayItem(BaseModel):
@@ -99,3 +110,4 @@ class GatewayItem(BaseModel):
     watermark: Count
     lag_batches: Count
     state: str = Field(description="online, offline, or never: enrolled and not seen", max_length=10)
+    superseded: Superseded | None = Field(description="not null: a second sender may use this gateway's credential")

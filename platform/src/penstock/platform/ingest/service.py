@@ -50,6 +50,16 @@ class Decoded:
     epochs: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Count the requests of a gateway under older sessions since the start; the last one in full."""
+
+    count: int
+    session: int
+    by: int
+    at_ns: int
+
+
 class Ingest:
     """Take samples from gateways and small writers into the historian."""
 
@@ -70,6 +80,7 @@ class Ingest:
         self._decoding = 0
         self._told: set[tuple[str, int]] = set()
         self.last_seen_ns: dict[str, int] = {}
+        self.refusals: dict[str, Refusals] = {}
         self.counts = {"requests": 0, "corrupt": 0, "superseded": 0, "dictionaries": 0, "busy": 0}
 
     def stop(self) -> None:
@@ -91,8 +102,11 @@ class Ingest:
             raise session_needed(session, newest)
         if session < newest:
             self.counts["superseded"] += 1
+            before = self.refusals.get(gateway)
+            count = 1 if before is None else before.count + 1
+            self.refusals[gateway] = Refusals(count, session, newest, self._now_ns())
             await self._tell_superseded(principal, session, newest)
-            raise session_superseded(session, newest)
+            raise session_superseded(session, newest, self._gateways.current_epoch(gateway))
         self.last_seen_ns[gateway] = self._now_ns()
         return gateway
 
@@ -248,7 +262,7 @@ class Ingest:
                     epoch=epoch,
                     watermark=watermark.watermark,
                     above=list(watermark.above),
-                    position=max((outcome.position for _, outcome in mine), default=self._historian.head()),
+                    position=self._historian.head(),
                     committed=sum(outcome.verdict is not Verdict.REPEATED for _, outcome in mine),
                     repeated=sum(outcome.verdict is Verdict.REPEATED for _, outcome in mine),
                     quarantined=[
