@@ -70,6 +70,7 @@ class FakePlatform:
         self.bearers: set[str] = set()
         self.epochs: dict[str, Stored] = {}
         self.session = 0
+        self.session_epoch = ""
         self.refuse: Response | None = None
         self.conflicts = 0
         self.requests = 0
@@ -134,6 +135,11 @@ class FakePlatform:
             for record in decode_batch(stored.frames[seq])[1]
         ]
 
+    @property
+    def position(self) -> int:
+        """Count the commits."""
+        return sum(len(stored.frames) for stored in self.epochs.values())
+
     async def _enrol(self, request: Request) -> Response:
         body = await request.json()
         token = body["token"]
@@ -164,21 +170,25 @@ class FakePlatform:
         if refusal is not None:
             return refusal
         body = await request.json()
-        self.session += 1
+        self.session, self.session_epoch = self.session + 1, body["epoch"]
         known = {
             epoch: {"watermark": self.epochs[epoch].watermark, "above": self.epochs[epoch].above}
             for epoch in (body["epoch"], *body["epochs"])
             if epoch in self.epochs
         }
-        return JSONResponse({"session": self.session, "watermarks": known})
+        return JSONResponse({"session": self.session, "position": self.position, "watermarks": known})
 
     async def _ingest(self, request: Request) -> Response:
         self.requests += 1
         refusal = self._refusal(request)
         if refusal is not None:
             return refusal
-        if int(request.headers["Penstock-Session"]) != self.session:
-            return problem(409, "session-superseded", "another session is newer")
+        session = int(request.headers["Penstock-Session"])
+        if session > self.session:
+            return problem(409, "session-unknown", "it was never granted")
+        if session < self.session:
+            newer = {"session": self.session, "epoch": self.session_epoch}
+            return JSONResponse({"type": "session-superseded", "detail": "another is newer", **newer}, 409)
         frames = list(iter_frames(await request.body()))
         stored = self.epochs.setdefault(frames[0].epoch, Stored())
         committed = repeated = 0
@@ -196,7 +206,9 @@ class FakePlatform:
             stored.frames[frame.seq] = frame.payload
             committed += 1
         answer = {"epoch": frames[0].epoch, "watermark": stored.watermark, "above": stored.above}
-        return JSONResponse({**answer, "position": 1, "committed": committed, "repeated": repeated, "quarantined": []})
+        return JSONResponse(
+            {**answer, "position": self.position, "committed": committed, "repeated": repeated, "quarantined": []}
+        )
 
 
 def _listener(port: int) -> socket.socket:

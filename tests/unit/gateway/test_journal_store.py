@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from penstock.core.batch import Drop, decode_batch
 from penstock.core.errors import ConfigError
 from penstock.core.frames import iter_frames
+from penstock.gateway.journal.broken import CAUSE, FRAMES_KEPT
 from penstock.gateway.journal.store import Epoch, JournalStore, NewBatch, TagMark, TagState
 
 EPOCH = "0a" * 16
@@ -102,6 +104,39 @@ def test_adoption_numbers_everything_anew_from_one(store: JournalStore) -> None:
     payloads = [next(iter_frames(octets)).payload for _, octets in store.frames(OTHER, range(1, held + 1))]
     assert payloads == [b"%d" % n for n in range(6 - held, 6)]
     assert store.sizes().waiting == held
+
+
+def test_adoption_carries_a_broken_batch_over_as_a_drop(store: JournalStore) -> None:
+    store.append([batch(b"one"), batch(b"two")], [])
+    store._all("UPDATE batch SET frame=x'00' WHERE seq=1")
+    assert store.adopt(OTHER, 20) == 2
+    (first, second) = (next(iter_frames(octets)) for _, octets in store.frames(OTHER, [1, 2]))
+    assert (first.n, decode_batch(first.payload)[1]) == (0, (Drop(None, 1_000, 1_000, 3, CAUSE),))
+    assert second.payload == b"two"
+    assert store.broken == 1
+
+
+def test_broken_batches_are_kept_for_a_look_and_counted_over_starts(store: JournalStore) -> None:
+    store.append([batch() for _ in range(FRAMES_KEPT + 5)], [])
+    store._all("UPDATE batch SET frame=x'01'")
+    assert len(store.frames(EPOCH, range(1, FRAMES_KEPT + 6))) == FRAMES_KEPT + 5
+    assert store._all("SELECT count(*), count(frame) FROM broken") == [(FRAMES_KEPT + 5, FRAMES_KEPT)]
+    again = reopened(store)
+    assert (again.broken, again.broken_since_start) == (FRAMES_KEPT + 5, 0)
+
+
+def test_batch_under_another_seq_is_no_batch_of_that_seq(store: JournalStore) -> None:
+    store.append([batch(b"one"), batch(b"two")], [])
+    store._all("UPDATE batch SET frame=(SELECT frame FROM batch WHERE seq=2) WHERE seq=1")
+    assert [next(iter_frames(octets)).seq for _, octets in store.frames(EPOCH, [1, 2])] == [1, 2]
+    assert store.broken == 1
+
+
+def test_release_of_an_epoch_that_was_trimmed_away_changes_nothing(store: JournalStore) -> None:
+    store.append([batch()], [])
+    store.release("0c" * 16, up_to=9, now_ns=1)
+    assert store.rewind("0c" * 16, 0) == 0
+    assert store.sizes().waiting == 1
 
 
 def test_file_that_is_no_journal_is_named(tmp_path: Path) -> None:

@@ -166,6 +166,11 @@ class Gateway:
 
     def _problems(self) -> list[str]:
         found = [*self.devices.file_errors.values(), *self.devices.device_errors.values()]
+        if broken := self.store.broken_since_start:
+            found.append(
+                f"{broken} batches of the journal {self.store.path} could not be read back as they were written: their "
+                "loss is in the ledger as drops; check the disk"
+            )
         if self.batcher.blocked:
             found.append(self.batcher.blocked)
         if not self.room.has_room():
@@ -205,6 +210,7 @@ class Gateway:
             "waiting_bytes": sizes.waiting_bytes,
             "reserve_batches": sizes.reserve,
             "reserve_bytes": sizes.reserve_bytes,
+            "broken_batches": self.store.broken,
             "blocked": self.batcher.blocked,
         }
 

@@ -34,7 +34,10 @@ class NotEnrolled(Exception):
 
 @dataclass(slots=True)
 class Delivery:
-    """Own the journal's epochs and deliver them; `epoch` is the one that is appended to."""
+    """Own the journal's epochs and deliver them; `epoch` is the one that is appended to, a fresh one at each start.
+
+    A journal from an older disk image then never numbers other batches with seqs that were sent before.
+    """
 
     settings: Settings
     url: str
@@ -49,9 +52,8 @@ class Delivery:
     problem: str = ""
 
     def __post_init__(self) -> None:
-        epochs = self.store.epochs()
-        self.epoch = epochs[-1] if epochs else self.store.open_epoch(new_epoch_id(), self.now_ns())
-        self.head = self.epoch.head
+        self.epoch = self.store.open_epoch(new_epoch_id(), self.now_ns())
+        self.head = 0
 
     async def run(self) -> None:
         """Deliver until cancelled, under the credential that there is."""
@@ -83,6 +85,8 @@ class Delivery:
 
     def explain(self, answer: Answer) -> str:
         """Say what a refusal means for this gateway, with the command to run where there is one."""
+        if answer.problem == "journal":
+            return answer.detail
         if answer.status == 0:
             return f"no answer from the platform ({answer.detail}); what is journalled waits"
         if answer.problem == "invalid_client":

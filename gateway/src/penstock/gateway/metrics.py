@@ -66,6 +66,7 @@ def _journal(journal: Mapping[str, Any]) -> Iterator[Metric]:
     yield _gauge("journal_waiting_bytes", "Bytes not yet committed by the historian", journal["waiting_bytes"])
     yield _gauge("journal_reserve_batches", "Released batches that are kept", journal["reserve_batches"])
     yield _gauge("journal_reserve_bytes", "Released bytes that are kept", journal["reserve_bytes"])
+    yield _counter("journal_broken_batches", "Batches that could not be read back", journal["broken_batches"])
     yield _gauge("journal_blocked", "1 while the journal is full or its disk fails", float(bool(journal["blocked"])))
 
 

@@ -73,7 +73,9 @@ class UplinkShell:
     problem: str = ""
     """What stands in the way of delivery now; empty while it works."""
     watermark: int = 0
+    """Of the epoch that is appended to."""
     machine: Uplink = field(init=False)
+    _current: str = field(init=False)
     _inputs: deque[Input] = field(default_factory=deque)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -82,7 +84,7 @@ class UplinkShell:
         epochs = [JournalEpoch(e.id, e.head, e.released, e.trimmed) for e in self.store.epochs()]
         chance = random.Random()  # noqa: S311 - spreads retries, keeps no secret
         self.machine = Uplink(UplinkSettings(backoff_max_ms=BACKOFF_MAX_MS), chance.random, epochs)
-        self.watermark = epochs[-1].released
+        self.watermark, self._current = epochs[-1].released, epochs[-1].epoch
 
     def post(self, item: Input) -> None:
         """Tell the machine what happened. Of neighbouring `Synced` only the newest counts: the list stays short."""
@@ -130,8 +132,8 @@ class UplinkShell:
                 await self._rewind(effect)
             case OpenEpoch(reason=reason):
                 log.warning("uplink: opening a new epoch: %s", reason)
-                opened = await asyncio.to_thread(self.open_epoch, reason)
-                self._inputs.appendleft(EpochOpened(opened))  # before any Synced of it
+                self._current, self.watermark = await asyncio.to_thread(self.open_epoch, reason), 0
+                self._inputs.appendleft(EpochOpened(self._current))  # before any Synced of it
             case RenewToken():
                 self.client.forget_token()
             case Stop(reason=reason):
@@ -161,7 +163,12 @@ class UplinkShell:
         self.post(granted)
 
     async def _send(self, effect: SendBatches) -> None:
-        frames = await asyncio.to_thread(self.store.frames, effect.epoch, effect.seqs)
+        try:
+            frames = await asyncio.to_thread(self.store.frames, effect.epoch, effect.seqs)
+        except sqlite3.Error as error:
+            text = f"the journal {self.store.path} cannot be read ({error}): check its disk"
+            self.post(self._failed(effect.request, Answer(0, {}, "journal", text)))
+            return
         if not frames or frames[0][0] != effect.seqs[0]:
             gone = frames[0][0] - 1 if frames else effect.seqs[-1]
             self.post(Trimmed(effect.epoch, gone))
@@ -173,7 +180,9 @@ class UplinkShell:
             self.post(self._failed(effect.request, answer))
             return
         try:
-            told = Answered(effect.request, *_watermark(answer.document), sent=sent)
+            stated = answer.document.get("position")
+            position = None if stated is None else int(stated)
+            told = Answered(effect.request, *_watermark(answer.document), sent=sent, position=position)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             malformed = Answer(502, {}, "malformed", f"the ingest answer is malformed: {error!r}")
             self.post(self._failed(effect.request, malformed))
@@ -215,7 +224,8 @@ class UplinkShell:
         if problem != self.problem:
             self.problem = problem
             log.warning("uplink: %s", problem)
-        return Failed(request, failure_kind(answer), answer.retry_after_ms)
+        newer = answer.document.get("epoch") if answer.problem == "session-superseded" else None
+        return Failed(request, failure_kind(answer), answer.retry_after_ms, None if newer is None else str(newer))
 
     def _works(self, message: str) -> None:
         if self.problem:
@@ -223,7 +233,8 @@ class UplinkShell:
             self.problem = ""
 
     async def _release(self, effect: Release) -> None:
-        self.watermark = effect.up_to
+        if effect.epoch == self._current:
+            self.watermark = effect.up_to
         try:
             await asyncio.to_thread(self.store.release, effect.epoch, up_to=effect.up_to, now_ns=self.now_ns())
         except sqlite3.Error as error:
@@ -258,6 +269,8 @@ def failure_kind(answer: Answer) -> FailureKind:
             return FailureKind.UNAUTHORIZED
         case 409, "session-superseded":
             return FailureKind.SUPERSEDED
+        case 409, "session-unknown":
+            return FailureKind.SESSION_UNKNOWN
         case 409, "dictionary-needed":
             return FailureKind.DICTIONARY_NEEDED
         case 413, _:
@@ -271,7 +284,9 @@ def failure_kind(answer: Answer) -> FailureKind:
 def _granted(answer: Answer) -> SessionGranted:
     stated = answer.document["watermarks"]
     return SessionGranted(
-        int(answer.document["session"]), {str(epoch): Watermark(*_watermark(word)) for epoch, word in stated.items()}
+        int(answer.document["session"]),
+        {str(epoch): Watermark(*_watermark(word)) for epoch, word in stated.items()},
+        int(answer.document.get("position", 0)),
     )
 
 

@@ -9,8 +9,9 @@ import sqlite3
 from pathlib import Path
 
 from penstock.core.errors import ConfigError
+from penstock.gateway.journal.broken import TABLE as BROKEN
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_TIMEOUT_MS = 5_000
 WAL_CHECKPOINT_PAGES = 4_000
 """16 MiB of write-ahead log between checkpoints: rarely enough not to be felt, small enough to be read back at once."""
@@ -21,6 +22,7 @@ that it brings, and with entries among them 200 tags took 105 KB of log instead 
 
 SCHEMA = f"""
 {MARK}
+{BROKEN}
 CREATE TABLE epoch(
     id INTEGER PRIMARY KEY, epoch TEXT NOT NULL UNIQUE, opened_ns INTEGER NOT NULL,
     head INTEGER NOT NULL DEFAULT 0, released INTEGER NOT NULL DEFAULT 0);
@@ -40,6 +42,8 @@ ALTER TABLE tag DROP COLUMN newest_ns;
 ALTER TABLE tag DROP COLUMN gap_from_ns;
 ALTER TABLE tag DROP COLUMN gap_cause;
 """
+STEPS = {0: SCHEMA, 1: MARK + FROM_VERSION_1 + BROKEN, 2: BROKEN}
+"""What brings a file of a version to this one."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -53,8 +57,7 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute(f"PRAGMA wal_autocheckpoint={WAL_CHECKPOINT_PAGES}")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version < SCHEMA_VERSION:
-            steps = SCHEMA if version == 0 else MARK + FROM_VERSION_1
-            connection.executescript(f"BEGIN IMMEDIATE;{steps}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
+            connection.executescript(f"BEGIN IMMEDIATE;{STEPS[version]}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
     except sqlite3.DatabaseError as error:
         connection.close()
         message = f"the journal cannot be opened ({error}): move the file away to start a new epoch, and keep it"

@@ -1,5 +1,6 @@
 """The journal's transactions, each whole and synced when it returns. Blocking: the writer calls them in its thread."""
 
+import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from penstock.core.frames import Frame, FrameKind, encode_frame, iter_frames
+from penstock.gateway.journal.broken import CAUSE, FRAMES_KEPT, drop_frame, is_whole
 from penstock.gateway.journal.schema import connect
+
+log = logging.getLogger(__name__)
 
 ADOPT_CHUNK = 200
 """Batches renumbered in one transaction."""
@@ -97,6 +101,9 @@ class JournalStore:
         self.path = path
         self._db = connect(path)
         self._alone = threading.RLock()
+        ((self.broken,),) = self._all("SELECT count(*) FROM broken")
+        """Batches ever that could not be read back as they were written."""
+        self.broken_since_start = 0
 
     def close(self) -> None:
         """Fold the write-ahead log in and close the file."""
@@ -112,10 +119,10 @@ class JournalStore:
         return [Epoch(*row) for row in self._all(query)]
 
     def open_epoch(self, epoch: str, now_ns: int) -> Epoch:
-        """Begin a new epoch, which is the current one from now on."""
+        """Begin a new epoch, which is the current one from now on; older ones without a batch are forgotten."""
         with self._transaction():
-            cursor = self._db.execute("INSERT INTO epoch(epoch, opened_ns) VALUES(?, ?)", (epoch, now_ns))
-        row = cursor.lastrowid
+            row = self._db.execute("INSERT INTO epoch(epoch, opened_ns) VALUES(?, ?)", (epoch, now_ns)).lastrowid
+            self._forget_empty_epochs()
         assert row is not None
         return Epoch(row, epoch)
 
@@ -150,13 +157,41 @@ class JournalStore:
         return [TagState(*row) for row in self._all(query)]
 
     def frames(self, epoch: str, seqs: Sequence[int]) -> list[tuple[int, bytes]]:
-        """Give the frames of those seqs that the journal still has."""
+        """Give the frames of those seqs that the journal still has; of a broken one, what stands for it from now on."""
         marks = ",".join("?" * len(seqs))
         query = (  # marks are question marks only
             "SELECT seq, frame FROM batch WHERE epoch=(SELECT id FROM epoch WHERE epoch=?) "  # noqa: S608
             f"AND seq IN ({marks}) ORDER BY seq"
         )
-        return [(seq, frame) for seq, frame in self._all(query, (epoch, *seqs))]
+        found = self._all(query, (epoch, *seqs))
+        return [(seq, frame if is_whole(frame, epoch, seq) else self._mend(epoch, seq)) for seq, frame in found]
+
+    def _mend(self, epoch: str, seq: int) -> bytes:
+        with self._transaction():
+            return self._set_aside(self._row(epoch), epoch, seq)
+
+    def _set_aside(self, row: int | None, epoch: str, seq: int) -> bytes:
+        """Keep a broken frame apart and put the record of the drop in its place, within a transaction."""
+        arrival_ns, n = self._db.execute(
+            "SELECT arrival_ns, n FROM batch WHERE epoch=? AND seq=?", (row, seq)
+        ).fetchone()
+        before = "SELECT arrival_ns FROM batch WHERE epoch=? AND seq<? ORDER BY seq DESC LIMIT 1"
+        (from_ns,) = self._db.execute(before, (row, seq)).fetchone() or (arrival_ns,)
+        instead = drop_frame(epoch, seq, from_ns=from_ns, arrival_ns=arrival_ns, n=n)
+        last = self._db.execute(
+            "INSERT INTO broken(epoch, seq, arrival_ns, n, frame) "
+            "SELECT ?, seq, arrival_ns, n, frame FROM batch WHERE epoch=? AND seq=?",
+            (epoch, row, seq),
+        ).lastrowid
+        assert last is not None
+        self._db.execute("UPDATE broken SET frame=NULL WHERE id<=? AND frame IS NOT NULL", (last - FRAMES_KEPT,))
+        self._db.execute(
+            "UPDATE batch SET frame=?, size=?, n=0 WHERE epoch=? AND seq=?", (instead, len(instead), row, seq)
+        )
+        self.broken += 1
+        self.broken_since_start += 1
+        log.error("%s: batch %d of epoch %s, %d samples: %s; set aside", self.path, seq, epoch, n, CAUSE)
+        return instead
 
     def release(self, epoch: str, *, up_to: int, now_ns: int) -> None:
         """Move what the historian has committed into the reserve."""
@@ -181,14 +216,13 @@ class JournalStore:
 
         An epoch that is not the current one and has nothing left is forgotten.
         """
-        before = {epoch.row: epoch for epoch in self.epochs()}
         with self._transaction():
+            before = {epoch.row: epoch for epoch in self.epochs()}
             self._db.execute("DELETE FROM batch WHERE released_ns < ?", (older_than_ns,))
             surplus = self.sizes().reserve_bytes - most_bytes
             if surplus > 0:
                 self._delete_oldest(surplus)
-        touched = [epoch for epoch in self.epochs() if epoch.trimmed > before[epoch.row].trimmed]
-        with self._transaction():
+            touched = [epoch for epoch in self.epochs() if epoch.trimmed > before[epoch.row].trimmed]
             self._forget_empty_epochs()
         if touched:
             self._all(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
@@ -215,7 +249,8 @@ class JournalStore:
         with self._transaction():
             (head,) = self._db.execute("SELECT head FROM epoch WHERE id=?", (new.row,)).fetchone()
             for seq, octets in chunk:
-                (frame,) = iter_frames(octets)
+                whole = octets if is_whole(octets, old.id, seq) else self._set_aside(old.row, old.id, seq)
+                (frame,) = iter_frames(whole)
                 head += 1
                 again = encode_frame(Frame(frame.kind, new.id, head, frame.arrival_ns, frame.n, frame.payload))
                 self._db.execute(_INSERT_BATCH, (new.row, head, frame.arrival_ns, frame.n, len(again), again))
@@ -248,10 +283,10 @@ class JournalStore:
         with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO meta(key, value) VALUES(?, ?)", (key, value))
 
-    def _row(self, epoch: str) -> int:
+    def _row(self, epoch: str) -> int | None:
+        """Give the epoch's row, None (which no batch has) where all of it was trimmed meanwhile."""
         (row,) = self._db.execute("SELECT id FROM epoch WHERE epoch=?", (epoch,)).fetchone() or (None,)
-        assert row is not None, f"epoch {epoch} is not in {self.path}"
-        return int(row)
+        return row
 
     def sizes(self) -> Sizes:
         """Count batches and bytes, waiting and in reserve."""
