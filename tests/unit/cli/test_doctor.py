@@ -1,6 +1,7 @@
 import socket
 from pathlib import Path
 
+import httpx
 from typer.testing import CliRunner
 
 from penstock.cli.demo.layout import Layout
@@ -34,6 +35,15 @@ def test_a_port_held_by_something_that_does_not_answer_is_wrong() -> None:
         finding = checks.port("gateway", number)
     assert finding.verdict is Verdict.WRONG
     assert "does not answer" in finding.what
+
+
+def test_a_gateway_that_names_problems_is_wrong_though_it_answers() -> None:
+    said = b'{"status": "degraded", "problems": ["uplink: no answer"], "journal": {"waiting_batches": 2360}}'
+
+    finding = checks.judged("gateway, port 8090", "gateway", httpx.Response(200, content=said))
+    assert finding.verdict is Verdict.WRONG
+    assert "uplink: no answer" in finding.what
+    assert "2360 batches wait" in finding.what
 
 
 def test_doctor_ends_with_status_one_when_something_is_wrong(tmp_path: Path) -> None:

@@ -21,6 +21,9 @@ from penstock.cli.plugins import plugins
 
 PYTHON_MIN = (3, 11)
 DISK_WARN_BYTES = 2 * 1024**3  # a day of the demo is some 100 MB; a full disk stops the gateway's journal
+PROBLEMS_MAX = 10
+"""Problems of one process that are told; the rest stands in its health answer."""
+PROBLEM_MAX_CHARS = 300
 HTTP_TIMEOUT_S = 3.0
 ROOMS = ("core", "edge", "gateway", "platform", "sdk", "apps", "simulators", "cli")
 HEALTH = {
@@ -152,4 +155,20 @@ def port(name: str, number: int) -> Finding:
     if not answer.is_success:
         what = f"{label}: {url} says {answer.status_code}: {answer.text[:200]}"
         return Finding(Verdict.WRONG, what, f"see {name}.log in logs/")
-    return Finding(Verdict.OK, f"{label}: healthy")
+    return judged(label, name, answer)
+
+
+def judged(label: str, name: str, answer: httpx.Response) -> Finding:
+    """Read what a process says of itself: a gateway that waits answers 200, and names its problems."""
+    try:
+        said = answer.json()
+    except ValueError:
+        said = None
+    problems = said.get("problems") if isinstance(said, dict) else None
+    if not problems:
+        return Finding(Verdict.OK, f"{label}: healthy")
+    journal = said.get("journal", {})
+    waiting = journal.get("waiting_batches", 0) if isinstance(journal, dict) else 0
+    backlog = f"; {waiting} batches wait for the platform" if waiting else ""
+    told = "; ".join(str(problem)[:PROBLEM_MAX_CHARS] for problem in problems[:PROBLEMS_MAX])
+    return Finding(Verdict.WRONG, f"{label}: {told}{backlog}", f"see {name}.log in logs/")

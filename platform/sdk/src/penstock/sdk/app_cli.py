@@ -37,7 +37,16 @@ def new(
     except ClientError as failed:
         _fail(failed)
     files = ", ".join(sorted(f.name for f in made.iterdir()))
-    _say(f"{made}/ has {files}.\nNext:  penstock app run {made}\nTest:  python -m pytest {made}")
+    penstock, python = _as_typed(Path(sys.argv[0])), _as_typed(Path(sys.executable))
+    _say(f"{made}/ has {files}.\nNext:  {penstock} app run {made}\nTest:  {python} -m pytest {made}")
+
+
+def _as_typed(program: Path) -> Path:
+    """Give a program's path as a user here would type it."""
+    try:
+        return program.absolute().relative_to(Path.cwd())
+    except ValueError:
+        return program
 
 
 @commands.command()
