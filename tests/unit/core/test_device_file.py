@@ -6,7 +6,15 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from penstock.core.config_file import FileModel
-from penstock.core.device_file import DeviceFile, check_devices, check_driver_known, json_schema
+from penstock.core.device_file import (
+    DEVICE_FILE_MAX_BYTES,
+    TAGS_MAX,
+    DeviceFile,
+    check_devices,
+    check_driver_known,
+    json_schema,
+    parse_device_file,
+)
 from penstock.core.errors import ConfigError
 from penstock.core.signals import CounterSignal, OutputSignal
 from penstock.core.units import Conversion
@@ -167,3 +175,13 @@ def test_schema_accepts_the_example_and_refuses_a_wrong_key() -> None:
     example = yaml.safe_load(PUMP)
     assert judge.is_valid(example)
     assert not judge.is_valid({**example, "tgas": {}})
+
+
+def test_bounds_name_the_file_and_say_what_to_do() -> None:
+    head = "version: 1\ndevice: pump\nconnection: {driver: mqtt}\ntags:\n"
+    tags = [f"  t{number}: {{type: bool}}\n" for number in range(TAGS_MAX + 1)]
+    assert len(parse_device_file(head + "".join(tags[:-1]), file="x.yaml", environ={}).tags) == TAGS_MAX
+    with pytest.raises(ConfigError, match=r"x\.yaml:4: tags: 2001 tags; at most 2000 in one device: split"):
+        parse_device_file(head + "".join(tags), file="x.yaml", environ={})
+    with pytest.raises(ConfigError, match=r"x\.yaml: 524289 bytes; at most 524288 are read: split"):
+        parse_device_file("#" * (DEVICE_FILE_MAX_BYTES + 1), file="x.yaml", environ={})

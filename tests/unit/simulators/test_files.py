@@ -7,18 +7,22 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from penstock.core.device_file import DEVICE_FILE_MAX_BYTES
 from penstock.core.errors import ConfigError
 from penstock.core.status import BAD_NO_DATA, GOOD, UNCERTAIN
 from penstock.core.values import ValueType
 from penstock.simulators.control import write_control_file
 from penstock.simulators.demo_plant import DEMO_PLANT
 from penstock.simulators.emission import Emission, Point
-from penstock.simulators.folder import PlantFolder, is_simulated
+from penstock.simulators.folder import Changes, PlantFolder, is_simulated
 from penstock.simulators.load import load_device_file
+from penstock.simulators.main import commands
 from penstock.simulators.payload import JsonMapping
 from penstock.simulators.pki import TrustFolder, own_certificate
 from penstock.simulators.playback import shift_of
+from penstock.simulators.playback_cli import playback
 from penstock.simulators.recording import RecordingError, read_recording, tag_name
 from penstock.simulators.servers.mqtt import BrokerAddress, BrokerError
 from penstock.simulators.servers.outbox import Message, Outbox
@@ -199,25 +203,30 @@ def test_load_device_has_as_many_tags_as_asked(driver: str) -> None:
     assert counts == list(range(1, 21))
 
 
+def settle(folder: PlantFolder) -> Changes:
+    """Look as if what was written had stood still for one look."""
+    return folder.look(settled=True)
+
+
 def test_folder_tells_what_is_new_changed_and_gone(tmp_path: Path) -> None:
     plant = plant_folder(tmp_path, tank=SIGNALS_ONLY)
     folder = PlantFolder(plant, {})
-    assert [file.device for file in folder.look().added] == ["tank"]
-    assert not folder.look()
+    assert [file.device for file in settle(folder).added] == ["tank"]
+    assert not settle(folder)
     plant_folder(plant, tank=SIGNALS_ONLY.replace("period_s: 60", "period_s: 61"))
-    assert [file.device for file in folder.look().changed] == ["tank"]
+    assert [file.device for file in settle(folder).changed] == ["tank"]
     plant_folder(plant, tank="version: 1\ndevice: tank\n")
-    assert not folder.look()
+    assert not settle(folder)
     assert "is missing" in str(folder.errors[str(plant / "devices" / "tank.yaml")])
     plant_folder(plant, tank=SIGNALS_ONLY.replace("version: 1", "version: 1\nenabled: false"))
-    assert folder.look().removed == ["tank"]
+    assert settle(folder).removed == ["tank"]
     assert folder.errors == {}
 
 
 def test_second_file_with_the_same_name_is_told_and_the_first_goes_on(tmp_path: Path) -> None:
     plant = plant_folder(tmp_path, a=SIGNALS_ONLY, b=SIGNALS_ONLY)
     folder = PlantFolder(plant, {})
-    (file,) = folder.look().added
+    (file,) = settle(folder).added
     assert file.file.endswith("a.yaml")
     assert "already described" in str(folder.errors[str(plant / "devices" / "b.yaml")])
     (plant / "devices" / "a.yaml").unlink()
@@ -225,9 +234,65 @@ def test_second_file_with_the_same_name_is_told_and_the_first_goes_on(tmp_path: 
     assert folder.errors == {}
 
 
+def test_running_device_keeps_its_name_and_a_mended_or_removed_double_leaves_no_error(tmp_path: Path) -> None:
+    plant = plant_folder(tmp_path, z=SIGNALS_ONLY)
+    folder = PlantFolder(plant, {})
+    settle(folder)
+    plant_folder(plant, a=SIGNALS_ONLY, b=SIGNALS_ONLY)
+    assert not settle(folder)
+    assert sorted(Path(file).name for file in folder.errors) == ["a.yaml", "b.yaml"]
+    (plant / "devices" / "b.yaml").unlink()
+    plant_folder(plant, a=SIGNALS_ONLY.replace("device: tank", "device: other"))
+    assert [file.device for file in settle(folder).added] == ["other"]
+    assert folder.errors == {}
+
+
+def test_double_that_breaks_says_what_is_wrong_now_and_a_gone_folder_nothing(tmp_path: Path) -> None:
+    plant = plant_folder(tmp_path, a=SIGNALS_ONLY, b=SIGNALS_ONLY)
+    odd = plant / "devices" / "dir.yaml"
+    odd.mkdir()
+    folder = PlantFolder(plant, {})
+    settle(folder)
+    assert "not a regular file" in str(folder.errors[str(odd)])
+    odd.rmdir()
+    plant_folder(plant, b="version: 1\ndevice: tank\n")
+    settle(folder)
+    ((file, error),) = folder.errors.items()
+    assert file.endswith("b.yaml")
+    assert "is missing" in str(error)
+
+
+def test_file_that_grows_is_read_once_it_stands_still(tmp_path: Path) -> None:
+    plant = plant_folder(tmp_path)
+    folder = PlantFolder(plant, {})
+    folder.look()
+    plant_folder(plant, tank=SIGNALS_ONLY[: len(SIGNALS_ONLY) // 2])
+    assert not folder.look()
+    plant_folder(plant, tank=SIGNALS_ONLY)
+    assert not folder.look()
+    assert [file.device for file in folder.look().added] == ["tank"]
+    assert folder.errors == {}
+
+
+def test_large_file_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant = plant_folder(tmp_path, tank="#" * (DEVICE_FILE_MAX_BYTES + 1))
+    monkeypatch.setattr(Path, "read_bytes", lambda _: pytest.fail("read"))
+    folder = PlantFolder(plant, {})
+    settle(folder)
+    assert "split the device" in str(folder.errors[str(plant / "devices" / "tank.yaml")])
+
+
+@pytest.mark.parametrize("words", [["playback", "--plant"], ["load", "--plant"]])
+def test_absent_plant_folder_is_one_line(tmp_path: Path, words: list[str]) -> None:
+    app = playback if words[0] == "playback" else commands
+    result = CliRunner().invoke(app, [*words[words[0] == "playback" :], str(tmp_path / "none")])
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert str(tmp_path / "none" / "devices") in result.output
+
+
 def test_demo_plant_has_six_devices_and_some_fifty_values_a_second() -> None:
     folder = PlantFolder(DEMO_PLANT, dict(os.environ))
-    files = folder.look().added
+    files = settle(folder).added
     assert folder.errors == {}
     assert len(files) == 6
     assert 30 <= sum(tag.rate_hz or 1.0 for file in files for tag in file.tags.values()) <= 60

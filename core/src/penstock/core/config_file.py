@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 from penstock.core.errors import ConfigError
 
 FILE_MAX_BYTES: Final = 4 * 1024 * 1024
-"""A device file of 20,000 tags; beyond that a mistake."""
+"""Any file of people beyond that is a mistake; a device file has a smaller bound of its own."""
 DEPTH_MAX: Final = 32
 ERRORS_MAX: Final = 50
 _VARIABLE = re.compile(r"\$\{([^}:]*)(?::-([^}]*))?\}")

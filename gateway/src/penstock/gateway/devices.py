@@ -79,7 +79,7 @@ class Devices:
         try:
             driver_class = self.find(device)
             driver = driver_class(device, self.context)
-            prepared = self.intake.prepare(device)
+            prepared = await asyncio.to_thread(self.intake.prepare, device)
         except ConfigError as error:
             self.device_errors[name] = str(error)
             log.error("%s: not taken: %s", name, error)

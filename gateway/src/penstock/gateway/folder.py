@@ -1,20 +1,23 @@
 """Following the folder of device files: what was added, changed, removed, or broken.
 
 Polled, since a bind mount or a network file system tells nobody about changes. A file counts as changed when its
-content does; a broken one leaves the device's former version running.
+content does; a broken one leaves the device's former version running. People copy files, and a copy is not atomic:
+half of a file may well be a device with fewer tags. So a new or changed file is read once it stood still for one look.
 """
 
-import hashlib
+import stat
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from penstock.core.device_file import DeviceFile, parse_device_file
+from penstock.core.device_file import DEVICE_FILE_MAX_BYTES, DeviceFile, check_size, parse_device_file
 from penstock.core.errors import ConfigError
+from penstock.core.times import NS_PER_S
 
-DEVICE_FILE_MAX_BYTES = 4 * 1024 * 1024
-"""Some 20,000 tags; a larger file is a mistake."""
 POLL_S = 1.0
+Stamp = tuple[int, int, int, int]
+"""What changes when a file does: time of content, time of attributes, size, inode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,29 +30,43 @@ class Changes:
 
 
 @dataclass(slots=True)
+class _Entry:
+    """Hold what is known of one file: as it was seen, as it was read, its last good version and what is wrong."""
+
+    seen: Stamp | None = None
+    read: Stamp | None = None
+    good: DeviceFile | None = None
+    error: str | None = None
+
+
+@dataclass(slots=True)
 class DeviceFolder:
     """Remember what the folder held; `look` says what is different now."""
 
     path: Path
     environ: Mapping[str, str]
-    _stamps: dict[str, tuple[int, int]] = field(default_factory=dict)
-    _texts: dict[str, str] = field(default_factory=dict)
-    _good: dict[str, DeviceFile] = field(default_factory=dict)
-    _errors: dict[str, str] = field(default_factory=dict)
+    _entries: dict[str, _Entry] = field(default_factory=dict)
+    _owners: dict[str, str] = field(default_factory=dict)
+    """Device name → file that has it."""
     _running: dict[str, DeviceFile] = field(default_factory=dict)
+    _looked: bool = False
 
     def look(self) -> Changes:
-        """Read what changed since the last look; no error is raised for what stands in a file."""
+        """Read what changed and stands still since the last look; no error is raised for what stands in a file.
+
+        The first look takes at once what is older than POLL_S, so that a start does not wait.
+        """
         found = self._files()
-        for name in set(self._stamps) - set(found):
-            self._forget(name)
+        self._entries = {name: self._entries.get(name, _Entry()) for name in found}
         for name, path in found.items():
-            self._read(name, path)
-        wanted = self._wanted()
+            self._read(name, path, self._entries[name])
+        self._looked = True
+        errors = {name: entry.error for name, entry in self._entries.items() if entry.error is not None}
+        wanted = self._wanted(errors)
         started = tuple(device for name, device in wanted.items() if self._is_new(name, device))
         stopped = tuple(name for name in self._running if name not in wanted)
         self._running = wanted
-        return Changes(started, stopped, dict(self._errors))
+        return Changes(started, stopped, errors)
 
     def _files(self) -> dict[str, Path]:
         try:
@@ -58,55 +75,57 @@ class DeviceFolder:
             return {}
         return {path.name: path for path in sorted(paths) if not path.name.startswith(".")}
 
-    def _forget(self, name: str) -> None:
-        for known in (self._stamps, self._texts, self._good, self._errors):
-            known.pop(name, None)
-
-    def _read(self, name: str, path: Path) -> None:
+    def _read(self, name: str, path: Path, entry: _Entry) -> None:
         try:
             status = path.stat()
-            stamp = (status.st_mtime_ns, status.st_size)
-            if self._stamps.get(name) == stamp:
+            stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+            before, entry.seen = entry.seen, stamp
+            aged = not self._looked and time.time_ns() - status.st_mtime_ns > POLL_S * NS_PER_S
+            if entry.read == stamp or (before != stamp and not aged):
                 return
-            if status.st_size > DEVICE_FILE_MAX_BYTES:
-                message = f"{status.st_size} bytes, at most {DEVICE_FILE_MAX_BYTES} are read"
-                raise ConfigError(message, file=name, line=None, key="")
-            text = path.read_text(encoding="utf-8")
-            self._stamps[name] = stamp
-            if self._texts.get(name) == _digest(text):
-                return
-            self._texts[name] = _digest(text)
-            self._good[name] = parse_device_file(text, file=name, environ=self.environ)
-            self._errors.pop(name, None)
+            if not stat.S_ISREG(status.st_mode):
+                message = "not a regular file"
+                raise OSError(message)
+            octets = path.read_bytes() if status.st_size <= DEVICE_FILE_MAX_BYTES else b""
+        except OSError as error:
+            entry.read = None
+            gone = isinstance(error, FileNotFoundError) and not path.is_symlink()
+            entry.error = None if gone else f"{name}: cannot be read: {error}"
+            return
+        entry.read = stamp
+        try:
+            check_size(status.st_size, file=name)
+            entry.good = parse_device_file(octets.decode("utf-8"), file=name, environ=self.environ)
+            entry.error = None
+            return
         except ConfigError as error:
-            self._errors[name] = _all_messages(error)
-        except (OSError, UnicodeDecodeError) as error:
-            self._errors[name] = f"{name}: cannot be read: {error}"
+            entry.error = _all_messages(error)
+        except UnicodeDecodeError as error:
+            entry.error = f"{name}: cannot be read: {error}"
+        if entry.good is not None and self._owners.get(entry.good.device) != name:
+            entry.good = None  # only a version that had its name runs on
 
-    def _wanted(self) -> dict[str, DeviceFile]:
+    def _wanted(self, errors: dict[str, str]) -> dict[str, DeviceFile]:
+        """Give each enabled device; the file that had a name before keeps it, another one is put into `errors`."""
+        good = {name: entry.good for name, entry in self._entries.items() if entry.good is not None}
+        owners = {device: name for device, name in self._owners.items() if name in good and good[name].device == device}
         wanted: dict[str, DeviceFile] = {}
-        owners: dict[str, str] = {}
-        for name, device in sorted(self._good.items()):
-            if device.device in owners:
-                self._errors[name] = (
-                    f"{name}: device: {device.device!r} is already the name in {owners[device.device]}: "
+        for name, device in sorted(good.items()):
+            owner = owners.setdefault(device.device, name)
+            if owner == name:
+                if device.enabled:
+                    wanted[device.device] = device
+            elif name not in errors:
+                errors[name] = (
+                    f"{name}: device: {device.device!r} is already the name in {owner}: "
                     "a device's name is unique in the plant"
                 )
-                self._stamps.pop(name, None)
-                self._texts.pop(name, None)
-                continue
-            owners[device.device] = name
-            if device.enabled:
-                wanted[device.device] = device
+        self._owners = owners
         return wanted
 
     def _is_new(self, name: str, device: DeviceFile) -> bool:
         running = self._running.get(name)
         return running is None or running.hash != device.hash
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _all_messages(error: ConfigError) -> str:

@@ -78,7 +78,7 @@ def simulate(
     No state is read or kept: every run starts with new machines. ConfigError names a wrong device file.
     """
     folder = PlantFolder(plant, environ or {})
-    files = folder.look().added
+    files = folder.look(settled=True).added
     for error in folder.errors.values():
         raise error
     if devices is not None:

@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from penstock.core.device_file import TAGS_MAX
 from penstock.core.errors import ConfigError, PenstockError
 from penstock.core.times import NS_PER_S, parse_duration_ns, parse_time
 from penstock.simulators.control import control_app, write_control_file
@@ -102,7 +103,7 @@ def generate(
 
 @commands.command()
 def load(
-    tags: Annotated[int, typer.Option(min=1, max=20_000, help="number of tags")] = 100,
+    tags: Annotated[int, typer.Option(min=1, max=TAGS_MAX, help="number of tags")] = 100,
     rate: Annotated[float, typer.Option(min=0.001, max=1000.0, help="readings a second of each tag")] = 1.0,
     driver: Annotated[str, typer.Option(help="mqtt or opcua")] = "mqtt",
     device: Annotated[str, typer.Option(help="name of the device")] = "load",
@@ -118,7 +119,11 @@ def load(
         typer.echo(text, nl=False)
         return
     path = plant / "devices" / f"{device}.yaml"
-    write_whole(path, text)
+    try:
+        write_whole(path, text)
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
     typer.echo(f"{path}: {tags} tags at {rate:g} Hz, {tags * rate:g} values/s over {driver}")
 
 

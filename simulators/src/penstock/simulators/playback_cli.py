@@ -53,7 +53,7 @@ def play(
     try:
         _one_of("--driver", driver, ("opcua", "mqtt"))
         _one_of("--stamps", stamps, ("original", "shifted"))
-        folder = plant or _plant()
+        folder = _plant(plant)
         whole = read_recording((data or SHIPPED) / file)
         names = [name.strip() for name in columns.split(",")] if columns else None
         recording = whole.only(names, EXCLUDED if exclude is None else exclude)
@@ -119,12 +119,17 @@ def device_name(file: str) -> str:
     return f"playback-{re.sub(r'[^a-z0-9]+', '-', stem).strip('-')}"[:63].rstrip("-")
 
 
-def _plant() -> Path:
-    named = os.environ.get("PENSTOCK_SIM_PLANT")
-    for place in [named] if named else PLANTS:
+def _plant(named: Path | None) -> Path:
+    if named is not None and not (named / "devices").is_dir():
+        message = f"--plant {named}: no plant folder (no {named / 'devices'}); name the running one"
+        raise PlaybackError(message)
+    if named is not None:
+        return named
+    chosen = os.environ.get("PENSTOCK_SIM_PLANT")
+    for place in [chosen] if chosen else PLANTS:
         if (Path(place) / "devices").is_dir():
             return Path(place)
-    message = f"no plant folder here (looked for {named or ', '.join(PLANTS)}); name the running one with --plant"
+    message = f"no plant folder here (looked for {chosen or ', '.join(PLANTS)}); name the running one with --plant"
     raise PlaybackError(message)
 
 
