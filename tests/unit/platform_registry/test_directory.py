@@ -1,12 +1,15 @@
 """The tag directory: ids that are never reused, owners, tenants, and what a changed meaning does."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from penstock.platform.kit.db import Database
 from penstock.platform.kit.problems import Problem
+from penstock.platform.registry import service
 from penstock.platform.registry.service import TagDirectory
 from tests.builders.platform_control import entry, sqlite_store
 
@@ -92,3 +95,70 @@ def test_device_file_alone_makes_an_asset_with_its_tags(directory: TagDirectory)
     assert asset is not None
     assert {tag.key for tag in directory.of_asset("north", asset)} == {"plc/flow", "plc/head"}
     assert directory.of_asset("south", asset) == []
+
+
+def statements(db: Database) -> list[str]:
+    """Give the list that grows with every statement the store is asked."""
+    seen: list[str] = []
+    event.listen(db.engine, "before_cursor_execute", lambda *args: seen.append(args[2]))
+    return seen
+
+
+@pytest.mark.parametrize("assets", [1, 700])
+def test_statements_of_a_large_device_file_do_not_grow_with_its_tags(
+    directory: TagDirectory, db: Database, assets: int
+) -> None:
+    entries = [entry(i, f"plc/tag_{i}", asset=f"works/hall/m{i % assets}") for i in range(3000)]
+    seen = statements(db)
+    mapping = directory.register("north", "gtw_1", EPOCH, entries)
+    assert len(seen) < 60
+    assert sum(each.asset_id is not None for each in mapping.values()) == 3000
+    assert len({each.asset_id for each in mapping.values()}) == assets
+    del seen[:]
+    assert directory.register("north", "gtw_1", EPOCH, entries) == mapping
+    assert len(seen) < 60
+
+
+def test_statements_of_a_large_file_whose_units_changed_do_not_grow_with_its_tags(
+    directory: TagDirectory, db: Database
+) -> None:
+    entries = [entry(i, f"plc/tag_{i}", asset="works/hall/m", unit="bar") for i in range(1000)]
+    old = directory.register("north", "gtw_1", EPOCH, entries)
+    seen = statements(db)
+    entries = [entry(i, f"plc/tag_{i}", asset="works/hall/m", unit="kPa") for i in range(1000)]
+    new = directory.register("north", "gtw_1", "b" * 32, entries)
+    assert len(seen) < 40
+    assert {each.id for each in old.values()}.isdisjoint(each.id for each in new.values())
+    assert all(each.asset_id is not None for each in new.values())
+
+
+def test_two_tags_of_one_name_at_an_asset_leave_the_property_to_the_first(directory: TagDirectory) -> None:
+    entries = [entry(0, "a/flow", asset="works/p"), entry(1, "b/flow", asset="works/p")]
+    mapping = directory.register("north", "gtw_1", EPOCH, entries)
+    assert mapping[0].asset_id is not None
+    assert mapping[1].asset_id is None
+
+
+def test_a_registration_beside_a_long_one_is_told_to_wait(
+    directory: TagDirectory, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "REGISTRATION_WAIT_S", 0.01)
+    begun, done = threading.Event(), threading.Event()
+
+    def hold(*_args: object) -> None:
+        if threading.current_thread() is first:
+            begun.set()
+            done.wait(10)
+
+    event.listen(db.engine, "before_cursor_execute", hold)
+    first = threading.Thread(target=directory.register, args=("north", "gtw_1", EPOCH, [entry(0, "plc/flow")]))
+    first.start()
+    try:
+        assert begun.wait(10)
+        with pytest.raises(Problem) as refused:
+            directory.register("north", "gtw_1", EPOCH, [entry(0, "plc/flow")])
+    finally:
+        done.set()
+        first.join(10)
+    assert (refused.value.status, refused.value.type, refused.value.headers) == (503, "busy", {"Retry-After": "1"})
+    assert directory.register("north", "gtw_1", EPOCH, [entry(0, "plc/flow")])[0].key == "plc/flow"

@@ -6,11 +6,14 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from penstock.core.alarm import AlarmSample
 from penstock.platform.compute.evaluator import RuleEvaluator, Step
 from penstock.platform.historian.errors import CursorExpired
 from penstock.platform.historian.ports import Table
 from penstock.platform.historian.service import Historian
+from penstock.platform.kit.db import is_busy
 
 PAGE_ROWS = 20_000
 REFRESH_S = 5.0
@@ -56,9 +59,12 @@ class AlarmFollower:
         while True:
             try:
                 await self._follow()
-            except Exception:  # boundary: alarms are judged again, ingest goes on meanwhile
+            except Exception as error:  # boundary: alarms are judged again, ingest goes on meanwhile
                 self._evaluator.counters.failures += 1
-                log.exception("judging alarms failed behind position %d; tried again", self.position)
+                if isinstance(error, SQLAlchemyError) and is_busy(error):
+                    log.warning("judging alarms waits behind position %d: the store is busy", self.position)
+                else:
+                    log.exception("judging alarms failed behind position %d; tried again", self.position)
                 await asyncio.sleep(FAILURE_WAIT_S)
 
     async def _follow(self) -> None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from penstock.core.errors import RetryLater
-from penstock.core.status import quality
+from penstock.core.status import BAD_WAITING_FOR_INITIAL_DATA, quality
 from penstock.core.times import format_rfc3339_ns
 from penstock.platform.historian.asking import (
     AssetId,
@@ -137,9 +137,10 @@ class HistorianEndpoints:
 
 
 def latest_item(tag: TagRef, sample: LatestSample | None, now_ns: int) -> LatestItem:
-    """Show a newest sample, or that there is none."""
+    """Show a newest sample, or that there is none: such a tag is Bad, it waits for its first value."""
     if sample is None:
-        return LatestItem(tag=tag.id, key=tag.key)
+        waiting = BAD_WAITING_FOR_INITIAL_DATA
+        return LatestItem(tag=tag.id, key=tag.key, status=waiting, quality=quality(waiting).value)
     lateness = sample.arrival_gateway_ns - sample.time
     return LatestItem(
         tag=tag.id,

@@ -16,14 +16,14 @@ Value = float | int | bool | Annotated[str, Field(max_length=8192)] | None
 
 
 class LatestItem(BaseModel):
-    """The newest sample of a tag; `time` null: the tag has none. `late` and `future` as the ledger counts them."""
+    """The newest sample of a tag; `time` null: none yet, status 0x80320000. `late`, `future` as the ledger counts."""
 
     tag: Int64
     key: str = Field(max_length=700)
     time: Stamp | None = None
     value: Value = None
-    status: Count = 0
-    quality: str = Field("good", max_length=10)
+    status: Count
+    quality: str = Field(max_length=10)
     arrival: Stamp | None = None
     age_s: float | None = None
     position: Count | None = None

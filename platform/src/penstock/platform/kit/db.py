@@ -14,11 +14,16 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import BigInteger, Engine, Integer, MetaData, create_engine, event, make_url
 from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 10
 POOL_OVERFLOW = 30  # Starlette runs up to 40 threads
+
+_SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
+_SERVER_BUSY = {"40001", "40P01", "55P03"}  # serialization_failure, deadlock_detected, lock_not_available
 
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 """A 64-bit surrogate key: SQLite numbers rows by itself only in a column declared INTEGER."""
@@ -81,6 +86,18 @@ class Database:
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()
+
+
+def is_busy(error: SQLAlchemyError) -> bool:
+    """Tell whether the store refused only because of what others do in it now: the same again may succeed."""
+    if isinstance(error, PoolTimeoutError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    code = getattr(error.orig, "sqlite_errorcode", None)  # extended: the low byte is the code
+    if isinstance(code, int):
+        return code & 0xFF in (_SQLITE_BUSY, _SQLITE_LOCKED)
+    return getattr(error.orig, "sqlstate", None) in _SERVER_BUSY
 
 
 def _complete(url: str, password_file: Path | None) -> URL:

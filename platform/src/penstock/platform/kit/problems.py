@@ -4,6 +4,7 @@
 request's id, which stands in the log too.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -11,13 +12,18 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+
+from penstock.platform.kit.db import is_busy
 
 PROBLEM_TYPE_ROOT = "https://penstock.invalid/problems/"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 REQUEST_ID_HEADER = "Penstock-Request-Id"
 ERRORS_SHOWN_MAX = 20  # a thousand wrong rows need not be listed one by one
+
+log = logging.getLogger(__name__)
 
 
 class Problem(Exception):
@@ -102,8 +108,9 @@ def render(request: Request, problem: Problem) -> JSONResponse:
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Answer every error of the app as a problem: our own, the framework's, validation."""
+    """Answer every error of the app as a problem: our own, a busy store's, the framework's, validation."""
     app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(SQLAlchemyError, _on_store)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
 
@@ -114,6 +121,18 @@ _HTTP_TYPES = {400: "bad-request", 404: "not-found", 405: "method-not-allowed", 
 async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
     return render(request, error)
+
+
+async def _on_store(request: Request, error: Exception) -> Response:
+    """Answer 503 while other writers hold the store; whatever else it says is a failure of ours."""
+    assert isinstance(error, SQLAlchemyError)
+    if not is_busy(error):
+        raise error
+    why = str(getattr(error, "orig", None) or error).split("\n", 1)[0]
+    log.warning(
+        "request %s %s %s: the store is busy: %s", request_id(request), request.method, request.url.path[:200], why
+    )
+    return render(request, busy("The store is busy with other writers; nothing was changed. Send the same again."))
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

@@ -5,7 +5,7 @@ the tag feeds another property of the same asset. So one device file is enough t
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,46 +13,42 @@ from sqlalchemy.orm import Session
 from penstock.platform.kit.ids import new_id
 from penstock.platform.registry.model import Asset, Binding, HierarchyName, Tag
 
+KEYS_A_QUERY = 500
+"""SQLite takes 32766 parameters, PostgreSQL's planner is happier with few."""
+
 
 def bind_device_tags(session: Session, tenant: str, tags: Sequence[Tag]) -> None:
-    """Bind the tags to the assets that their devices name, making untyped assets where there are none."""
+    """Bind the tags to the assets that their devices name, making untyped assets where there are none.
+
+    A device file may have thousands of tags: the statements grow by the page of `KEYS_A_QUERY`, not by the tag.
+    """
     resolve_waiting(session, tenant, tags)
-    assets = assets_by_path(session, tenant, {tag.path for tag in tags if tag.path})
+    paths = {tag.path for tag in tags if tag.path}
+    assets = assets_by_path(session, tenant, paths)
+    assets |= _make_assets(session, tenant, paths - assets.keys())
+    taken = _taken(session, [asset.id for asset in assets.values()])
     for tag in tags:
-        if not tag.path:
-            continue
-        asset = assets.get(tag.path)
-        if asset is None:
-            asset = assets[tag.path] = make_asset(session, tenant, tag.path, origin="device")
-        _bind_by_name(session, asset, tag)
+        if tag.path:
+            _bind_by_name(session, assets[tag.path], tag, taken)
+    session.flush()
 
 
 def resolve_waiting(session: Session, tenant: str, tags: Sequence[Tag]) -> None:
     """Point every binding by key at the tag that now stands under the key."""
     by_key = {tag.key: tag for tag in tags}
-    query = select(Binding).where(Binding.tenant == tenant)
-    for binding in session.execute(query).scalars():
-        tag = by_key.get(binding.tag_key)
-        if tag is not None and binding.tag_id != tag.id:
-            binding.tag_id = tag.id
+    for keys in parted(by_key):
+        query = select(Binding).where(Binding.tenant == tenant, Binding.tag_key.in_(keys))
+        for binding in session.execute(query).scalars():
+            tag = by_key[binding.tag_key]
+            if binding.tag_id != tag.id:
+                binding.tag_id = tag.id
     session.flush()
 
 
 def make_asset(session: Session, tenant: str, path: str, *, origin: str, name: str | None = None) -> Asset:
     """Make an untyped asset at the path; its name is the hierarchy's or the last part of the path."""
     known = session.get(HierarchyName, (tenant, path))
-    now = time.time_ns()
-    asset = Asset(
-        id=new_id("ast"),
-        tenant=tenant,
-        path=path,
-        name=name or (known.name if known else path.rsplit("/", 1)[-1]),
-        attributes={},
-        description="",
-        origin=origin,
-        created_ns=now,
-        changed_ns=now,
-    )
+    asset = _asset(tenant, path, name or (known.name if known else None), origin)
     session.add(asset)
     session.flush()
     return asset
@@ -60,15 +56,61 @@ def make_asset(session: Session, tenant: str, path: str, *, origin: str, name: s
 
 def assets_by_path(session: Session, tenant: str, paths: set[str]) -> dict[str, Asset]:
     """Give the tenant's assets at the paths."""
-    query = select(Asset).where(Asset.tenant == tenant, Asset.path.in_(sorted(paths)))
-    return {asset.path: asset for asset in session.execute(query).scalars()}
+    found: dict[str, Asset] = {}
+    for part in parted(paths):
+        query = select(Asset).where(Asset.tenant == tenant, Asset.path.in_(part))
+        found.update((asset.path, asset) for asset in session.execute(query).scalars())
+    return found
 
 
-def _bind_by_name(session: Session, asset: Asset, tag: Tag) -> None:
-    rows = session.execute(select(Binding).where(Binding.asset_id == asset.id)).scalars().all()
-    if any(row.tag_key == tag.key or row.property == tag.name for row in rows):
+def parted(keys: Iterable[str]) -> Iterator[list[str]]:
+    """Give the keys in order, as many at once as a query should carry."""
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), KEYS_A_QUERY):
+        yield ordered[start : start + KEYS_A_QUERY]
+
+
+def _make_assets(session: Session, tenant: str, paths: set[str]) -> dict[str, Asset]:
+    made: dict[str, Asset] = {}
+    for part in parted(paths):
+        query = select(HierarchyName).where(HierarchyName.tenant == tenant, HierarchyName.path.in_(part))
+        names = {known.path: known.name for known in session.execute(query).scalars()}
+        made.update((path, _asset(tenant, path, names.get(path), "device")) for path in part)
+    session.add_all(made.values())
+    session.flush()
+    return made
+
+
+def _asset(tenant: str, path: str, name: str | None, origin: str) -> Asset:
+    now = time.time_ns()
+    return Asset(
+        id=new_id("ast"),
+        tenant=tenant,
+        path=path,
+        name=name or path.rsplit("/", 1)[-1],
+        attributes={},
+        description="",
+        origin=origin,
+        created_ns=now,
+        changed_ns=now,
+    )
+
+
+def _taken(session: Session, assets: Iterable[str]) -> set[tuple[str, str, str]]:
+    """Give what the assets have: (asset, "property", its name) and (asset, "key", the tag's key)."""
+    taken: set[tuple[str, str, str]] = set()
+    for part in parted(assets):
+        query = select(Binding.asset_id, Binding.property, Binding.tag_key).where(Binding.asset_id.in_(part))
+        for asset, name, key in session.execute(query):
+            taken |= {(asset, "property", name), (asset, "key", key)}
+    return taken
+
+
+def _bind_by_name(session: Session, asset: Asset, tag: Tag, taken: set[tuple[str, str, str]]) -> None:
+    ours = {(asset.id, "property", tag.name), (asset.id, "key", tag.key)}
+    if taken & ours:
         return
+    taken |= ours
     binding = Binding(asset_id=asset.id, property=tag.name, tenant=asset.tenant, tag_key=tag.key, tag_id=tag.id)
     binding.origin = "device"
     session.add(binding)
-    session.flush()

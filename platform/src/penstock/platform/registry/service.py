@@ -7,23 +7,25 @@ on the event loop. `register` and `reload` use the database: call them in a work
 import threading
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from penstock.core.address import IsaPath
 from penstock.core.dictionary import DictionaryEntry
 from penstock.platform.kit.db import Database
-from penstock.platform.kit.problems import Problem
+from penstock.platform.kit.problems import Problem, busy
 from penstock.platform.kit.schemas import without_controls
-from penstock.platform.registry.binding import bind_device_tags
+from penstock.platform.registry.binding import bind_device_tags, parted
 from penstock.platform.registry.model import Binding, Tag, TagIndex
 
 MAPPINGS_KEPT = 256  # (gateway, epoch) pairs in memory; an older one is read again from the store
-KEYS_A_QUERY = 500  # SQLite takes 32766 parameters, PostgreSQL's planner is happier with few
+REGISTRATION_WAIT_S = 5.0  # a gateway that repeats itself is told to wait before it gives up at 10 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class TagDirectory:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._lock = threading.Lock()
+        self._registering = threading.Lock()
         self._tags: dict[str, dict[int, TagRef]] = defaultdict(dict)
         self._keys: dict[tuple[str, str], int] = {}
         self._assets: dict[tuple[str, str], tuple[int, ...]] = {}
@@ -85,20 +88,35 @@ class TagDirectory:
 
         Unknown keys become tags owned by the gateway, at once bound to the asset their device names. A key that
         another gateway or app owns keeps its owner: compare `TagRef.owner` before a write. Raise Problem 409
-        `dictionary-conflict` when an index is given to another key than before.
+        `dictionary-conflict` when an index is given to another key than before. One registration runs at a time;
+        who waits too long for it gets Problem 503 `busy`.
         """
         for entry in entries:
             if without_controls(entry.key) != entry.key:
                 raise Problem(422, "invalid", f"The key {entry.key!r} of index {entry.index} has control characters.")
-        with self._db.session() as session:
-            tags = _tags_by_key(session, tenant, {entry.key for entry in entries})
-            for entry in entries:
-                tags[entry.key] = _merge(session, tags.get(entry.key), entry, tenant, gateway)
-            session.flush()
-            bind_device_tags(session, tenant, [tag for tag in tags.values() if tag.owner == gateway])
-            _store_indexes(session, tenant, gateway, epoch, [(entry.index, tags[entry.key]) for entry in entries])
-        self.reload()
-        return self.mapping(gateway, epoch)
+        with self._one_registration():
+            with self._db.session() as session:
+                tags = _tags_by_key(session, tenant, {entry.key for entry in entries})
+                _retire_changed(session, tags, entries, gateway)
+                tags |= _make_missing(session, tenant, gateway, [entry for entry in entries if entry.key not in tags])
+                for entry in entries:
+                    tags[entry.key] = _merge(session, tags[entry.key], entry, gateway)
+                session.flush()
+                bind_device_tags(session, tenant, [tag for tag in tags.values() if tag.owner == gateway])
+                _store_indexes(session, tenant, gateway, epoch, [(entry.index, tags[entry.key]) for entry in entries])
+            self.reload()
+            return self.mapping(gateway, epoch)
+
+    @contextmanager
+    def _one_registration(self) -> Iterator[None]:
+        """Keep a gateway's repeated request from doing the same work beside the first."""
+        if not self._registering.acquire(timeout=REGISTRATION_WAIT_S):
+            msg = "Another dictionary is being registered; send this one again."
+            raise busy(msg)
+        try:
+            yield
+        finally:
+            self._registering.release()
 
     def mapping(self, gateway: str, epoch: str) -> Mapping[int, TagRef]:
         """Give index → tag of the gateway's epoch; empty when it sent no dictionary."""
@@ -139,22 +157,55 @@ class TagDirectory:
         return list(self._tags.get(tenant, {}).values())
 
 
-def _merge(session: Session, tag: Tag | None, entry: DictionaryEntry, tenant: str, gateway: str) -> Tag:
-    if tag is not None and tag.owner != gateway:
+def _retire_changed(session: Session, tags: dict[str, Tag], entries: Sequence[DictionaryEntry], gateway: str) -> None:
+    """Retire at once the tags whose key now means something else: the new ones need the key to be free."""
+    for key, entry in {entry.key: entry for entry in reversed(entries)}.items():
+        tag = tags.get(key)
+        if tag is not None and tag.owner == gateway and changed_meaning(tag, str(entry.type), entry.unit):
+            tag.active = False
+            del tags[key]
+    session.flush()
+
+
+def _make_missing(session: Session, tenant: str, gateway: str, entries: Sequence[DictionaryEntry]) -> dict[str, Tag]:
+    """Make tags in one statement and read them back: an insert that gives the ids goes row by row in SQLite."""
+    rows = {entry.key: _new_tag(tenant, gateway, entry) for entry in reversed(entries)}
+    if not rows:
+        return {}
+    session.execute(insert(Tag), list(rows.values()))
+    return _tags_by_key(session, tenant, set(rows))
+
+
+def _merge(session: Session, tag: Tag, entry: DictionaryEntry, gateway: str) -> Tag:
+    if tag.owner != gateway:
         return tag
-    if tag is not None and changed_meaning(tag, str(entry.type), entry.unit):
+    if changed_meaning(tag, str(entry.type), entry.unit):  # the key stands twice in one dictionary
         tag.active = False
         session.flush()
-        tag = None
-    if tag is None:
-        tag = Tag(tenant=tenant, key=entry.key, owner=gateway, gateway_id=gateway, type=str(entry.type), active=True)
-        tag.created_ns = time.time_ns()
-        session.add(tag)
-    tag.name, tag.unit = without_controls(entry.name), entry.unit or None
-    tag.description, tag.device = without_controls(entry.description), without_controls(entry.device)
-    tag.path, tag.file_hash = _path(entry.asset), entry.file_hash
-    tag.rate_hz, tag.late_after_ns = entry.rate_hz, entry.late_after_ns
+        return _make_missing(session, tag.tenant, gateway, [entry])[entry.key]
+    for name, value in _words(entry).items():
+        if getattr(tag, name) != value:
+            setattr(tag, name, value)
     return tag
+
+
+def _new_tag(tenant: str, gateway: str, entry: DictionaryEntry) -> dict[str, Any]:
+    fixed = {"tenant": tenant, "key": entry.key, "owner": gateway, "gateway_id": gateway, "type": str(entry.type)}
+    return {**fixed, "active": True, "created_ns": time.time_ns(), **_words(entry)}
+
+
+def _words(entry: DictionaryEntry) -> dict[str, Any]:
+    """Give what a gateway may say anew about a tag."""
+    return {
+        "name": without_controls(entry.name),
+        "unit": entry.unit or None,
+        "description": without_controls(entry.description),
+        "device": without_controls(entry.device),
+        "path": _path(entry.asset),
+        "file_hash": entry.file_hash,
+        "rate_hz": entry.rate_hz,
+        "late_after_ns": entry.late_after_ns,
+    }
 
 
 def changed_meaning(tag: Tag, type: str, unit: str | None) -> bool:
@@ -171,10 +222,8 @@ def _path(text: str | None) -> str | None:
 
 
 def _tags_by_key(session: Session, tenant: str, keys: set[str]) -> dict[str, Tag]:
-    ordered = sorted(keys)
     found: dict[str, Tag] = {}
-    for start in range(0, len(ordered), KEYS_A_QUERY):
-        chunk = ordered[start : start + KEYS_A_QUERY]
+    for chunk in parted(keys):
         query = select(Tag).where(Tag.tenant == tenant, Tag.active, Tag.key.in_(chunk))
         found.update((tag.key, tag) for tag in session.execute(query).scalars())
     return found

@@ -31,7 +31,8 @@ def _latest(state: State, tag: int, now_ns: int) -> dict[str, Any]:
     known, row = state.tags[tag], state.newest(tag)
     item: dict[str, Any] = {"tag": tag, "key": known["key"]}
     if row is None:
-        return item | {"time": None, "value": None, "status": 0, "quality": "good", "late": False, "future": False}
+        status = opcua.BAD_WAITING_FOR_INITIAL_DATA
+        return item | {"time": None, "value": None, "status": status, "quality": "bad", "late": False, "future": False}
     return item | {
         "time": format_rfc3339_ns(row.time),
         "value": json_value(row.value),
