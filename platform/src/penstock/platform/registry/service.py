@@ -169,7 +169,10 @@ def _retire_changed(session: Session, tags: dict[str, Tag], entries: Sequence[Di
 
 def _make_missing(session: Session, tenant: str, gateway: str, entries: Sequence[DictionaryEntry]) -> dict[str, Tag]:
     """Make tags in one statement and read them back: an insert that gives the ids goes row by row in SQLite."""
-    rows = {entry.key: _new_tag(tenant, gateway, entry) for entry in reversed(entries)}
+    rows: dict[str, dict[str, Any]] = {}
+    for entry in entries:  # the ids follow the order of the dictionary
+        if entry.key not in rows:
+            rows[entry.key] = _new_tag(tenant, gateway, entry)
     if not rows:
         return {}
     session.execute(insert(Tag), list(rows.values()))
