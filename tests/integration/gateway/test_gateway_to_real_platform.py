@@ -152,7 +152,7 @@ def test_broken_journal_entry_reaches_the_ledger_as_a_drop_and_the_rest_goes_on(
         (drop,) = wait_until(lambda: drops(platform), "the drop in the ledger")
         wait_until(lambda: gateway.health()["uplink"]["pending_batches"] == 0, "all delivered")
     assert (drop["cause"], drop["count"], drop["tag"]) == ("journal entry corrupt", lost, None)
-    assert read_back(platform) == [1]
+    assert read_back(platform) in ([1], [0, 1]), "the broker repeats what it saw no PUBACK of"
     health = gateway.health()
     assert health["journal"]["broken_batches"] == 1
     assert health["journal"]["epoch"] != first, "a fresh one at each start"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from penstock.edge.driver import DriverContext
+from penstock.edge.mqtt import driver as mqtt_driver
 from penstock.edge.mqtt.config import MqttConnection
 from penstock.edge.mqtt.driver import SESSION_LOST, MqttDriver
 from penstock.edge.mqtt.session import Connected, MqttEvent, MqttSession
@@ -49,7 +50,7 @@ class Broker(MqttSession):
 
 
 async def gaps_after(monkeypatch: pytest.MonkeyPatch, context: DriverContext, *resumed: bool) -> list[str]:
-    monkeypatch.setattr("penstock.edge.mqtt.driver.MqttSession", Broker)
+    monkeypatch.setattr(mqtt_driver, "MqttSession", Broker)
     Broker.events = tuple(Connected(one, ()) for one in resumed)
     driver = MqttDriver(device_file(METER), context)
     with pytest.raises(EOFError):

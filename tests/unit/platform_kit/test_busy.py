@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from penstock.platform.kit import db as kit_db
 from penstock.platform.kit.db import Database, is_busy
 from penstock.platform.kit.problems import install_problem_handlers
 
@@ -30,7 +31,7 @@ def _app(db: Database) -> FastAPI:
 async def test_writer_beside_a_writer_is_answered_503_and_logged_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("penstock.platform.kit.db.BUSY_TIMEOUT_MS", 0)
+    monkeypatch.setattr(kit_db, "BUSY_TIMEOUT_MS", 0)
     db = Database(f"sqlite:///{tmp_path / 'store.sqlite'}")
     transport = httpx.ASGITransport(app=_app(db))
     caplog.set_level(logging.WARNING)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -18,6 +19,9 @@ from penstock.platform.kit.db import is_busy
 PAGE_ROWS = 20_000
 REFRESH_S = 5.0
 """Rules and bindings are read again after this time, at once after a change through the API."""
+
+TAKE_UP_S = 5.0
+"""How long who changes a rule waits for the evaluator; a busier one takes the rule up later."""
 
 PAUSE_S = 0.2
 """Between two steps: each is a synced transaction, and an alarm may wait a fifth of a second."""
@@ -44,18 +48,31 @@ class AlarmFollower:
         self._now_ns = now_ns
         self._stale = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: int | None = None
+        self._asked: list[threading.Event] = []
         self._due_ns: dict[str, int] = {}
         self._seen_ns: dict[str, int] = {}
         self.position = 0
 
     def rules_changed(self) -> None:
-        """Have the rules read again at once; from any thread."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._stale.set)
+        """Have the rules read again at once; from another thread, wait until what is committed from now on is judged.
+
+        Without the wait a sample that is written right after a rule was made could come before the rule's first look.
+        """
+        if self._loop is None:
+            return
+        taken_up = threading.Event()
+        self._loop.call_soon_threadsafe(self._on_rules_changed, taken_up)
+        if threading.get_ident() != self._thread:
+            taken_up.wait(TAKE_UP_S)
+
+    def _on_rules_changed(self, taken_up: threading.Event) -> None:
+        self._asked.append(taken_up)
+        self._stale.set()
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         while True:
             try:
                 await self._follow()
@@ -73,13 +90,17 @@ class AlarmFollower:
         tags = await asyncio.to_thread(self._evaluator.refresh)
         refreshed = time.monotonic()
         while True:
+            asked: list[threading.Event] = []
             if self._stale.is_set() or time.monotonic() - refreshed > REFRESH_S:
                 self._stale.clear()
+                asked, self._asked = self._asked, []
                 tags = await asyncio.to_thread(self._evaluator.refresh)
                 refreshed = time.monotonic()
             if self._historian.head() < self.position:
                 self.position = await asyncio.to_thread(self._evaluator.cursor, self._historian.head())
             await self._page(tags)
+            for taken_up in asked:
+                taken_up.set()
             await self._tick()
             await self._wait()
 
