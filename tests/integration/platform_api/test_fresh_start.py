@@ -101,6 +101,14 @@ def test_fresh_start_has_no_open_door_and_no_readable_secret(platform: Running) 
             assert http.post("/oauth/token", data=guess).status_code == 401
 
 
+def test_every_metric_is_in_the_reference(platform: Running) -> None:
+    told = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "metrics.md").read_text()
+    lines = httpx.get(f"{platform.url}/metrics").text.splitlines()
+    named = [line.split()[2] for line in lines if line.startswith("# TYPE penstock_")]
+    assert len(named) > 20
+    assert [name for name in named if f"`{name}`" not in told] == []
+
+
 def test_second_start_and_taken_port_are_refused_in_words(platform: Running) -> None:
     second = run(platform, "run")
     assert second.returncode == 1

@@ -6,9 +6,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-GAUGES = frozenset(
-    {"head", "queued_rows", "generations", "streams", "assets", "tags", "active", "unacknowledged", "cursor"}
-)
+GAUGES = frozenset({"head", "queued_rows", "generations", "decoding", "active", "unacknowledged", "cursor"})
 """Figures that may fall; every other one only rises."""
 
 
