@@ -160,6 +160,7 @@ async def test_session_names_every_epoch_that_the_reserve_still_holds(tmp_path: 
     store.append([NewBatch(b"one", 1, 5, ())], [])
     store.release(EPOCH, up_to=1, now_ns=5)
     store.open_epoch(OTHER, 2)
+    door.watermarks = {EPOCH: {"watermark": 1, "above": []}}
     shell = UplinkShell(store, door, lambda: [], str, lambda: None, lambda a: a.detail, lambda: 5)  # type: ignore[arg-type]
     rig = Rig(store, door, shell, [])
     task = asyncio.create_task(shell.run())
