@@ -23,20 +23,13 @@ from penstock.core.device_file import DeviceFile, parse_device_file
 from penstock.core.normalise import Rejected
 from penstock.core.reading import Reading
 from penstock.edge.driver import Driver, DriverContext, MqttCredentials
+from tests.builders.ports import free_port as free_port
 
 PEERS = Path(__file__).parents[1] / "peers"
 NAMESPACE = "urn:penstock:test:plc"
 START_WAIT_S = 60.0
 WAIT_S = 45.0
 """Bounds that pass at once on an idle machine and hold on a busy one."""
-
-
-def free_port() -> int:
-    """Give a loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes] | None = None) -> None:

@@ -26,6 +26,7 @@ from penstock.core.batch import Record, decode_batch
 from penstock.core.dictionary import DictionaryEntry, decode_dictionary
 from penstock.core.frames import FrameKind, iter_frames
 from penstock.core.values import Value
+from tests.builders.ports import free_port
 
 READY_S = 60.0
 """Bounds that pass at once on an idle machine and hold on a busy one."""
@@ -276,9 +277,7 @@ class GatewayProcess:
     def start(self) -> None:
         """Start it and wait for its health page."""
         if not self.port:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.port = probe.getsockname()[1]
+            self.port = free_port()
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "penstock.gateway.main", "run"], env=self.environ, stdout=log, stderr=log

@@ -28,6 +28,7 @@ from penstock.simulators.pki import own_certificate
 from penstock.simulators.recording import Recording
 from penstock.simulators.recordings import SHIPPED
 from penstock.simulators.signals.spec import reader_below
+from tests.builders.ports import free_port as free_port
 
 BIN = Path(sys.executable).parent
 ua: Any = asyncua.ua  # type: ignore[attr-defined, unused-ignore]
@@ -41,11 +42,6 @@ tags:
   level: {type: float64, unit: m, source: {field: level}, rate_hz: 2, signal: {kind: sine, amplitude: 1, period_s: 60}}
   fills: {type: int64, source: {field: fills}, signal: {kind: counter, period_s: 1}, rate_hz: 1}
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def parse(text: str, **environ: str) -> DeviceFile:

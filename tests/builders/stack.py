@@ -12,12 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.builders.ports import free_port as free_port
 
 READY_S = 60.0
 STOP_S = 30.0
@@ -34,13 +35,6 @@ authorization {{ users: [
   {{ user: "simulators", password: "{simulators}" }}
 ] }}
 """
-
-
-def free_port() -> int:
-    """Return a loopback port that is free now."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(check: Callable[[], Any], what: str, timeout_s: float = READY_S, pause_s: float = 0.1) -> Any:

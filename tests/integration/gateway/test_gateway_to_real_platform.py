@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import pytest
 
 from tests.builders.edge import Publisher, nats_server, started
 from tests.builders.gateway import GatewayProcess, wait_until
+from tests.builders.ports import free_port
 
 pytestmark = pytest.mark.integration
 BEGIN_MS = 1_700_000_000_000
@@ -34,9 +34,7 @@ class PlatformProcess:
     environ: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         (self.folder / "plant").mkdir(parents=True)
         self.environ = {
             **os.environ,
