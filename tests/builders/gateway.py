@@ -105,8 +105,8 @@ class FakePlatform:
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join(10)
-            self._socket.close()
             self._server = None
+        self._socket.close()
 
     def forget_everything(self) -> None:
         """Become a platform whose database was made anew."""

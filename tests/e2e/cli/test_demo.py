@@ -16,7 +16,10 @@ import pytest
 from tests.builders.stack import BIN, free_port, wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
-PORTS = ("platform", "monitoring", "maintenance", "gateway", "simulators", "mqtt", "broker", "pump-plc", "filling-plc")
+PORTS = (
+    "platform", "platform-tls", "monitoring", "maintenance", "gateway", "simulators", "mqtt", "broker", "pump-plc",
+    "filling-plc",
+)  # fmt: skip
 FIRST_VALUE_WITHIN_S = 60.0
 
 

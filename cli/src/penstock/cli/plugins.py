@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 GROUP = "penstock.commands"
 SHORT_HELP = {
+    "ca": "The platform's certificate authority: export, show, renew.",
     "app": "Make, register and run apps.",
     "fault": "Inject, clear and repair faults of simulated machines.",
     "gateway": "Run the edge gateway; enrol it, look at its journal.",

@@ -32,11 +32,16 @@ def load_credential(path: Path) -> Credential | None:
 
 def store_credential(path: Path, credential: Credential) -> None:
     """Write the credential whole, synced, readable by its owner alone."""
+    write_durably(path, json.dumps(asdict(credential)))
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Write a file whole, synced, mode 0600."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(asdict(credential), file)
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)

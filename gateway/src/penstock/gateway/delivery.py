@@ -17,8 +17,9 @@ from penstock.core.errors import ConfigError
 from penstock.core.uplink import DictionaryChanged, Synced, Trimmed
 from penstock.gateway.credential import Credential, load_credential, store_credential
 from penstock.gateway.journal.store import Appended, Epoch, JournalStore
-from penstock.gateway.platform_client import Answer, PlatformClient
+from penstock.gateway.platform_client import UNTRUSTED, Answer, PlatformClient
 from penstock.gateway.settings import Settings
+from penstock.gateway.trust import Trust
 from penstock.gateway.uplink import UplinkShell
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ class Delivery:
     dictionary: Callable[[], Sequence[DictionaryEntry]]
     on_released: Callable[[], None]
     now_ns: Callable[[], int]
+    trust: Trust | None = field(init=False)
+    """Whom to take for the platform; None where the way is plain HTTP."""
     epoch: Epoch = field(init=False)
     head: int = field(init=False)
     """Highest synced seq of the current epoch."""
@@ -52,6 +55,7 @@ class Delivery:
     problem: str = ""
 
     def __post_init__(self) -> None:
+        self.trust = trust_of(self.settings, self.url)
         self.epoch = self.store.open_epoch(new_epoch_id(), self.now_ns())
         self.head = 0
 
@@ -87,6 +91,8 @@ class Delivery:
         """Say what a refusal means for this gateway, with the command to run where there is one."""
         if answer.problem == "journal":
             return answer.detail
+        if answer.problem == UNTRUSTED:
+            return untrusted(self.settings, answer)
         if answer.status == 0:
             return f"no answer from the platform ({answer.detail}); what is journalled waits"
         if answer.problem == "invalid_client":
@@ -125,7 +131,8 @@ class Delivery:
 
     async def _deliver(self, credential: Credential) -> None:
         await asyncio.to_thread(self._adopt_for, credential)
-        async with PlatformClient(self.url, credential) as client:
+        context = self.trust.context if self.trust else None
+        async with PlatformClient(self.url, credential, context) as client:
             self.shell = UplinkShell(
                 self.store,
                 client,
@@ -138,15 +145,19 @@ class Delivery:
             self.problem = ""
             work = asyncio.create_task(self.shell.run(), name="uplink")
             watch = asyncio.create_task(self._credential_changed(credential), name="uplink-credential")
+            others = [watch]
+            if self.trust is not None:
+                others.append(asyncio.create_task(self.trust.follow(client.authorities), name="uplink-trust"))
             try:
-                await asyncio.wait([work, watch], return_when=asyncio.FIRST_COMPLETED)
-                if work.done():
-                    work.result()
+                await asyncio.wait([work, *others], return_when=asyncio.FIRST_COMPLETED)
+                for task in (work, *others):
+                    if task.done():
+                        task.result()
                 log.info("uplink: another credential, starting again with it")
             finally:
-                work.cancel()
-                watch.cancel()
-                await asyncio.gather(work, watch, return_exceptions=True)
+                for task in (work, *others):
+                    task.cancel()
+                await asyncio.gather(work, *others, return_exceptions=True)
 
     async def _credential_changed(self, now: Credential) -> None:
         while True:
@@ -193,10 +204,30 @@ def enrol_hint(settings: Settings) -> str:
     )
 
 
+def trust_of(settings: Settings, url: str) -> Trust | None:
+    """Give whom to take for the platform at `url`; None for plain HTTP, ConfigError for a bundle that is none."""
+    if not url.startswith("https://"):
+        return None
+    return Trust(settings.platform_ca, settings.learnt_ca_file)
+
+
+def untrusted(settings: Settings, answer: Answer) -> str:
+    """Say what to do about a certificate that is refused."""
+    bundle = settings.platform_ca or "FILE, set as PENSTOCK_GATEWAY_PLATFORM_CA"
+    return (
+        f"the platform's certificate is refused ({answer.detail}); nothing is sent, what is journalled waits. If this "
+        f"is the right platform, give its authorities: there `penstock ca export > {bundle}`. If it does not have "
+        "the name by which it is called here, add that to PENSTOCK_PLATFORM_TLS_NAMES there"
+    )
+
+
 async def enrol(settings: Settings, url: str, token: str) -> Credential:
     """Trade the token for a credential and store it; NotEnrolled says why not."""
-    async with PlatformClient(url, None) as client:
+    trust = trust_of(settings, url)
+    async with PlatformClient(url, None, trust.context if trust else None) as client:
         answer = await client.enrol(token, settings.name)
+    if answer.problem == UNTRUSTED:
+        raise NotEnrolled(untrusted(settings, answer))
     if answer.status == 0:
         message = f"not enrolled yet, no answer from the platform ({answer.detail})"
         raise NotEnrolled(message)

@@ -55,9 +55,12 @@ def enrol_command(
     token_file: Annotated[Path, typer.Option(help="file with the single-use token")],
     data: Data = None,
     platform_url: Annotated[str | None, typer.Option(help="platform (PENSTOCK_GATEWAY_PLATFORM_URL)")] = None,
+    platform_ca: Annotated[
+        Path | None, typer.Option(help="authorities to know it by, PEM (PENSTOCK_GATEWAY_PLATFORM_CA)")
+    ] = None,
 ) -> None:
     """Enrol this gateway, or enrol it again; the journal is kept, and a running gateway takes the credential up."""
-    settings = _settings(data=data, platform_url=platform_url)
+    settings = _settings(data=data, platform_url=platform_url, platform_ca=platform_ca)
     try:
         url = check_platform_url(settings.platform_url, allow_plain_http=settings.allow_plain_http)
         token = token_file.read_text(encoding="utf-8").strip()

@@ -19,6 +19,7 @@ ANSWER_TIMEOUT_S = 30.0
 TOKEN_RENEW_S = 60.0
 """A token is fetched anew this long before it ends, so that none expires on the way."""
 ANSWER_MAX_BYTES = 4 * 1024 * 1024
+UNTRUSTED = "untrusted-platform"
 FRAMES_TYPE = "application/vnd.penstock.frames"
 
 
@@ -44,7 +45,8 @@ class PlatformClient:
 
     url: str
     credential: Credential | None
-    verify: ssl.SSLContext | bool = True
+    context: ssl.SSLContext | None = None
+    """Whom to take for the platform; None only for plain HTTP."""
     _http: httpx.AsyncClient = field(init=False)
     _token: str = field(default="", repr=False)
     _token_ends_s: float = 0.0
@@ -52,7 +54,7 @@ class PlatformClient:
     def __post_init__(self) -> None:
         timeout = httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
         limits = httpx.Limits(max_connections=4, keepalive_expiry=4.0)
-        self._http = httpx.AsyncClient(timeout=timeout, limits=limits, verify=self.verify, trust_env=False)
+        self._http = httpx.AsyncClient(timeout=timeout, limits=limits, verify=self.context or True, trust_env=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -73,6 +75,10 @@ class PlatformClient:
     async def enrol(self, token: str, name: str) -> Answer:
         """Trade a single-use token for a credential of the gateway's own."""
         return await self._send("POST", "/v1/gateways/enrol", json={"token": token, "name": name})
+
+    async def authorities(self) -> Answer:
+        """Ask for the certificates of the platform's authorities."""
+        return await self._send("GET", "/v1/ca")
 
     async def open_session(self, epoch: str, head: int, others: Sequence[str]) -> Answer:
         """Ask for a session number and the historian's watermarks."""
@@ -113,8 +119,18 @@ class PlatformClient:
         try:
             response = await self._http.request(method, self.url + path, **request)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            return Answer(0, {}, "no-answer", f"{self.url}{path}: {str(error) or type(error).__name__}")
+            problem = UNTRUSTED if _is_untrusted(error) else "no-answer"
+            return Answer(0, {}, problem, f"{self.url}{path}: {str(error) or type(error).__name__}")
         return _read(response)
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    """Say whether the other side's certificate was refused; httpx wraps what ssl raised."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _read(response: httpx.Response) -> Answer:

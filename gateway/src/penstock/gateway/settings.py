@@ -22,6 +22,7 @@ class Settings(BaseSettings):
     name: str = Field("edge-1", pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
     platform_url: str = "http://127.0.0.1:8080"
     allow_plain_http: bool = False
+    platform_ca: Path | None = None
     plant: Path = Path("./plant")
     enrol_token_file: Path | None = None
     mqtt_credentials: Path | None = None
@@ -43,6 +44,11 @@ class Settings(BaseSettings):
     def credential_file(self) -> Path:
         """Name the credential that enrolment brought, mode 0600."""
         return self.data / "credential.json"
+
+    @property
+    def learnt_ca_file(self) -> Path:
+        """Name the authorities that the platform itself gave."""
+        return self.data / "platform-ca.pem"
 
     @property
     def pki_dir(self) -> Path:

@@ -43,8 +43,10 @@ from penstock.platform.identity.throttle import Throttle
 from penstock.platform.ingest.endpoints import IngestEndpoints
 from penstock.platform.ingest.gateways import Uplinks
 from penstock.platform.ingest.service import Ingest
+from penstock.platform.kit.authority import Authority, utc_now
 from penstock.platform.kit.db import Database
 from penstock.platform.kit.pages import FormGuard
+from penstock.platform.kit.serving import Certificate
 from penstock.platform.kit.settings import Settings
 from penstock.platform.registry.assets import AssetService
 from penstock.platform.registry.endpoints import AssetEndpoints, TagEndpoints
@@ -86,6 +88,7 @@ class Platform:
         self.evaluator = RuleEvaluator(self.db, self._newest, time.time_ns)
         self.follower = AlarmFollower(self.historian, self.evaluator, self.live.announce)
         self.rules = RuleService(self.db, self.follower.rules_changed)
+        self.authority, self.certificate = _tls(settings)
         self.forms = FormGuard(cookie_secret(settings.keys), issuer)
         self._ready = False
         self.app = self._assemble(issuer)
@@ -94,7 +97,9 @@ class Platform:
         start = StartPage(self.apps, self.gateways, figures=self._figures, errors=self._plant_errors)
         sources = {"historian": self.historian.counters, "ingest": self.ingest.counters, "alarms": self._alarm_counters}
         door = ClientDoor(self.db, self.throttle)
-        whole = WholeEndpoints(ready=self._why_not_ready, metrics=metrics(sources), start=start, forms=self.forms)
+        whole = WholeEndpoints(
+            ready=self._why_not_ready, metrics=metrics(sources), start=start, forms=self.forms, authority=self.authority
+        )
         oauth = OAuthEndpoints(
             self.db, keys=self.keys, people=self.people, tokens=self.tokens, door=door, issuer=issuer
         )
@@ -141,7 +146,7 @@ class Platform:
 
     def _open(self) -> None:
         first = FirstStart(self.settings, self.db, people=self.people, gateways=self.gateways, apps=self.apps)
-        first.run()
+        first.run(self.authority.bundle() if self.authority else None)
         self.gateways.reload()
         self.plant.belongs_to(self.people.first_admin().tenant)
         self.plant.poll()
@@ -182,6 +187,16 @@ class Platform:
 
     def _plant_errors(self, tenant: str) -> list[str]:
         return [str(error) for error in self.plant.status(tenant).errors[:PLANT_ERRORS_SHOWN]]
+
+
+def _tls(settings: Settings) -> tuple[Authority | None, Certificate | None]:
+    """Give the authority, unless the plant brings a certificate, and the certificate of the TLS door."""
+    if settings.tls_port is None:
+        return None, None
+    if settings.tls_certificate is not None:
+        return None, Certificate(None, settings.tls_certificate, settings.tls_key)
+    authority = Authority(settings.authority, settings.tls_alternatives, now=utc_now)
+    return authority, Certificate(authority, authority.server)
 
 
 def build(settings: Settings) -> FastAPI:

@@ -3,6 +3,7 @@
 login-link           one-time link of the first admin, until they have a password
 cli.json             the operator's credential for the command line
 enrol-<name>.token   enrolment token, until the gateway has enrolled
+ca.pem               the authorities by which gateways know the TLS door; no secret
 <app>.json           client credential of an app of the start page
 """
 
@@ -29,6 +30,7 @@ from penstock.platform.kit.settings import Settings
 BOOTSTRAP_ENROL_S = 7 * 24 * 3600
 OPERATOR = "operator"
 LINK_FILE = "login-link"
+AUTHORITY_FILE = "ca.pem"
 
 APP_SCOPES = (
     "alarms:read", "assets:read", "gateways:read", "ledger:read", "rules:write", "samples:read", "samples:write",
@@ -50,8 +52,11 @@ class FirstStart:
         self._gateways = gateways
         self._apps = apps
 
-    def run(self) -> None:
-        """Make tenant, admin, login link, operator credential, enrolment tokens and app credentials."""
+    def run(self, authorities: str | None) -> None:
+        """Make tenant, admin, login link, operator credential, enrolment tokens and app credentials.
+
+        `authorities` (PEM) is put beside each enrolment token, for the gateway to know the platform by.
+        """
         self._settings.secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
         admin = self._people.first_admin()
         platform = Actor(admin.tenant, "platform", "Penstock")
@@ -60,6 +65,8 @@ class FirstStart:
         self._operator(platform)
         for name in self._settings.bootstrap_gateways:
             self._enrol_token(platform, name)
+            if authorities is not None:
+                write_secret(secret_path(self._settings.secrets, name, AUTHORITY_FILE), authorities)
         for name, url in self._settings.bootstrap_apps.items():
             self._app(platform, name, url)
 

@@ -5,11 +5,11 @@ import logging
 import os
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-import uvicorn
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -17,11 +17,9 @@ from penstock.core.errors import PenstockError
 from penstock.platform.kit.lean import leave_out
 from penstock.platform.kit.listen import bind, own
 from penstock.platform.kit.problems import Problem
+from penstock.platform.kit.serving import Server
 from penstock.platform.kit.settings import Settings, is_loopback
 from penstock.platform.operator import Operator, remember_issuer
-
-GRACE_S = 5
-KEEP_ALIVE_S = 75  # longer than the idle time of gateways, so that they need not connect for each request
 
 commands = typer.Typer(no_args_is_help=True, help="The platform: ingest, historian, assets, alarms, API.")
 log = logging.getLogger("penstock.platform")
@@ -37,6 +35,7 @@ def run(
     host: Annotated[str | None, typer.Option(help="address to listen on (PENSTOCK_PLATFORM_HOST)")] = None,
     port: Annotated[int | None, typer.Option(help="port to listen on (PENSTOCK_PLATFORM_PORT)")] = None,
     plant: Annotated[Path | None, typer.Option(help="plant folder (PENSTOCK_PLATFORM_PLANT)")] = None,
+    tls_port: Annotated[int | None, typer.Option(help="port of the TLS door (PENSTOCK_PLATFORM_TLS_PORT)")] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning, error")] = "info",
 ) -> None:
     """Run the platform until Ctrl-C or SIGTERM."""
@@ -45,30 +44,27 @@ def run(
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
     os.umask(0o077)  # files of the stores are the owner's alone, those that libraries make too
-    settings = _settings(data=data, secrets=secrets, host=host, port=port, plant=plant)
+    settings = _settings(data=data, secrets=secrets, host=host, port=port, plant=plant, tls_port=tls_port)
     if not is_loopback(settings.host) and not settings.allow_plain_http:
         _stop(
-            f"{settings.host} is not loopback, and plain HTTP is all there is until TLS comes. Listen on 127.0.0.1, "
-            "or say PENSTOCK_PLATFORM_ALLOW_PLAIN_HTTP=true where the network is yours (inside compose)."
+            f"{settings.host} is not loopback, and this door is plain HTTP. Listen on 127.0.0.1 and let gateways in by "
+            "the TLS door (PENSTOCK_PLATFORM_TLS_PORT, PENSTOCK_PLATFORM_TLS_HOST), or say "
+            "PENSTOCK_PLATFORM_ALLOW_PLAIN_HTTP=true where the network is yours (inside compose)."
         )
     try:
-        with own(settings.data), bind(settings.host, settings.port) as listener:
+        with own(settings.data), bind(settings.host, settings.port) as listener, ExitStack() as doors:
+            tls = None
+            if settings.tls_port is not None:
+                tls = doors.enter_context(bind(settings.tls_host, settings.tls_port, option="--tls-port"))
             leave_out("pandas")
-            from penstock.platform.bootstrap import build
+            from penstock.platform.bootstrap import Platform
 
-            app = build(settings)
+            platform = Platform(settings)
             remember_issuer(settings)
-            config = uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,  # its lines hold query strings: one-time links and codes
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=KEEP_ALIVE_S,
-                timeout_graceful_shutdown=GRACE_S,
-            )
-            server = uvicorn.Server(config)
+            server = Server(platform.app, certificate=platform.certificate, tls=tls)
             log.info("penstock platform listens on %s", settings.issuer)
+            if tls is not None:
+                log.info("gateways come in by https://%s:%d", *tls.getsockname()[:2])
             server.run(sockets=[listener])
             if not server.started:
                 _stop("The platform did not start; the lines above say why.")

@@ -29,6 +29,7 @@ def demo(
     no_simulators: bool = typer.Option(False, "--no-simulators", help="Run without the simulated machines."),
     no_apps: bool = typer.Option(False, "--no-apps", help="Run without the apps."),
     platform_port: int = typer.Option(DEFAULT.platform, help="Platform: start page and API."),
+    platform_tls_port: int = typer.Option(DEFAULT.platform_tls, help="Platform: the gateway's door, TLS."),
     monitoring_port: int = typer.Option(DEFAULT.monitoring, help="App monitoring."),
     maintenance_port: int = typer.Option(DEFAULT.maintenance, help="App maintenance."),
     gateway_port: int = typer.Option(DEFAULT.gateway, help="Gateway's health and metrics."),
@@ -45,6 +46,7 @@ def demo(
     """Run the whole stack here, embedded: machines, gateway, platform, apps. Ctrl-C stops it; the data stays."""
     ports = Ports(
         platform=platform_port,
+        platform_tls=platform_tls_port,
         monitoring=monitoring_port,
         maintenance=maintenance_port,
         gateway=gateway_port,

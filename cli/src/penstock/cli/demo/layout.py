@@ -30,6 +30,7 @@ class Ports:
     simulators: int = 8091
     mqtt: int = 18830
     broker: int = 18831
+    platform_tls: int = 8443
     pump_plc: int = 4840
     filling_plc: int = 4841
 

@@ -4,15 +4,25 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from penstock.platform.api.reference import reference
 from penstock.platform.api.start import StartPage
 from penstock.platform.kit import pages
 from penstock.platform.kit.access import Principal, loopback_or, public, session, signed_in
+from penstock.platform.kit.authority import Authority
 from penstock.platform.kit.problems import Problem
 
 METRICS_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+BUNDLE_LENGTH_MAX = 100_000
+"""Characters: more than a hundred certificates, where there are one or two."""
+
+
+class AuthorityBundle(BaseModel):
+    """Certificates of authorities, oldest first."""
+
+    pem: str = Field(max_length=BUNDLE_LENGTH_MAX)
 
 
 class WholeEndpoints:
@@ -25,11 +35,13 @@ class WholeEndpoints:
         metrics: Callable[[], bytes],
         start: StartPage,
         forms: pages.FormGuard,
+        authority: Authority | None,
     ) -> None:
         self._ready = ready
         self._metrics = metrics
         self._start = start
         self._forms = forms
+        self._authority = authority
 
     def router(self) -> APIRouter:
         """Give the routes."""
@@ -37,6 +49,8 @@ class WholeEndpoints:
         probe = [public("a probe has no credentials, and the answer says nothing")]
         router.get("/health", tags=["health"], dependencies=probe)(self.health)
         router.get("/health/ready", tags=["health"], dependencies=probe)(self.ready)
+        trust = [public("certificates hold no secret, and a gateway asks before it has a token")]
+        router.get("/v1/ca", tags=["gateways"], dependencies=trust)(self.authorities)
         scrape = router.get(
             "/metrics", tags=["health"], dependencies=[loopback_or("metrics:read")], response_class=Response
         )
@@ -57,6 +71,15 @@ class WholeEndpoints:
         if reason is not None:
             raise Problem(503, "not-ready", f"Not ready: {reason}.", headers={"Retry-After": "1"})
         return {"status": "ok"}
+
+    def authorities(self) -> AuthorityBundle:
+        """Give the certificates (PEM) by which gateways know this platform; 404 where it has no authority."""
+        if self._authority is None:
+            message = (
+                "This platform has no certificate authority of its own: it has no TLS door, or the plant's own one."
+            )
+            raise Problem(404, "no-authority", message)
+        return AuthorityBundle(pem=self._authority.bundle())
 
     def metrics(self) -> Response:
         """Give the platform's own figures as Prometheus text."""

@@ -36,7 +36,7 @@ def own(data: Path) -> Iterator[None]:
 
 
 @contextmanager
-def bind(host: str, port: int) -> Iterator[socket.socket]:
+def bind(host: str, port: int, *, option: str = "--port") -> Iterator[socket.socket]:
     """Give a listening socket; raise PenstockError that says which port is taken and by whom."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
@@ -46,7 +46,7 @@ def bind(host: str, port: int) -> Iterator[socket.socket]:
             listener.listen(BACKLOG)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                message = f"Port {port} on {host} is taken by {who_listens(port)}. Stop it, or give another --port."
+                message = f"Port {port} on {host} is taken by {who_listens(port)}. Stop it, or give another {option}."
             else:
                 message = f"Cannot listen on {host} port {port}: {error.strerror}."
             raise PenstockError(message) from error

@@ -1,6 +1,7 @@
 """The platform's settings, read once in main() from PENSTOCK_PLATFORM_* and the command line."""
 
 import ipaddress
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,16 @@ class Settings(BaseSettings):
     bootstrap_gateways: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="name,name: an enrolment token is written to secrets while the gateway is not enrolled"
     )
-    allow_plain_http: bool = Field(False, description="plain HTTP on other than loopback, until TLS comes")
+    allow_plain_http: bool = Field(False, description="plain HTTP on other than loopback, for a network of one's own")
+    tls_host: str = Field(HOST_DEFAULT, description="address of the TLS door, for gateways")
+    tls_port: int | None = Field(None, ge=0, le=65535, description="port of the TLS door; absent: there is none")
+    tls_names: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="name,address: what gateways call this machine, beside localhost and its host name"
+    )
+    tls_certificate: Path | None = Field(
+        None, description="certificate chain (PEM) instead of one of our own authority"
+    )
+    tls_key: Path | None = Field(None, description="key of that certificate (PEM); absent: in the same file")
 
     @field_validator("bootstrap_apps", mode="before")
     @classmethod
@@ -46,9 +56,9 @@ class Settings(BaseSettings):
             apps[name.strip()] = url.strip().rstrip("/")
         return apps
 
-    @field_validator("bootstrap_gateways", mode="before")
+    @field_validator("bootstrap_gateways", "tls_names", mode="before")
     @classmethod
-    def _gateways_from_text(cls, value: object) -> object:
+    def _names_from_text(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
@@ -70,6 +80,18 @@ class Settings(BaseSettings):
     def keys(self) -> Path:
         """Give the folder of the signing keys."""
         return self.data / "keys"
+
+    @property
+    def authority(self) -> Path:
+        """Give the folder of the platform's own certificate authority."""
+        return self.data / "tls"
+
+    @property
+    def tls_alternatives(self) -> tuple[str, ...]:
+        """List the names and addresses that stand in the certificate."""
+        own = ("localhost", "127.0.0.1", "::1", socket.gethostname())
+        reached = () if self.tls_host in ("0.0.0.0", "::") else (self.tls_host,)  # noqa: S104 - compared, not bound
+        return (*own, *reached, *self.tls_names)
 
     @property
     def historian(self) -> Path:
