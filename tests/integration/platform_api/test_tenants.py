@@ -41,6 +41,7 @@ CASES: dict[tuple[str, str], list[Case]] = {
     ("get", "/health"): [NONE],
     ("get", "/health/ready"): [NONE],
     ("get", "/metrics"): [NONE],
+    ("get", "/v1/ca"): [NONE],
     ("get", "/.well-known/oauth-authorization-server"): [NONE],
     ("get", "/oauth/jwks.json"): [NONE],
     ("get", "/oauth/authorize"): [NONE, Case(query={"client_id": "$client_id"})],
