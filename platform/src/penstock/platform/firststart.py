@@ -81,8 +81,10 @@ class FirstStart:
         with self._db.session() as session:
             query = select(Client).where(Client.tenant == platform.tenant, Client.kind == "operator")
             client = session.execute(query).scalars().first()
-            if client is not None and path.exists():
-                return
+            if client is not None:
+                client.scopes = sorted(OPERATOR_SCOPES)  # a newer release may know scopes that the first start did not
+                if path.exists():
+                    return
             if client is None:
                 client, secret = make_client(session, platform.tenant, "operator", OPERATOR, scopes=OPERATOR_SCOPES)
             else:

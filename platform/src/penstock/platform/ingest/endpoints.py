@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Query, Request
 from pydantic import ValidationError
 
 from penstock.core.frames import REQUEST_MAX_BYTES
@@ -27,6 +27,9 @@ JSON = "application/json"
 
 Session = Annotated[int | None, Header(alias="Penstock-Session", ge=0, le=2**63 - 1)]
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+Import = Annotated[
+    bool, Query(alias="import", description="history of tags that others own, as Arrow; needs samples:import")
+]
 
 
 class IngestEndpoints:
@@ -55,12 +58,16 @@ class IngestEndpoints:
     async def ingest(
         self,
         request: Request,
-        principal: Annotated[Principal, requires("ingest", "samples:write")],
+        principal: Annotated[Principal, requires("ingest", "samples:write", "samples:import")],
         session: Session = None,
         key: Key = None,
+        importing: Import = False,
     ) -> FramesAnswer | Written:
         """Take samples; answered after they are on disk. Frames from gateways, JSON or Arrow from small writers."""
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+        if importing and kind != ARROW:
+            detail = f"Content-Type is {kind[:80] or 'absent'}; import=true takes {ARROW} alone."
+            raise Problem(415, "media-type", detail)
         if kind == FRAMES:
             _need(principal, "ingest")
             gateway = await self._ingest.check_session(principal, session)
@@ -68,13 +75,13 @@ class IngestEndpoints:
         if kind not in (JSON, ARROW):
             detail = f"Content-Type is {kind[:80] or 'absent'}; send {FRAMES}, {ARROW} or {JSON}."
             raise Problem(415, "media-type", detail)
-        _need(principal, "samples:write")
+        _need(principal, "samples:import" if importing else "samples:write")
         if key is None:
             detail = "Send an Idempotency-Key header: a new one with new samples, the same one at a retry."
             raise Problem(400, "idempotency-key-needed", detail)
         content = await read_body(request)
         if kind == ARROW:
-            return await self._ingest.arrow(principal, key, content)
+            return await self._ingest.arrow(principal, key, content, importing=importing)
         return await self._ingest.json(principal, key, _samples(content), content)
 
     async def session(self, principal: Annotated[Principal, requires("ingest")], body: SessionInput) -> SessionOutput:

@@ -144,8 +144,8 @@ class Ingest:
 
         return await self._write(decode)
 
-    async def arrow(self, principal: Principal, key: str, body: bytes) -> Written:
-        """Commit the rows of an Arrow stream, all or nothing."""
+    async def arrow(self, principal: Principal, key: str, body: bytes, *, importing: bool = False) -> Written:
+        """Commit the rows of an Arrow stream, all or nothing; an import goes to the audit log."""
         now = self._now_ns()
 
         def decode() -> WriterBatch:
@@ -155,9 +155,17 @@ class Ingest:
                 status = 413 if error.problem == "too-large" else 400
                 raise Problem(status, error.problem, error.message) from error
             tags = self._tags.by_id(principal.tenant, rows["tag"].unique().to_pylist())
-            return batch_of_rows(rows, check_rows(rows, tags, principal), principal, key=key, body=body, now_ns=now)
+            late_after = check_rows(rows, tags, principal, importing=importing)
+            return batch_of_rows(rows, late_after, principal, key=key, body=body, now_ns=now)
 
-        return await self._write(decode)
+        written = await self._write(decode)
+        if importing:
+            await asyncio.to_thread(self._note_import, principal, key, written)
+        return written
+
+    def _note_import(self, principal: Principal, key: str, written: Written) -> None:
+        with self._db.session() as store:
+            record(store, principal, "samples.import", object=key, detail=written.model_dump())
 
     async def retry(self, tenant: str, gateway: str, position: int, payload: bytes) -> BatchOutcome:
         """Commit a quarantined batch whose reason is gone; raise Problem 409 with the reason that is left."""

@@ -8,7 +8,7 @@ from dataclasses import replace as changed
 
 import pyarrow as pa
 
-from penstock.sdk.frames import read_arrow, read_page
+from penstock.sdk.frames import Page, read_arrow, read_page
 from penstock.sdk.models import Asset, Latest, Tag, scalar_of
 from penstock.sdk.resources.tags import AsyncTags, TagLike
 from penstock.sdk.samples import Aggregates, Samples, empty_rows
@@ -161,6 +161,12 @@ class AsyncHistory:
         """Give the Tag of each tag id in the rows."""
         ids: list[int] = table.column("tag").unique().to_pylist()
         return {t.id: t for t in await self._tags.resolve(ids)}
+
+    async def page(self, tags: Sequence[int], start: int, end: int, *, cursor: str | None = None) -> Page:
+        """Read one page of a raw range as it travels: at most 100,000 rows of at most 100 tag ids, and a cursor."""
+        span = [("start", str(start)), ("end", str(end)), ("limit", str(PAGE_ROWS))]
+        query = [*(("tag", str(tag)) for tag in tags), *span, *([("cursor", cursor)] if cursor else [])]
+        return read_page(await self._transport.arrow("/v1/samples", params=query))
 
     async def _pages(self, params: Params, limit: int | None, *, rows: int = PAGE_ROWS) -> AsyncIterator[pa.Table]:
         left, cursor = limit, None

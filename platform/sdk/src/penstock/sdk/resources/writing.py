@@ -51,6 +51,16 @@ class AsyncWriting:
         response = await self._transport.request("POST", "/v1/ingest", content=write_arrow(table), headers=headers)
         return WriteResult.of(response.json())
 
+    async def import_arrow(self, body: bytes, *, idempotency_key: str) -> WriteResult:
+        """Write an Arrow stream of samples of any owner's tags in one commit; needs the scope `samples:import`.
+
+        Columns `tag`, `time` (ns UTC), `status`, and `vf`, `vi`, `vb`, `vs`, of which at most one has the value.
+        """
+        headers = {"Content-Type": ARROW, "Idempotency-Key": idempotency_key}
+        params = [("import", "true")]
+        response = await self._transport.request("POST", "/v1/ingest", params=params, content=body, headers=headers)
+        return WriteResult.of(response.json())
+
 
 def _table(tag: Tag, samples: Iterable[Written] | Any) -> pa.Table:
     rows = list(samples.items()) if hasattr(samples, "items") else list(samples)

@@ -1,0 +1,201 @@
+"""`penstock history`: take history out of a platform into files, and bring files in."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import anyio
+import typer
+
+from penstock.core.times import format_rfc3339_ns, parse_time
+from penstock.sdk.async_client import AsyncClient
+from penstock.sdk.errors import ClientError
+from penstock.sdk.models import Tag
+from penstock.sdk.transfer.exporting import FORMATS, Exporter, Wanted, continued
+from penstock.sdk.transfer.files import files_in
+from penstock.sdk.transfer.importing import Importer, Options, Tally
+from penstock.sdk.transfer.progress import TransferError
+
+commands = typer.Typer(no_args_is_help=True, help="Move history in and out: Parquet and CSV.")
+
+Platform = Annotated[str, typer.Option(envvar="PENSTOCK_APP_PLATFORM_URL", help="The platform's address.")]
+Data = Annotated[Path, typer.Option(help="Data folder, with the secrets of the platform.")]
+Credentials = Annotated[
+    Path | None, typer.Option(help="Credentials file with the scopes needed; else <data>/secrets/cli.json.")
+]
+DEFAULT_PLATFORM = "http://127.0.0.1:8080"
+DEFAULT_DATA = Path("penstock-data")
+
+
+@commands.command(name="import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="Parquet or CSV files, or folders of them.")],
+    time_column: Annotated[str | None, typer.Option("--time", help="Column of the source time; else `time`.")] = None,
+    renamed: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="COLUMN=KEY for a column of a wide file; COLUMN= leaves it out. Repeatable."),
+    ] = None,
+    zone: Annotated[str | None, typer.Option(help="IANA zone of times without an offset, e.g. Europe/Berlin.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Of a CSV; else the commonest of , ; tab | in line 1.")] = None,
+    rejects: Annotated[Path | None, typer.Option(help="Set rows that do not fit aside in this CSV; else stop.")] = None,
+    *,
+    restart: Annotated[bool, typer.Option("--restart", help="Forget how far the last run came.")] = False,
+    platform: Platform = DEFAULT_PLATFORM,
+    data: Data = DEFAULT_DATA,
+    credentials: Credentials = None,
+) -> None:
+    """Bring samples of tags that exist into the historian; the same command goes on after a break."""
+
+    async def work() -> None:
+        options = Options(time_column, _renamed(renamed), zone, delimiter, rejects, restart)
+        many = files_in(files)
+        async with _client(platform, data, credentials) as client:
+            for path in many:
+                shown = Progress(path.name)
+                options_here = options if len(many) == 1 else _of_file(options, path)
+                tally = await Importer(client, path, options_here, tell=shown.tell).run()
+                shown.end(tally)
+
+    _run(work())
+
+
+@commands.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="New folder for the parts, or one in which an export broke off.")],
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="Key of a tag. Repeatable.")] = None,
+    asset: Annotated[str | None, typer.Option(help="Path of an asset: all its tags.")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Every tag of the tenant.")] = False,
+    start: Annotated[
+        str, typer.Option(help="From this time on: RFC 3339, ns, or relative such as 30d-ago.")
+    ] = "1d-ago",
+    end: Annotated[str, typer.Option(help="Up to before this time.")] = "now",
+    format_: Annotated[str, typer.Option("--format", help="parquet or csv.")] = "parquet",
+    platform: Platform = DEFAULT_PLATFORM,
+    data: Data = DEFAULT_DATA,
+    credentials: Credentials = None,
+) -> None:
+    """Write raw samples into a folder of part files; the same command goes on after a break."""
+
+    async def work() -> None:
+        async with _client(platform, data, credentials) as client:
+            note = continued(folder, client.url)
+            if note is not None and note["done"]:
+                _say(f"{folder}: whole already, {note['rows']} samples in {len(note['parts'])} parts.")
+                return
+            if note is not None:
+                keys = [tag["key"] for tag in note["tags"]]
+                _say(f"{folder}: goes on after {note['rows']} samples, as it was begun.")
+                chosen = await client.tags.resolve(keys)
+                wanted = Wanted(chosen, note["start"], note["end"], note["format"])
+            else:
+                chosen = await _chosen(client, tags, asset, everything=everything)
+                wanted = _wanted(chosen, start, end, format_)
+            span = f"{format_rfc3339_ns(wanted.start)} to {format_rfc3339_ns(wanted.end)}"
+            _say(f"{len(wanted.tags)} tags, {span}")
+            exporter = Exporter(client, folder, wanted, tell=lambda rows: _say(f"  {rows} samples"))
+            rows = await exporter.run()
+            _say(f"{folder}: {rows} samples.")
+
+    _run(work())
+
+
+class Progress:
+    """One line every few seconds, and one at the end."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._said = self._begun = time.monotonic()
+
+    def tell(self, tally: Tally) -> None:
+        """Say how far it came, not more often than every two seconds."""
+        if time.monotonic() - self._said >= 2.0:
+            self._said = time.monotonic()
+            _say(f"  {self._name}: {tally.rows} rows")
+
+    def end(self, tally: Tally) -> None:
+        """Say what became of the file."""
+        seconds = time.monotonic() - self._begun
+        refused = f", {tally.refused} rows set aside" if tally.refused else ""
+        _say(
+            f"{self._name}: {tally.rows} rows, {tally.samples} samples: {tally.stored} stored, "
+            f"{tally.duplicates} there already{refused} ({seconds:.1f} s)."
+        )
+
+
+def _client(platform: str, data: Path, credentials: Path | None) -> AsyncClient:
+    return AsyncClient(platform, credentials=credentials or data / "secrets" / "cli.json")
+
+
+def _of_file(options: Options, path: Path) -> Options:
+    """Give each of several files a rejects file of its own."""
+    if options.rejects is None:
+        return options
+    rejects = options.rejects.with_name(f"{options.rejects.stem}-{path.stem}{options.rejects.suffix}")
+    return Options(options.time, options.renamed, options.zone, options.delimiter, rejects, options.restart)
+
+
+def _renamed(given: list[str] | None) -> dict[str, str]:
+    found = {}
+    for text in given or []:
+        column, sign, key = text.rpartition("=")
+        if not sign or not column:
+            message = f"--map {text!r}: write COLUMN=KEY, such as Temperature=oven/temp"
+            raise TransferError(message)
+        found[column] = key
+    return found
+
+
+async def _chosen(client: AsyncClient, keys: list[str] | None, asset: str | None, *, everything: bool) -> list[Tag]:
+    if everything:
+        chosen = list(await client.tags.list())
+    else:
+        chosen = list(await client.tags.list(asset=asset)) if asset else []
+        chosen += [tag for tag in await client.tags.resolve(keys or []) if tag not in chosen]
+    if not chosen:
+        message = "no tag is chosen: give --tag KEY, --asset PATH or --all"
+        raise TransferError(message)
+    return chosen
+
+
+def _wanted(tags: list[Tag], start: str, end: str, format_: str) -> Wanted:
+    now = time.time_ns()
+    try:
+        begin, stop = parse_time(start, now), parse_time(end, now)
+    except ValueError as error:
+        raise TransferError(str(error)) from None
+    if begin >= stop:
+        message = f"--start {start} does not lie before --end {end}"
+        raise TransferError(message)
+    if format_ not in FORMATS:
+        message = f"--format {format_}: it is one of {', '.join(FORMATS)}"
+        raise TransferError(message)
+    return Wanted(tags, begin, stop, format_)
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    async def main() -> None:
+        await work
+
+    try:
+        anyio.run(main)
+    except (ClientError, OSError) as failed:
+        _fail(failed)
+    except KeyboardInterrupt:
+        sys.stderr.write("penstock history: stopped; the same command goes on from here\n")
+        raise typer.Exit(130) from None
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _fail(failed: Exception) -> NoReturn:
+    notes = "".join(f"\n  {note}" for note in getattr(failed, "__notes__", ()))
+    sys.stderr.write(f"penstock history: {failed}{notes}\n")
+    raise typer.Exit(1) from None
