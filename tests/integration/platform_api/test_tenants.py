@@ -96,6 +96,7 @@ CASES: dict[tuple[str, str], list[Case]] = {
     ],
     ("get", "/v1/latest"): [
         NONE,
+        Case(query={"all": "true"}),
         Case(query={"tag": "$tag_id"}),
         Case(query={"asset": "$asset_id"}),
         Case(query={"key": "$key"}),

@@ -65,6 +65,7 @@ async def values(client: AsyncClient, tag: int) -> None:
         False,
     )
 
+    assert [(one.tag, one.value, one.time) for one in await client.latest(everything=True)] == [(tag, 9.0, now - S)]
     samples = await client.samples(tag, start=now - 10 * S, end=now - 2 * S)
     assert [(s.time, s.value) for s in samples] == [(now - (10 - i) * S, float(i)) for i in range(8)]
     with_bad = await client.samples(tag, start=now - 60 * S, end=now, include_status=True)

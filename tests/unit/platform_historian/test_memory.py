@@ -77,6 +77,21 @@ def test_latest_is_the_newest_by_time_and_the_last_committed_of_equal_times() ->
     ]
 
 
+def test_latest_in_columns_says_the_same() -> None:
+    newest = Newest()
+    taken(newest, [(1, 5, 0, -0.0), (2, 5, 3, True), (3, 5, 0, -7), (4, 5, 0, "text"), (5, 5, 0, None)], 1)
+    taken(newest, [(3, 100, 0, 2)], 2, future=True)
+    asked = [4, 3, 99, 2, -1, 1, 5, 10**9]
+    columns = newest.table(asked)
+    values = [
+        next((row[c] for c in ("vf", "vi", "vb", "vs") if row[c] is not None), None) for row in columns.to_pylist()
+    ]
+    assert repr(values) == repr([each.value for each in newest.latest(asked)])
+    for name in ("tag", "time", "status", "position"):
+        assert columns[name].to_pylist() == [getattr(each, name) for each in newest.latest(asked)]
+    assert columns["newer_is_future"].to_pylist() == [False, True, False, False, False]
+
+
 def test_a_future_row_is_never_latest_and_is_still_checked_for_repeats() -> None:
     newest = Newest()
     taken(newest, [(1, 5, 0, 1.0)], 1)

@@ -1,15 +1,13 @@
 """Routes of the historian: latest, raw ranges, commits since a position, aggregates."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from penstock.core.errors import RetryLater
-from penstock.core.status import BAD_WAITING_FOR_INITIAL_DATA, quality
-from penstock.core.times import format_rfc3339_ns
 from penstock.platform.historian.asking import (
     AssetId,
     Keys,
@@ -22,10 +20,11 @@ from penstock.platform.historian.asking import (
     tags_asked,
 )
 from penstock.platform.historian.errors import CursorExpired
-from penstock.platform.historian.ports import LatestSample, RowKey, Table
-from penstock.platform.historian.schemas import ROWS_MAX, LatestItem, LatestPage, SamplesPage, SincePage
+from penstock.platform.historian.latest import latest_items
+from penstock.platform.historian.ports import RowKey, Table
+from penstock.platform.historian.schemas import ROWS_MAX, LatestPage, SamplesPage, SincePage
 from penstock.platform.historian.service import Historian
-from penstock.platform.historian.wire import ARROW, arrow_answer, json_answer, json_columns, json_value, wants_arrow
+from penstock.platform.historian.wire import ARROW, arrow_answer, json_answer, json_columns, wants_arrow
 from penstock.platform.kit.access import Principal, requires
 from penstock.platform.kit.paging import CURSOR_LENGTH_MAX, decode_cursor, encode_cursor
 from penstock.platform.kit.problems import busy
@@ -36,6 +35,7 @@ RANGE_TAGS_MAX = 100
 """Tags of one raw range: a trend page; more are asked in parts."""
 
 Reader = Annotated[Principal, requires("samples:read")]
+Every = Annotated[bool, Query(alias="all", description="every tag of the tenant, in one answer")]
 Rows = Annotated[int, Query(ge=1, le=ROWS_MAX, description="rows a page")]
 RowCursor = Annotated[str | None, Query(max_length=CURSOR_LENGTH_MAX, pattern=r"^[A-Za-z0-9_-]*$")]
 Position = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="absent: the head")]
@@ -54,24 +54,31 @@ class HistorianEndpoints:
     def router(self) -> APIRouter:
         """Give the routes."""
         router = APIRouter(prefix="/v1", tags=["samples"])
-        router.get("/latest")(self.latest)
+        router.get("/latest", response_model=LatestPage, responses=ARROW_TOO)(self.latest)
         router.get("/samples", response_model=SamplesPage, responses=ARROW_TOO)(self.samples)
         router.get("/since", response_model=SincePage, responses=ARROW_TOO)(self.since)
         return router
 
     async def latest(
         self,
+        request: Request,
         principal: Reader,
         tag: Tags = None,
         key: Keys = None,
         asset: AssetId = None,
-    ) -> LatestPage:
-        """Give the newest sample of each tag by source time."""
-        tags = tags_asked(self._directory, principal.tenant, tag, keys=key, asset=asset)
-        need_some(tags, asset)
-        found = {sample.tag: sample for sample in self._historian.latest(list(tags))}
-        now = self._now_ns()
-        return LatestPage(items=[latest_item(each, found.get(each.id), now) for each in tags.values()])
+        every: Every = False,
+    ) -> Response:
+        """Give the newest sample of each tag by source time; in Arrow, of each tag that has one."""
+        tags: Mapping[int, TagRef]
+        if every:
+            tags = {each.id: each for each in self._directory.all(principal.tenant)}
+        else:
+            tags = tags_asked(self._directory, principal.tenant, tag, keys=key, asset=asset)
+            need_some(tags, asset)
+        rows = self._historian.latest_table(list(tags))
+        if wants_arrow(request.headers.get("accept", "")):
+            return arrow_answer(rows, {"now": self._now_ns()})
+        return json_answer({"items": latest_items(tags, rows, self._now_ns())})
 
     async def samples(
         self,
@@ -134,27 +141,6 @@ class HistorianEndpoints:
         if wants_arrow(request.headers.get("accept", "")):
             return arrow_answer(page.rows, beside)
         return json_answer({"columns": json_columns(page.rows), **beside})
-
-
-def latest_item(tag: TagRef, sample: LatestSample | None, now_ns: int) -> LatestItem:
-    """Show a newest sample, or that there is none: such a tag is Bad, it waits for its first value."""
-    if sample is None:
-        waiting = BAD_WAITING_FOR_INITIAL_DATA
-        return LatestItem(tag=tag.id, key=tag.key, status=waiting, quality=quality(waiting).value)
-    lateness = sample.arrival_gateway_ns - sample.time
-    return LatestItem(
-        tag=tag.id,
-        key=tag.key,
-        time=format_rfc3339_ns(sample.time),
-        value=json_value(sample.value),
-        status=sample.status,
-        quality=quality(sample.status).value,
-        arrival=format_rfc3339_ns(sample.arrival_platform_ns),
-        age_s=(now_ns - sample.time) / 1e9,
-        position=sample.position,
-        late=tag.late_after_ns is not None and lateness > tag.late_after_ns,
-        future=sample.newer_is_future,
-    )
 
 
 def _key_of_last(rows: Table) -> RowKey:

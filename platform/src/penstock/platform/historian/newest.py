@@ -28,6 +28,8 @@ BIRTH_NEWEST = pa.schema(
         ("arrival_platform", pa.int64()),
     ]
 )
+LATEST = pa.schema([*BIRTH_NEWEST, ("newer_is_future", pa.bool_())])
+"""One row a tag that has a sample; `newer_is_future`: later stamped ones wait beyond the allowed skew."""
 BIRTH_FUTURE = pa.schema([("tag", pa.int64()), ("low", pa.int64()), ("high", pa.int64())])
 _STORED = ("time", "status", "position", "row", "arrival_gateway", "arrival_platform")
 _COLUMNS = ("kind", "bits", *_STORED)
@@ -124,24 +126,36 @@ class Newest:
     def snapshot(self) -> tuple[Table, Table]:
         """Give everything as tables of BIRTH_NEWEST and BIRTH_FUTURE, for the next generation to be born with."""
         with self._lock:
-            tag = np.flatnonzero(self._columns["time"] != NEVER)
-            at = {name: column[tag] for name, column in self._columns.items()}
-            texts = [self._texts[int(each)] if kind == 4 else None for each, kind in zip(tag, at["kind"], strict=True)]
-            newest = pa.table(
-                [
-                    tag,
-                    at["time"],
-                    at["status"].astype(np.uint32),
-                    _nullable(at["bits"].view(np.float64), at["kind"] == 1),
-                    _nullable(at["bits"], at["kind"] == 2),
-                    _nullable(at["bits"] != 0, at["kind"] == 3),
-                    pa.array(texts, pa.string()),
-                    *(at[name] for name in ("position", "row", "arrival_gateway", "arrival_platform")),
-                ],
-                schema=BIRTH_NEWEST,
-            )
+            newest = self._table(np.flatnonzero(self._columns["time"] != NEVER)).select(BIRTH_NEWEST.names)
             ahead = np.flatnonzero(self._high != NEVER)
             return newest, pa.table([ahead, self._low[ahead], self._high[ahead]], schema=BIRTH_FUTURE)
+
+    def table(self, tags: Sequence[int]) -> Table:
+        """Give the latest sample of each tag that has one as a table of LATEST, in the order asked."""
+        with self._lock:
+            asked = np.asarray(tags, np.int64)
+            asked = asked[(asked >= 0) & (asked < len(self._low))]
+            return self._table(asked[self._columns["time"][asked] != NEVER])
+
+    def _table(self, tag: NDArray[np.int64]) -> Table:
+        at = {name: column[tag] for name, column in self._columns.items()}
+        texts: list[str | None] = [None] * len(tag)
+        for place in np.flatnonzero(at["kind"] == 4).tolist():
+            texts[place] = self._texts[int(tag[place])]
+        return pa.table(
+            [
+                tag,
+                at["time"],
+                at["status"].astype(np.uint32),
+                _nullable(at["bits"].view(np.float64), at["kind"] == 1),
+                _nullable(at["bits"], at["kind"] == 2),
+                _nullable(at["bits"] != 0, at["kind"] == 3),
+                pa.array(texts, pa.string()),
+                *(at[name] for name in ("position", "row", "arrival_gateway", "arrival_platform")),
+                self._high[tag] > at["time"],
+            ],
+            schema=LATEST,
+        )
 
     def _grow(self, tag: NDArray[np.int64]) -> None:
         size = int(tag.max()) + 1 if len(tag) else 0

@@ -179,6 +179,10 @@ class Hot(Protocol):
         """Give the newest sample of each tag that has one; in memory, never waits."""
         ...
 
+    def latest_table(self, tags: Sequence[int]) -> Table:
+        """Give the same in the columns of newest.LATEST."""
+        ...
+
     def head(self) -> int:
         """Give the position of the newest commit, 0 before the first."""
         ...

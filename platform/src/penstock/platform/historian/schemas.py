@@ -34,7 +34,7 @@ class LatestItem(BaseModel):
 class LatestPage(BaseModel):
     """The newest samples of the tags asked for."""
 
-    items: list[LatestItem] = Field(max_length=1000)
+    items: list[LatestItem] = Field(max_length=1_000_000)
 
 
 class Columns(BaseModel):

@@ -135,6 +135,10 @@ class Historian:
         """Give the newest sample of each tag that has one; see ports.Hot."""
         return self._store.newest.latest(tags)
 
+    def latest_table(self, tags: Sequence[int]) -> Table:
+        """Give the newest sample of each tag that has one, in columns; see ports.Hot."""
+        return self._store.newest.table(tags)
+
     def head(self) -> int:
         """Give the position of the newest commit."""
         return self._store.head

@@ -42,7 +42,7 @@ def json_columns(rows: Table) -> dict[str, list[Any]]:
     return {
         "tag": rows["tag"].to_pylist(),
         "time": times_text(column_i64(rows, "time")),
-        "value": _values(rows),
+        "value": values_column(rows),
         "status": rows["status"].to_pylist(),
         "position": rows["position"].to_pylist(),
         "row": rows["row"].to_pylist(),
@@ -73,7 +73,7 @@ def float_column(values: NDArray[np.float64], present: NDArray[np.bool_] | None 
     return plain
 
 
-def _values(rows: Table) -> list[Any]:
+def values_column(rows: Table) -> list[Any]:
     floats = rows["vf"]
     if floats.null_count == 0:
         return float_column(floats.to_numpy())

@@ -41,8 +41,14 @@ class AsyncHistory:
         *,
         asset: str | Asset | None = None,
         properties: Iterable[str] | None = None,
+        everything: bool = False,
     ) -> Sequence[Latest]:
-        """Give the newest sample of each tag by source time, in the order asked; time None: no sample yet."""
+        """Give the newest sample of each tag by source time, in the order asked; time None: no sample yet.
+
+        `everything`: of every tag of the tenant, in one request.
+        """
+        if everything:
+            return await self._latest_of_all()
         chosen = await self._tags.select(tags, asset, properties)
         newest: dict[int, Latest] = {}
         for part in _parts(chosen):
@@ -53,6 +59,12 @@ class AsyncHistory:
                 value = scalar_of(latest.value, tag.type if tag else "float64")
                 newest[latest.tag] = changed(latest, value=value)
         return [newest.get(i) or Latest(i, t.key) for i, t in chosen.items()]
+
+    async def _latest_of_all(self) -> Sequence[Latest]:
+        types = {tag.id: tag.type for tag in await self._tags.list()}
+        body = await self._transport.json("GET", "/v1/latest", params=[("all", "true")])
+        found = [Latest.of(item) for item in body["items"]]
+        return [changed(each, value=scalar_of(each.value, types.get(each.tag, "float64"))) for each in found]
 
     async def samples(
         self,

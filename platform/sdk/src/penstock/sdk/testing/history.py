@@ -24,7 +24,8 @@ ROWS_MAX = 100_000
 
 def latest(state: State, call: Call) -> dict[str, Any]:
     """Answer `/v1/latest`."""
-    return {"items": [_latest(state, tag, call.now_ns) for tag in chosen_tags(state, call)]}
+    wanted = list(state.tags) if call.one("all") == "true" else chosen_tags(state, call)
+    return {"items": [_latest(state, tag, call.now_ns) for tag in wanted]}
 
 
 def _latest(state: State, tag: int, now_ns: int) -> dict[str, Any]:
