@@ -37,7 +37,8 @@ class Store:
     """Hold all that is durable: what a backup contains."""
 
     ledger: dict[str, dict[int, int]] = field(default_factory=dict)
-    quarantine: list[Frame] = field(default_factory=list)
+    quarantine: dict[tuple[str, int, int], Frame] = field(default_factory=dict)
+    """By epoch, seq and CRC: what comes again is kept once."""
     rows: list[Stored] = field(default_factory=list)
     known: set[Sample] = field(default_factory=set)
     dictionaries: set[str] = field(default_factory=set)
@@ -176,7 +177,7 @@ class Cloud:
             crc = frame.crc
             if frame.seq in seen and self.bug is not Bug.NO_DEDUP:
                 if seen[frame.seq] != crc:
-                    store.quarantine.append(frame)
+                    store.quarantine.setdefault((epoch, frame.seq, crc), frame)
                 continue
             seen[frame.seq] = crc
             self.ever.setdefault(epoch, set()).add(frame.seq)

@@ -90,6 +90,26 @@ async def test_a_repeated_seq_with_other_content_is_quarantined(historian: Histo
 
 
 @pytest.mark.parametrize("together", [True, False])
+async def test_other_content_of_a_seq_is_set_aside_once_and_answered_the_same(
+    historian: Historian, tmp_path: Path, together: bool
+) -> None:
+    first, other = batch_of([(1, NOON_NS, 0, 1.0)], crc=1), batch_of([(1, NOON_NS + 5, 0, 2.0)], crc=2)
+    if together:
+        outcomes = list((await historian.append([first, other, other])).outcomes[1:])
+    else:
+        outcomes = [(await historian.append([batch])).outcomes[0] for batch in (first, other, other)][1:]
+    head = historian.head()
+    historian = await reopened(historian, tmp_path / "h")
+    outcomes += (await historian.append([other])).outcomes
+    repeated = outcomes[0]._replace(verdict=Verdict.REPEATED)
+    assert (outcomes[0].verdict, outcomes[1:], historian.head()) == (Verdict.CONFLICT, [repeated, repeated], head)
+    third = (await historian.append([batch_of([(1, NOON_NS + 6, 0, 3.0)], crc=3)])).outcomes[0]
+    kept = await historian.ledger.quarantine("tnt_a", Span(), limit=9)
+    await historian.stop()
+    assert [(each.crc, each.position) for each in kept] == [(3, third.position), (2, repeated.position)]
+
+
+@pytest.mark.parametrize("together", [True, False])
 async def test_equal_samples_of_different_batches_are_stored_once_and_counted(
     historian: Historian, together: bool
 ) -> None:

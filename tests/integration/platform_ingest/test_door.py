@@ -131,6 +131,9 @@ def test_a_repeat_is_answered_as_committed_and_other_content_is_set_aside(
     assert (one["committed"], two["committed"], two["repeated"]) == (1, 0, 1)
     assert two["position"] == one["position"]
     assert three["quarantined"] == [{"seq": 1, "reason": "seq-conflict"}]
+    four = gateway.send(other).json()
+    assert (four["committed"], four["repeated"]) == (0, 1)
+    assert four == {**three, "committed": 0, "repeated": 1}
     assert [value for _, _, value, _ in read_all(operator, tag_id(operator, key))] == [1.0]
     [kept] = quarantined(operator, id_of(operator, gateway))
     exported = operator.get(f"/v1/ledger/quarantine/{kept['id']}/payload")

@@ -174,3 +174,14 @@ def test_a_group_judges_repeats_inside_itself_like_those_that_are_stored() -> No
     assert [each.position for each in judged] == [0, 11, 12, 0, 13, 14, 0]
     assert [each.outcome().position for each in judged[:4]] == [3, 11, 12, 12]
     assert (judged[6].error is not None, judged[4].quarantine is not None) == (True, True)
+
+
+def test_other_content_of_a_seq_is_set_aside_once_however_often_it_comes() -> None:
+    old = batch_of([(1, NOON_NS, 0, 1.0)], seq=1, crc=1)
+    before = {identity(old): Earlier(1, 3, stored=1, duplicates=0, quarantined=None, conflicts={8: 5})}
+    kept, other = batch_of([], seq=1, crc=8), batch_of([], seq=1, crc=9)
+    judged = judge([kept, other, other, old, kept], 10, earlier=lambda _: before)
+    again, new = Verdict.REPEATED, Verdict.CONFLICT
+    assert [each.outcome()[:2] for each in judged] == [(again, 5), (new, 11), (again, 11), (again, 3), (again, 5)]
+    assert [each.outcome().quarantined for each in judged] == [*["seq-conflict"] * 3, None, "seq-conflict"]
+    assert [each.position for each in judged if each.quarantine] == [11]

@@ -1,11 +1,13 @@
 """A group commit being made: what is judged about each batch before anything is written.
 
 One pass over the batches in order gives each a verdict: new, seen before with the same CRC, or seen before with
-another. Repeats inside the group count like repeats of what is stored. Only new batches bring rows.
+another. Repeats inside the group count like repeats of what is stored. Only new batches bring rows. A batch whose seq
+came before with other content is set aside once: sent again after a lost answer, it repeats what is set aside.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from penstock.platform.historian.errors import KeyReused
@@ -15,13 +17,14 @@ SEQ_CONFLICT = "seq-conflict"
 
 
 class Earlier(NamedTuple):
-    """Tell of the first commit of a batch."""
+    """Tell of the first commit of a batch; `conflicts`: positions of other contents of its seq, set aside, by CRC."""
 
     crc: int
     position: int
     stored: int
     duplicates: int
     quarantined: str | None
+    conflicts: Mapping[int, int] = MappingProxyType({})
 
 
 BatchKey = tuple[str, str, int, str | None]
@@ -66,6 +69,7 @@ def judge(
     batches = list(batches)
     stored = earlier(batches)
     first: dict[BatchKey, Judged] = {}
+    aside: dict[tuple[BatchKey, int], Judged] = {}
     judged = []
     for batch in batches:
         key = identity(batch)
@@ -80,9 +84,14 @@ def judge(
             verdict = Judged(batch, Verdict.REPEATED, 0, before, twin)
         elif batch.key is not None:
             verdict = Judged(batch, Verdict.CONFLICT, 0, before, twin, error=_key_reused(batch))
+        elif kept := aside.get((key, batch.crc)):
+            verdict = Judged(batch, Verdict.REPEATED, 0, before, kept)
+        elif before and batch.crc in before.conflicts:
+            verdict = Judged(batch, Verdict.REPEATED, 0, _set_aside(before, batch.crc))
         else:
             head += 1
             verdict = Judged(batch, Verdict.CONFLICT, head, before, twin, _conflict(batch, crc))
+            aside[key, batch.crc] = verdict
         judged.append(verdict)
     return judged
 
@@ -93,6 +102,10 @@ def _conflict(batch: WriterBatch, crc: int) -> Quarantine:
         "Two journals write under one epoch, or a journal's file was restored: give one of them a new epoch."
     )
     return Quarantine(SEQ_CONFLICT, detail, batch.rows.num_rows, batch.frame)
+
+
+def _set_aside(before: Earlier, crc: int) -> Earlier:
+    return Earlier(crc, before.conflicts[crc], stored=0, duplicates=0, quarantined=SEQ_CONFLICT)
 
 
 def _key_reused(batch: WriterBatch) -> KeyReused:

@@ -1,6 +1,7 @@
 """The writing side of the historian: one group of batches, one transaction; used by the committer's thread alone."""
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from penstock.platform.historian.engine import Engine, insert
 from penstock.platform.historian.generation import Generation
-from penstock.platform.historian.group import BatchKey, Earlier, Judged, judge
+from penstock.platform.historian.group import SEQ_CONFLICT, BatchKey, Earlier, Judged, judge
 from penstock.platform.historian.newest import BIRTH_NEWEST, Newest
 from penstock.platform.historian.ports import ROWS, STORED_ROWS, Table, Verdict, WriterBatch
 from penstock.platform.historian.rebuild import rebuild
@@ -142,6 +143,11 @@ class Store:
             "FROM $G.ledger l JOIN asked a ON l.writer = a.writer AND l.epoch = a.epoch AND l.seq = a.seq "
             "AND l.key IS NOT DISTINCT FROM a.key LEFT JOIN $G.quarantine q ON q.position = l.position"
         )
+        conflicts = (
+            "SELECT q.writer, q.epoch, q.seq, q.crc, q.position FROM $G.quarantine q "
+            "JOIN asked a ON q.writer = a.writer AND q.epoch = a.epoch AND q.seq = a.seq "
+            "WHERE a.key IS NULL AND q.reason = $reason"
+        )
         asked = pa.table(
             {
                 "writer": pa.array([each.writer for each in batches], pa.string()),
@@ -154,9 +160,14 @@ class Store:
         cursor.register("asked", asked.group_by(asked.column_names).aggregate([]))
         try:
             rows = self._engine.rows(self._engine.over(generations, select))
+            kept = self._engine.rows(self._engine.over(generations, conflicts), {"reason": SEQ_CONFLICT})
         finally:
             cursor.unregister("asked")
-        return {(row[0], row[1], row[2], row[3]): Earlier(*row[4:]) for row in rows}
+        aside: defaultdict[BatchKey, dict[int, int]] = defaultdict(dict)
+        for writer, epoch, seq, crc, position in kept:
+            aside[writer, epoch, seq, None][crc] = position
+        found = {(row[0], row[1], row[2], row[3]): Earlier(*row[4:]) for row in rows}
+        return {key: earlier._replace(conflicts=aside.get(key, {})) for key, earlier in found.items()}
 
     def _follow(
         self,
