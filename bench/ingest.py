@@ -153,4 +153,4 @@ def check(stack: Stack, sent: int) -> None:
     """Fail unless the ledger has every row, once."""
     with stack.client() as operator:
         summary = operator.get("/v1/ledger/summary").json()
-    assert (summary["stored"], summary["duplicates"], summary["quarantined"]) == (sent, 0, 0), summary
+    assert (summary["stored"], summary["duplicates"], summary["quarantined_batches"]) == (sent, 0, 0), summary

@@ -141,7 +141,7 @@ def test_a_killed_gateway_loses_nothing_of_what_the_broker_kept(compose: Compose
         assert counted == list(range(counted[0], counted[0] + len(counted))), "a hole or a double in the counter"
         summary = client.get("/v1/ledger/summary").raise_for_status().json()
         assert summary["missing_batches"] == 0
-        assert summary["quarantined"] == 0
+        assert summary["quarantined_batches"] == 0
 
 
 NEWCOMER = """\

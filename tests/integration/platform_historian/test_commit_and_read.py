@@ -240,7 +240,7 @@ async def test_a_quarantined_part_is_in_the_same_commit_as_the_rows(historian: H
     outcome = (await historian.append([batch_of([(1, NOON_NS, 0, 1.0)], quarantine=quarantine)])).outcomes[0]
     assert (outcome.stored, outcome.quarantined) == (1, "wrong-type")
     [entry] = await historian.ledger.batches("tnt_a", Span(), limit=9)
-    assert (entry.n, entry.stored, entry.quarantined) == (2, 1, 1)
+    assert (entry.n, entry.stored, entry.quarantined_samples) == (2, 1, 1)
 
 
 async def test_positions_below_the_window_are_gone(historian: Historian, tmp_path: Path) -> None:

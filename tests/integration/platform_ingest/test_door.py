@@ -287,6 +287,30 @@ def test_rows_of_the_wrong_type_are_set_aside_and_a_retry_brings_no_duplicate(
     assert (kept["rows"], keys[1] in kept["detail"]) == (1, True)
 
 
+def test_batches_and_samples_set_aside_are_told_apart(make_gateway: Make, operator: httpx.Client) -> None:
+    gateway = make_gateway()
+    introduce(gateway, ValueType.FLOAT64, ValueType.INT64)
+    columns = float_columns([0, 1, 1], [ARRIVAL_NS, ARRIVAL_NS, ARRIVAL_NS + 1], [1.0, 2.0, 3.0])
+    other = float_columns([0], [ARRIVAL_NS + 9], [4.0])
+    metrics = figures_of(operator)
+    assert gateway.send(batch_frame(gateway.epoch, 1, columns) + batch_frame(gateway.epoch, 1, other)).is_success
+    mine = {"gateway": id_of(operator, gateway)}
+    summary = operator.get("/v1/ledger/summary", params=mine).json()
+    assert (summary["quarantined_batches"], summary["quarantined_samples"], summary["stored"]) == (2, 3, 1)
+    [entry] = operator.get("/v1/ledger/batches", params=mine).json()["items"]
+    assert (entry["n"], entry["stored"], entry["quarantined_samples"]) == (3, 1, 2)
+    grown = {name: value - metrics[name] for name, value in figures_of(operator).items()}
+    assert grown == {"quarantined_batches": 2, "quarantined_samples": 3}
+
+
+def figures_of(operator: httpx.Client) -> dict[str, int]:
+    lines = [line.split() for line in operator.get("/metrics").text.splitlines() if "historian_quarantined" in line]
+    return {
+        name.removeprefix("penstock_historian_").removesuffix("_total"): int(float(value))
+        for name, value in (line for line in lines if line[0].endswith("_total"))
+    }
+
+
 def test_a_tag_of_another_gateway_is_not_written(make_gateway: Make, operator: httpx.Client) -> None:
     owner, thief = make_gateway(), make_gateway()
     [key] = introduce(owner)

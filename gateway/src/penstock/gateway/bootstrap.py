@@ -220,7 +220,7 @@ class Gateway:
             return {
                 "state": "not enrolled", "problem": self.delivery.problem, "platform": self.delivery.url,
                 "session": None, "watermark": self.delivery.epoch.released, "pending_batches": None,
-                "requests": 0, "failures": 0, "quarantined": 0,
+                "requests": 0, "failures": 0, "quarantined_batches": 0,
             }  # fmt: skip
         return {
             "state": "connected" if shell.connected else str(shell.machine.state),
@@ -231,7 +231,7 @@ class Gateway:
             "pending_batches": shell.machine.pending,
             "requests": shell.counts.requests,
             "failures": shell.counts.failures,
-            "quarantined": shell.counts.quarantined,
+            "quarantined_batches": shell.counts.quarantined_batches,
         }
 
 

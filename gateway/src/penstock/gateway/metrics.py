@@ -75,7 +75,9 @@ def _uplink(uplink: Mapping[str, Any]) -> Iterator[Metric]:
     yield _gauge("uplink_watermark", "Highest seq below which all is committed", uplink["watermark"])
     yield _counter("uplink_requests", "Requests sent", uplink["requests"])
     yield _counter("uplink_failures", "Requests not answered with success", uplink["failures"])
-    yield _counter("uplink_quarantined", "Batches that the historian quarantined", uplink["quarantined"])
+    yield _counter(
+        "uplink_quarantined_batches", "Batches that the historian quarantined", uplink["quarantined_batches"]
+    )
 
 
 def _counter(name: str, text: str, value: float) -> CounterMetricFamily:

@@ -52,7 +52,7 @@ class Counts:
     requests: int = 0
     failures: int = 0
     batches: int = 0
-    quarantined: int = 0
+    quarantined_batches: int = 0
     sessions: int = 0
 
 
@@ -189,7 +189,7 @@ class UplinkShell:
             return
         self.counts.batches += sent
         for refused in answer.document.get("quarantined") or ():
-            self.counts.quarantined += 1
+            self.counts.quarantined_batches += 1
             log.warning("uplink: the platform quarantined batch %s: %s", refused.get("seq"), refused.get("reason"))
         self._works("delivering again")
         self.post(told)

@@ -27,7 +27,8 @@ FIGURES = (
     ("open_gaps", "Open gaps", "not refilled", "warn"),
     ("drops", "Dropped", "declared by a full journal", "bad"),
     ("rejects", "Rejected", "with their reasons below", "warn"),
-    ("quarantined", "Quarantined", "kept for a look and a retry", "bad"),
+    ("quarantined_batches", "Quarantined batches", "kept for a look and a retry", "bad"),
+    ("quarantined_samples", "Quarantined samples", "in those batches", "bad"),
 )
 """Key in the ledger's summary, name, note, and the tone of anything above 0."""
 

@@ -97,11 +97,17 @@ class Figures:
                 ("open_gaps", "open gaps"),
                 ("drops", "dropped"),
                 ("rejects", "rejected"),
-                ("quarantined", "quarantined"),
+                ("quarantined_batches", "batches quarantined"),
             )
             if summary.get(key)
         ]
-        tone = "bad" if summary.get("missing_batches") or summary.get("quarantined") else "warn" if wrong else "mute"
+        tone = (
+            "bad"
+            if summary.get("missing_batches") or summary.get("quarantined_batches")
+            else "warn"
+            if wrong
+            else "mute"
+        )
         self._delivery.show(count_text(summary.get("stored")), ", ".join(wrong) or "nothing missing", tone)
 
     def show_gateways(self, gateways: Sequence[Gateway]) -> None:

@@ -32,7 +32,7 @@ class BatchEntry(NamedTuple):
     duplicates: int
     late: int
     future: int
-    quarantined: int
+    quarantined_samples: int
 
 
 class RecordEntry(NamedTuple):
@@ -80,9 +80,15 @@ class EpochTotals(NamedTuple):
     duplicates: int
     late: int
     future: int
-    quarantined: int
     first_position: int
     arrival_max: int
+
+
+class QuarantineTotals(NamedTuple):
+    """What was set aside of one writer's: whole batches or parts of them, and the samples in what was set aside."""
+
+    batches: int = 0
+    samples: int = 0
 
 
 class RecordTotals(NamedTuple):
@@ -109,7 +115,8 @@ _WITHIN = (
     "AND ($writer IS NULL OR writer = $writer)"
 )
 _RECORD_COLUMNS = ", ".join(RecordEntry._fields).replace("number", "count AS number")
-_BATCHES = f"SELECT {', '.join(BatchEntry._fields)} FROM $G.ledger WHERE {_WITHIN} AND position < $position"
+_BATCH_COLUMNS = ", ".join(BatchEntry._fields).replace("quarantined_samples", "quarantined AS quarantined_samples")
+_BATCHES = f"SELECT {_BATCH_COLUMNS} FROM $G.ledger WHERE {_WITHIN} AND position < $position"
 _RECORDS = f"SELECT {_RECORD_COLUMNS}, tenant FROM $G.record WHERE {_WITHIN}"
 _NEWEST_OF_GAP = (
     "row_number() OVER (PARTITION BY writer, kind, tag, device, from_ns, "
@@ -200,7 +207,7 @@ class Ledger:
         """Sum what was committed, per writer and epoch."""
         sql = (
             "SELECT writer, epoch, count(*), max(seq), sum(n)::BIGINT, sum(stored)::BIGINT, sum(duplicates)::BIGINT, "
-            "sum(late)::BIGINT, sum(future)::BIGINT, sum(quarantined)::BIGINT, min(position), max(arrival_gateway) "
+            "sum(late)::BIGINT, sum(future)::BIGINT, min(position), max(arrival_gateway) "
             f"FROM ({self._all(_LEDGER)}) "
             "GROUP BY writer, epoch ORDER BY min(position)"
         )
@@ -214,10 +221,10 @@ class Ledger:
         )
         return [RecordTotals(*row) for row in await self._rows(sql, _parameters(tenant, span))]
 
-    async def quarantine_totals(self, tenant: str, span: Span) -> dict[str, int]:
-        """Count quarantined batches per writer."""
-        sql = f"SELECT writer, count(*) FROM ({self._all(_QUARANTINE)}) GROUP BY writer"
-        return {row[0]: row[1] for row in await self._rows(sql, _parameters(tenant, span))}
+    async def quarantine_totals(self, tenant: str, span: Span) -> dict[str, QuarantineTotals]:
+        """Count what was set aside per writer, retried or not."""
+        sql = f"SELECT writer, count(*), sum(rows)::BIGINT FROM ({self._all(_QUARANTINE)}) GROUP BY writer"
+        return {row[0]: QuarantineTotals(*row[1:]) for row in await self._rows(sql, _parameters(tenant, span))}
 
     async def arrival_of(self, tenant: str, writer: str, epoch: str, seq: int) -> int | None:
         """Give the gateway's arrival time of a committed seq."""

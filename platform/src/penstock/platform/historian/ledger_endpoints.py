@@ -242,7 +242,7 @@ def _batch(entry: BatchEntry) -> BatchItem:
         duplicates=entry.duplicates,
         late=entry.late,
         future=entry.future,
-        quarantined=entry.quarantined,
+        quarantined_samples=entry.quarantined_samples,
     )
 
 

@@ -28,11 +28,15 @@ class WriterSummary(BaseModel):
     open_gaps: Count
     drops: Count
     rejects: Count
-    quarantined: Count
+    quarantined_batches: Count
+    quarantined_samples: Count
 
 
 class Summary(BaseModel):
-    """The ledger in figures. `expected` null: no tag declares a rate. `drops` and `rejects` count samples."""
+    """The ledger in figures. `expected` null: no tag declares a rate. `drops` and `rejects` count samples.
+
+    `quarantined_batches`: of which something was set aside, retried or not; `quarantined_samples`: those in it.
+    """
 
     start: Stamp
     end: Stamp
@@ -45,7 +49,8 @@ class Summary(BaseModel):
     open_gaps: Count
     drops: Count
     rejects: Count
-    quarantined: Count
+    quarantined_batches: Count
+    quarantined_samples: Count
     safe_until: list[SafeUntil] = Field(max_length=10_000)
     writers: list[WriterSummary] = Field(max_length=10_000)
 
@@ -66,7 +71,7 @@ class BatchItem(BaseModel):
     duplicates: Count
     late: Count
     future: Count
-    quarantined: Count
+    quarantined_samples: Count
 
 
 class RecordItem(BaseModel):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from penstock.core.times import NS_PER_S, format_rfc3339_ns
-from penstock.platform.historian.ledger import EpochTotals, RecordTotals, Span
+from penstock.platform.historian.ledger import EpochTotals, QuarantineTotals, RecordTotals, Span
 from penstock.platform.historian.ledger_schemas import SafeUntil, Summary, WriterSummary
 from penstock.platform.historian.service import Historian
 from penstock.platform.identity.gateways import GatewayRow
@@ -32,13 +32,13 @@ async def summarise(
     ledger = historian.ledger
     totals = await ledger.epoch_totals(tenant, span)
     records = await ledger.record_totals(tenant, span)
-    quarantined = await ledger.quarantine_totals(tenant, span)
+    set_aside = await ledger.quarantine_totals(tenant, span)
     shown = [gateway for gateway in gateways if span.writer in (None, gateway.id)]
     uplinks = {gateway.id: await _uplink(historian, tenant, gateway) for gateway in shown}
     names = {gateway.id: gateway.name for gateway in gateways}
-    seen = {*uplinks, *(each.writer for each in totals), *(each.writer for each in records), *quarantined}
+    seen = {*uplinks, *(each.writer for each in totals), *(each.writer for each in records), *set_aside}
     writers = [
-        _writer(writer, names.get(writer, writer), totals, records, quarantined.get(writer, 0), uplinks.get(writer))
+        _writer(writer, names.get(writer, writer), totals, records, set_aside.get(writer), uplinks.get(writer))
         for writer in sorted(seen)
     ]
     sums = {name: sum(getattr(each, name) for each in writers) for name in _SUMMED}
@@ -56,7 +56,8 @@ async def summarise(
 
 
 _SUMMED = (
-    "stored", "duplicates", "late", "future", "missing_batches", "open_gaps", "drops", "rejects", "quarantined",
+    "stored", "duplicates", "late", "future", "missing_batches", "open_gaps", "drops", "rejects",
+    "quarantined_batches", "quarantined_samples",
 )  # fmt: skip
 
 
@@ -105,7 +106,7 @@ def _writer(
     name: str,
     totals: Sequence[EpochTotals],
     records: Sequence[RecordTotals],
-    quarantined: int,
+    set_aside: QuarantineTotals | None,
     uplink: Uplink | None,
 ) -> WriterSummary:
     mine = [each for each in totals if each.writer == writer]
@@ -121,7 +122,8 @@ def _writer(
         open_gaps=kinds["gap"].open if "gap" in kinds else 0,
         drops=kinds["drop"].number if "drop" in kinds else 0,
         rejects=kinds["reject"].number if "reject" in kinds else 0,
-        quarantined=quarantined,
+        quarantined_batches=set_aside.batches if set_aside else 0,
+        quarantined_samples=set_aside.samples if set_aside else 0,
     )
 
 

@@ -35,7 +35,8 @@ class Store:
         self.writers = Writers()
         self.tail = Tail()
         self.head = 0
-        self.counts = {"stored": 0, "duplicates": 0, "late": 0, "future": 0, "quarantined": 0, "commits": 0}
+        self.counts = {"stored": 0, "duplicates": 0, "late": 0, "future": 0, "commits": 0}
+        self.counts |= {"quarantined_batches": 0, "quarantined_samples": 0}
 
     def load(self) -> None:
         """Rebuild what memory holds from the files; makes the first generation in an empty folder."""
@@ -184,7 +185,9 @@ class Store:
                 self.writers.mark(each.batch.writer, each.batch.epoch, each.batch.seq)
             for name in ("stored", "duplicates", "late", "future"):
                 self.counts[name] += getattr(each, name)
-        self.counts["quarantined"] += sum(each.quarantine is not None for each in written)
+        aside = [each.quarantine.rows for each in written if each.quarantine is not None]
+        self.counts["quarantined_batches"] += len(aside)
+        self.counts["quarantined_samples"] += sum(aside)
         self.counts["commits"] += 1
         _extend(generation, written, rows)
         self.newest.take(_with_arrivals(rows, new), future)

@@ -183,7 +183,8 @@ def gateways(state: State, call: Call) -> dict[str, Any]:
 
 def ledger_summary(state: State, _: Call) -> dict[str, Any]:
     """Answer `/v1/ledger/summary`: nothing is ever lost in here."""
-    zeros = dict.fromkeys(("late", "missing_batches", "open_gaps", "drops", "rejects", "quarantined"), 0)
+    wrong = ("late", "missing_batches", "open_gaps", "drops", "rejects", "quarantined_batches", "quarantined_samples")
+    zeros = dict.fromkeys(wrong, 0)
     return {"expected": None, "stored": len(state.committed), "duplicates": state.duplicates, **zeros, "safe_until": []}
 
 
