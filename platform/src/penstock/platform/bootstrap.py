@@ -16,6 +16,7 @@ from penstock.platform.alarms.endpoints import AlarmEndpoints, RuleEndpoints
 from penstock.platform.alarms.feed import LiveAlarms
 from penstock.platform.alarms.log import AlarmLog
 from penstock.platform.alarms.service import RuleService
+from penstock.platform.alarms.system import RivalAlarms
 from penstock.platform.api.assembly import assemble
 from penstock.platform.api.endpoints import WholeEndpoints
 from penstock.platform.api.metrics import metrics
@@ -58,6 +59,9 @@ from penstock.platform.registry.types import TypeService
 PLANT_POLL_S = 2.0
 """A changed plant file is read within this time; polling works on every mount, notifications do not."""
 
+SYSTEM_ALARMS_POLL_S = 15.0
+"""How often it is looked whether a system alarm may clear, which takes minutes."""
+
 PLANT_ERRORS_SHOWN = 10
 
 log = logging.getLogger(__name__)
@@ -82,8 +86,11 @@ class Platform:
         self.assets = AssetService(self.db)
         self.plant = PlantFolder(self.db, settings.plant, os.environ)
         self.historian = historian_bootstrap.open(settings)
-        self.ingest = Ingest(self.historian, self.directory, self.gateways, self.db)
         self.live = LiveAlarms()
+        self.rival_alarms = RivalAlarms(self.db, self.live.announce)
+        self.ingest = Ingest(
+            self.historian, self.directory, self.gateways, self.db, on_rivals=self.rival_alarms.on_rivals
+        )
         self.alarms = AlarmLog(self.db, self.live.announce)
         self.evaluator = RuleEvaluator(self.db, self._newest, time.time_ns)
         self.follower = AlarmFollower(self.historian, self.evaluator, self.live.announce)
@@ -133,6 +140,7 @@ class Platform:
                 following = [
                     tasks.create_task(self._follow_plant(), name="plant folder"),
                     tasks.create_task(self.follower.run(), name="alarms"),
+                    tasks.create_task(self._clear_rival_alarms(), name="system alarms"),
                 ]
                 self._ready = True
                 yield
@@ -148,6 +156,7 @@ class Platform:
         first = FirstStart(self.settings, self.db, people=self.people, gateways=self.gateways, apps=self.apps)
         first.run(self.authority.bundle() if self.authority else None)
         self.gateways.reload()
+        self.rival_alarms.load(time.time_ns())
         self.plant.belongs_to(self.people.first_admin().tenant)
         self.plant.poll()
         self.directory.reload()
@@ -160,6 +169,14 @@ class Platform:
                     await asyncio.to_thread(self.directory.reload)
             except (SQLAlchemyError, OSError):
                 log.exception("the plant folder could not be taken over; tried again at its next change")
+
+    async def _clear_rival_alarms(self) -> None:
+        while True:
+            await asyncio.sleep(SYSTEM_ALARMS_POLL_S)
+            try:
+                await asyncio.to_thread(self.rival_alarms.tick, time.time_ns())
+            except SQLAlchemyError:
+                log.exception("system alarms could not be cleared; tried again")
 
     def _why_not_ready(self) -> str | None:
         return None if self._ready else "the stores are being opened"

@@ -79,7 +79,8 @@ class AlarmsPage:
 
     def _asset_name(self, alarm: Alarm) -> str:
         asset = self._assets.get(alarm.asset or "")
-        return (asset.name or asset.path) if asset else (alarm.asset or "–")
+        unknown = alarm.asset or ("–" if alarm.rule else "Platform")
+        return (asset.name or asset.path) if asset else unknown
 
     def _row(self, alarm: Alarm) -> Row:
         word, tone = alarm_words(alarm.state)

@@ -133,18 +133,18 @@ def alarm_output(row: Alarm) -> AlarmOutput:
     """Give an alarm as the API shows it."""
     return AlarmOutput(
         id=row.id,
-        rule=row.rule_id,
+        rule=None if row.is_system else row.rule_id,
         rule_name=row.rule_name,
-        rule_version=row.rule_version,
+        rule_version=None if row.is_system else row.rule_version,
         asset=row.asset_id,
-        tag=row.tag_id,
+        tag=None if row.is_system else row.tag_id,
         state=AlarmState(row.state),
         raised=format_rfc3339_ns(row.raised_ns),
         acknowledged=_time(row.acknowledged_ns),
         acknowledged_by=row.acknowledged_by,
         cleared=_time(row.cleared_ns),
         value=row.value,
-        limit=row.limit,
+        limit=None if row.is_system else row.limit,
         severity=row.severity,
         message=row.message,
     )

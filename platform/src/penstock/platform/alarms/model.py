@@ -10,6 +10,9 @@ from penstock.platform.kit.db import Base, BigId
 ID = String(40)
 NAME = String(256)
 
+SYSTEM_PREFIX = "sys_"
+"""What the ids of the platform's own rules begin with; no route gives or takes them."""
+
 
 class Rule(Base):
     """A limit rule at its newest version; watches a tag, or whatever tag feeds a property of an asset."""
@@ -71,7 +74,7 @@ class EvaluatorCursor(Base):
 
 
 class Alarm(Base):
-    """One round of a rule from normal to normal."""
+    """One round of a rule from normal to normal; behind a system alarm stands a rule of the platform's own."""
 
     __tablename__ = "alarms"
     __table_args__ = (Index("ix_alarms_tenant_raised", "tenant", "raised_ns", "id"),)
@@ -92,6 +95,11 @@ class Alarm(Base):
     limit: Mapped[float] = mapped_column(Float)
     severity: Mapped[int] = mapped_column(Integer)
     message: Mapped[str] = mapped_column(String(2000))
+
+    @property
+    def is_system(self) -> bool:
+        """Tell whether the platform raised it of itself: there is no rule to show, no tag, no limit."""
+        return self.rule_id.startswith(SYSTEM_PREFIX)
 
 
 class AlarmRecord(Base):

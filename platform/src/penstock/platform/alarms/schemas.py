@@ -64,21 +64,24 @@ class RuleOutput(Output):
 
 
 class AlarmOutput(Output):
-    """One round of a rule from normal to normal; times are event time, but the acknowledgement's."""
+    """One round of a rule from normal to normal; times are event time, but the acknowledgement's.
+
+    Where `rule` is null the platform raised it of itself: no tag and no limit, the message says what is wrong.
+    """
 
     id: str = Field(max_length=40)
-    rule: str = Field(max_length=40)
+    rule: str | None = Field(max_length=40)
     rule_name: str = Field(max_length=256)
-    rule_version: int = Field(ge=1, le=INT64_MAX)
+    rule_version: int | None = Field(ge=1, le=INT64_MAX)
     asset: str | None = Field(max_length=40)
-    tag: int = Field(ge=1, le=INT64_MAX)
+    tag: int | None = Field(ge=1, le=INT64_MAX)
     state: AlarmState
     raised: Rfc3339
     acknowledged: Rfc3339 | None
     acknowledged_by: str | None = Field(max_length=256)
     cleared: Rfc3339 | None
     value: float | None
-    limit: float
+    limit: float | None
     severity: int = Field(ge=1, le=1000)
     message: str = Field(max_length=2000)
 

@@ -33,6 +33,7 @@ class Uplinks:
         session = await asyncio.to_thread(self._gateways.grant_session, gateway, asked.epoch, asked.head, now)
         self._ingest.last_seen_ns[gateway] = now
         epochs = dict.fromkeys([asked.epoch, *asked.epochs])
+        self._ingest.rivals.on_granted(gateway, session, epochs)
         return SessionOutput(
             session=session,
             position=self._historian.head(),

@@ -26,6 +26,7 @@ from penstock.platform.ingest.errors import (
     session_needed,
     session_superseded,
 )
+from penstock.platform.ingest.rivals import Meeting, Rivals
 from penstock.platform.ingest.schemas import EpochAnswer, FramesAnswer, QuarantinedSeq, Samples, Written
 from penstock.platform.ingest.small import batch_of_rows, check_rows, rows_of_arrow, rows_of_json
 from penstock.platform.ingest.tagmap import TagMap
@@ -70,10 +71,12 @@ class Ingest:
         gateways: GatewayDirectory,
         db: Database,
         *,
+        on_rivals: Callable[[Meeting], None],
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._historian, self._tags, self._gateways, self._db = historian, tags, gateways, db
-        self._now_ns = now_ns
+        self._on_rivals, self._now_ns = on_rivals, now_ns
+        self.rivals = Rivals()
         self._asked = Asked()
         self._maps: dict[tuple[str, str], TagMap] = {}
         self._pool = ThreadPoolExecutor(DECODE_THREADS, thread_name_prefix="ingest-decode")
@@ -106,7 +109,11 @@ class Ingest:
             count = 1 if before is None else before.count + 1
             self.refusals[gateway] = Refusals(count, session, newest, self._now_ns())
             await self._tell_superseded(principal, session, newest)
-            raise session_superseded(session, newest, self._gateways.current_epoch(gateway))
+            epoch = self._gateways.current_epoch(gateway)
+            if self.rivals.is_rival(gateway, session, newest_epoch=epoch, now_ns=self._now_ns()):
+                meeting = Meeting(principal.tenant, gateway, principal.name, session, newest, self._now_ns())
+                await asyncio.to_thread(self._on_rivals, meeting)
+            raise session_superseded(session, newest, epoch)
         self.last_seen_ns[gateway] = self._now_ns()
         return gateway
 
