@@ -235,6 +235,14 @@ def test_junk_is_counted_and_recorded_and_the_rest_goes_on(
         assert any(part in reason for reason in reasons), (part, reasons)
     assert all(reject.device == "meter" and len(reject.excerpt) <= 256 for reject in rejects)
     assert device_state(gateway, "meter") == "connected"
+    lines = [line for line in gateway.log_file.read_text().splitlines() if "meter: rejected" in line]
+    assert 1 <= len(lines) < len(junk), lines
+    assert "plant/meter" in lines[0]
+    [problem] = gateway.health()["problems"]
+    assert problem.startswith("meter sends what cannot become samples: ")
+    assert "plant/meter" in problem
+    asked = gateway.command("problems")
+    assert (asked.returncode, asked.stdout.splitlines()) == (1, [problem])
 
 
 def test_device_a_day_ahead_is_kept_as_it_says(

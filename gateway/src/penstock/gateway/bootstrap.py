@@ -122,8 +122,9 @@ class Gateway:
         await asyncio.gather(committing, *others, return_exceptions=True)
 
     async def _keep_house(self) -> None:
-        """Trim the reserve and measure the journal, each two seconds and after each release."""
+        """Trim the reserve, measure the journal, tell of junk, each two seconds and after each release."""
         while True:
+            self.intake.tell_junk()
             try:
                 older_than_ns = time.time_ns() - self.settings.reserve_age_ns
                 trimmed = await asyncio.to_thread(
@@ -175,6 +176,7 @@ class Gateway:
             found.append(self.batcher.blocked)
         if not self.room.has_room():
             found.append(f"the journal is full ({self.settings.journal_max_mib} MiB not committed): drivers wait")
+        found += self.intake.junk_problems()
         uplink = self._uplink()["problem"]
         return [*found, uplink] if uplink else found
 

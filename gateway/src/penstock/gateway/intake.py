@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -20,6 +21,7 @@ from penstock.edge.driver import Receipt
 from penstock.gateway.batcher import Batcher
 from penstock.gateway.gaps import GapTracker, OpenGap
 from penstock.gateway.journal.store import TagMark, TagState
+from penstock.gateway.junk import Junk, JunkReport
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,8 @@ class Intake:
     _index_by_key: dict[str, int] = field(default_factory=dict)
     _sources: dict[str, Source] = field(default_factory=dict)
     rejects_by_device: dict[str, int] = field(default_factory=dict)
+    junk: JunkReport = field(default_factory=JunkReport)
+    monotonic_ns: Callable[[], int] = time.monotonic_ns
 
     def restore(self, tags: Sequence[TagState]) -> None:
         """Take over dictionary and gaps from the journal."""
@@ -184,7 +188,22 @@ class Intake:
             first = one if known is None else known
             tag = source.indexes.get(one.tag) if one.tag is not None else None
             folded[one.tag, reason] = Reject(tag, name, first.time_ns, reason, count, first.excerpt)
+        junk = [
+            Junk(tag, _place(source.device, tag), reason, record.excerpt, record.count)
+            for (tag, reason), record in folded.items()
+        ]
+        for line in self.junk.on_rejects(name, junk, self.monotonic_ns()):
+            log.warning("%s", line)
         return list(folded.values())
+
+    def tell_junk(self) -> None:
+        """Write what is due of the counted rejects to the log."""
+        for line in self.junk.on_wake(self.monotonic_ns()):
+            log.warning("%s", line)
+
+    def junk_problems(self) -> list[str]:
+        """Name the devices that send junk these minutes."""
+        return self.junk.problems(self.monotonic_ns())
 
     def _entry(self, device: DeviceFile, name: str) -> DictionaryEntry:
         tag = device.tags[name]
@@ -202,6 +221,15 @@ class Intake:
             late_after_ns=tag.late_after_ns,
             rate_hz=tag.rate_hz,
         )
+
+
+def _place(device: DeviceFile, tag: str | None) -> str:
+    """Say where a tag's values come from, as the device file has it."""
+    source = device.tags[tag].source if tag is not None and tag in device.tags else None
+    if source is not None and source.node:
+        return f"node {source.node}"
+    topic = (source.topic if source is not None else None) or device.connection.settings.get("topic")
+    return f"topic {topic}" if isinstance(topic, str) else ""
 
 
 def _pieces(columns: SampleColumns) -> Iterator[SampleColumns]:

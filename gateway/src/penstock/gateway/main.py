@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+import httpx
 import typer
 
 from penstock.core.errors import ConfigError
@@ -22,6 +23,8 @@ from penstock.gateway.settings import Settings, check_platform_url
 commands = typer.Typer(help="Run the edge gateway; enrol it, look at its journal.", no_args_is_help=True)
 journal = typer.Typer(help="Look at the journal, or hand it to another platform.", no_args_is_help=True)
 commands.add_typer(journal, name="journal")
+
+HEALTH_TIMEOUT_S = 5.0
 
 Data = Annotated[Path | None, typer.Option(help="data folder of the gateway (PENSTOCK_GATEWAY_DATA)")]
 
@@ -70,6 +73,26 @@ def enrol_command(
     except (OSError, UnicodeDecodeError) as error:
         _stop(f"{token_file} cannot be read: {error}")
     typer.echo(f"enrolled at {url} as {credential.gateway}; the journal is kept and delivered to it")
+
+
+@commands.command()
+def problems(
+    health_port: Annotated[int | None, typer.Option(help="port of /health (PENSTOCK_GATEWAY_HEALTH_PORT)")] = None,
+) -> None:
+    """Ask the running gateway what is wrong: one problem a line, exit code 1 where there is any."""
+    settings = _settings(health_port=health_port)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.health_host, settings.health_host)  # noqa: S104
+    url = f"http://{f'[{host}]' if ':' in host else host}:{settings.health_port}/health"
+    try:
+        said = httpx.get(url, timeout=HEALTH_TIMEOUT_S).raise_for_status().json()
+        found = [str(problem) for problem in said["problems"]]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        _stop(f"no gateway answers at {url}: {error}")
+    for problem in found:
+        typer.echo("".join(c if c.isprintable() else "�" for c in problem))
+    if found:
+        raise typer.Exit(1)
+    typer.echo(f"{said.get('gateway', 'the gateway')}: no problem")
 
 
 @journal.command("status")
