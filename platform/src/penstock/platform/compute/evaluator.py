@@ -1,7 +1,8 @@
 """Judges committed samples by the rules; what it remembers, its cursor and its transitions are one transaction.
 
 A crash before the commit judges the same rows again, a crash after it goes on behind them: no alarm is missed, none
-is doubled, because an alarm's id follows from the rule's version and the activating sample's position.
+is doubled, because an alarm's id follows from the rule's version and the activating sample's position. Commits that
+hold nothing of a watched tag change nothing, and the cursor may be saved behind them: a start reads them once more.
 """
 
 import logging
@@ -123,6 +124,13 @@ class RuleEvaluator:
         self.counters.judged += sum(map(len, by_tag.values()))
         self.counters.transitions += done
         return Step(done, due)
+
+    def save(self, position: int) -> None:
+        """Save the cursor alone: up to `position` no sample of a watched tag was left to judge."""
+        with self._db.session() as session:
+            cursor = session.get(EvaluatorCursor, _CURSOR, with_for_update=True)
+            assert cursor is not None, "cursor() comes before the first save"
+            cursor.position = max(position, cursor.position)
 
     def tick(self, rule_ids: Iterable[str]) -> Step:
         """Let delays end where no sample came: the condition held for the whole delay by the platform's clock too."""

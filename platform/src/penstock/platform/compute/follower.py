@@ -23,6 +23,9 @@ REFRESH_S = 5.0
 TAKE_UP_S = 5.0
 """How long who changes a rule waits for the evaluator; a busier one takes the rule up later."""
 
+SAVE_S = 10.0
+"""How long the saved cursor may lag where no rule is touched; a start reads the commits of that time again."""
+
 PAUSE_S = 0.2
 """Between two steps: each is a synced transaction, and an alarm may wait a fifth of a second."""
 
@@ -53,6 +56,7 @@ class AlarmFollower:
         self._due_ns: dict[str, int] = {}
         self._seen_ns: dict[str, int] = {}
         self.position = 0
+        self._saved, self._saved_s = 0, 0.0
 
     def rules_changed(self) -> None:
         """Have the rules read again at once; from another thread, wait until what is committed from now on is judged.
@@ -86,7 +90,7 @@ class AlarmFollower:
 
     async def _follow(self) -> None:
         """Start from what is saved, then judge page after page."""
-        self.position = await asyncio.to_thread(self._evaluator.cursor, self._historian.head())
+        await self._start_from_cursor()
         tags = await asyncio.to_thread(self._evaluator.refresh)
         refreshed = time.monotonic()
         while True:
@@ -94,15 +98,33 @@ class AlarmFollower:
             if self._stale.is_set() or time.monotonic() - refreshed > REFRESH_S:
                 self._stale.clear()
                 asked, self._asked = self._asked, []
-                tags = await asyncio.to_thread(self._evaluator.refresh)
+                before, tags = tags, await asyncio.to_thread(self._evaluator.refresh)
                 refreshed = time.monotonic()
+                if tags != before:  # what was passed by is not for who watches from now on
+                    await self._save()
             if self._historian.head() < self.position:
-                self.position = await asyncio.to_thread(self._evaluator.cursor, self._historian.head())
+                await self._save()
+                await self._start_from_cursor()
             await self._page(tags)
+            if time.monotonic() - self._saved_s > SAVE_S:
+                await self._save()
             for taken_up in asked:
                 taken_up.set()
             await self._tick()
             await self._wait()
+
+    async def _start_from_cursor(self) -> None:
+        self.position = await asyncio.to_thread(self._evaluator.cursor, self._historian.head())
+        self._note_saved(self.position)
+
+    async def _save(self) -> None:
+        """Bring the saved cursor to where judging is."""
+        if self.position > self._saved:
+            await asyncio.to_thread(self._evaluator.save, self.position)
+            self._note_saved(self.position)
+
+    def _note_saved(self, position: int) -> None:
+        self._saved, self._saved_s = position, time.monotonic()
 
     async def _page(self, tags: Sequence[int]) -> None:
         if self._historian.head() == self.position and not self._evaluator.has_new_rules():
@@ -116,8 +138,7 @@ class AlarmFollower:
         samples = samples_of(page.rows)
         if samples or self._evaluator.has_new_rules():
             await self._take(await asyncio.to_thread(self._evaluator.step, samples, page.position))
-        elif page.position == page.head and page.position > self.position:
-            await asyncio.to_thread(self._evaluator.step, [], page.position)
+            self._note_saved(page.position)
         self.position = page.position
 
     async def _tick(self) -> None:
