@@ -12,8 +12,8 @@ from penstock.edge.backoff import Backoff
 from penstock.edge.driver import Counters, DriverContext, DriverHealth, DriverState
 from penstock.edge.opcua.certificates import Untrusted
 from penstock.edge.opcua.config import OpcUaConnection
+from penstock.edge.opcua.encoding import MalformedNotification
 from penstock.edge.opcua.link import Link, LinkLost, monitored_tags
-from penstock.edge.opcua.notification import MalformedNotification
 
 log = logging.getLogger(__name__)
 

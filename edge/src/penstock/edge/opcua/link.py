@@ -25,9 +25,10 @@ from penstock.core.status import name as status_name
 from penstock.core.times import from_datetime
 from penstock.edge.driver import GOOD_HELD, Counters, DriverContext
 from penstock.edge.opcua.certificates import check_server_certificate, own_certificate
+from penstock.edge.opcua.columnar import ItemValue
 from penstock.edge.opcua.config import OpcUaConnection, Security
 from penstock.edge.opcua.nodes import MonitoredTag, UnknownNamespace, resolve_node
-from penstock.edge.opcua.notification import ItemValue, Notification
+from penstock.edge.opcua.notification import Notification
 from penstock.edge.opcua.session import PublishClient
 
 PUBLISH_OUTSTANDING = 2
@@ -182,12 +183,12 @@ class Link:
         if notification.lost_status is not None:
             message = f"the server ended the subscription: {status_name(notification.lost_status)}"
             raise LinkLost(message)
-        if notification.keep_alive or not notification.values:
+        if notification.keep_alive or not len(notification.values):
             self._on_server_time(notification.publish_time_ns)
             return
         self.counters.add("values", len(notification.values))
         readings: list[Reading] = []
-        for value in notification.values:
+        for value in notification.values.items():
             await self._take(value, readings)
         receipt = await self.context.sink.put(self.device.device, readings)
         acknowledgement = ua.SubscriptionAcknowledgement(

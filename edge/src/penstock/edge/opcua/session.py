@@ -4,9 +4,11 @@ import logging
 
 from asyncua import ua
 from asyncua.client.client import Client
+from asyncua.client.ua_client import UaClient
 from asyncua.client.ua_session import UaSession
 from asyncua.common.shortcuts import Shortcuts
 
+from penstock.edge.opcua.columnar import ColumnDecoder
 from penstock.edge.opcua.notification import Notification, decode_publish_response
 
 REQUEST_TIMEOUT_S = 4.0
@@ -22,6 +24,10 @@ logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 class PublishSession(UaSession):
     """Send publish requests by hand; asyncua's loop, which acknowledges before the journal's sync, is off."""
 
+    def __init__(self, client: UaClient) -> None:
+        super().__init__(client)
+        self._decoder = ColumnDecoder()
+
     def ensure_publish_loop(self) -> None:
         """Start nothing: the link has the loop."""
 
@@ -29,7 +35,7 @@ class PublishSession(UaSession):
         """Send one PublishRequest and wait, however long, for its answer; Bad service results raise."""
         request = ua.PublishRequest()
         request.Parameters.SubscriptionAcknowledgements = acknowledgements
-        return decode_publish_response(await self._send_request(request, timeout=0))
+        return decode_publish_response(await self._send_request(request, timeout=0), self._decoder)
 
 
 class PublishClient(Client):

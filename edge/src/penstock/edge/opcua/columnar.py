@@ -1,0 +1,386 @@
+"""Decoding the monitored items of a DataChangeNotification in columns (OPC 10000-6 5.2.2.17).
+
+An item's size follows from its encoding mask and the type of its value, so where the items lie is found by one pass
+over two bytes of each: that is the *layout*. Messages repeat themselves: a layout is kept by count and length, and
+proved for the next message of that shape before it is used. Where the first item lies is known; if its mask and type
+(and a string's length) are those of the layout, so is its size, hence where the second lies, and so on: comparing all
+of them at once proves the whole. Then each field is one gather. Items of other types (arrays, structures) are decoded
+one by one, within the same pass.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from penstock.core.readings import RawColumns, RawKind, Stamp, raw_at
+from penstock.core.values import INT64_MAX
+from penstock.edge.opcua.encoding import FILETIME_UNIX, I32, Cursor, read_variant
+
+LAYOUTS_KEPT = 16
+"""Shapes of messages that one subscription repeats; a layout of 1,000 items takes 50 kB."""
+ITEM_LEAST_BYTES = 5
+"""A handle and an empty mask."""
+PICOSECONDS_MOST = 9_999
+
+_HAS_VALUE, _HAS_STATUS, _HAS_SOURCE_TIME, _HAS_SERVER_TIME, _HAS_SOURCE_PS, _HAS_SERVER_PS = 1, 2, 4, 8, 16, 32
+_MASK = 0x3F
+"""The bits of a mask that mean something."""
+_STRING = 12
+_VARIES = -1
+_VALUE_BYTES = (0, 1, 1, 1, 2, 2, 4, 4, 8, 8, 4, 8, 4, 8)
+"""Bytes of a scalar after its type byte, by type; a string's are its length's."""
+
+Ints = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemValue:
+    """Carry one monitored item's value; times in ns UTC, None where the server sent none."""
+
+    handle: int
+    raw: object
+    status: int
+    source_time_ns: int | None
+    server_time_ns: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ItemColumns:
+    """Hold n items: handle uint32, status uint32, times int64 in ns with their picoseconds, stamps uint8 (Stamp)."""
+
+    handle: npt.NDArray[np.uint32]
+    status: npt.NDArray[np.uint32]
+    source_time: Ints
+    source_stamp: Bytes
+    server_time: Ints
+    server_stamp: Bytes
+    kind: Bytes
+    vf: npt.NDArray[np.float64]
+    vi: Ints
+    objects: npt.NDArray[np.object_]
+
+    def __len__(self) -> int:
+        return len(self.handle)
+
+    @classmethod
+    def empty(cls) -> "ItemColumns":
+        """Make columns of no items."""
+        return _columns(np.zeros(0, np.uint32), RawColumns.empty(0))
+
+    @classmethod
+    def concat(cls, pieces: list["ItemColumns"]) -> "ItemColumns":
+        """Join in the given order."""
+        if len(pieces) == 1:
+            return pieces[0]
+        if not pieces:
+            return cls.empty()
+        return cls(*(np.concatenate([getattr(piece, field.name) for piece in pieces]) for field in fields(cls)))
+
+    def items(self) -> Iterator[ItemValue]:
+        """Give the items one by one; for tests and rare ways, not for hot paths."""
+        for row in range(len(self)):
+            yield ItemValue(
+                int(self.handle[row]),
+                raw_at(row, kind=self.kind, vf=self.vf, vi=self.vi, objects=self.objects),
+                int(self.status[row]),
+                int(self.source_time[row]) if self.source_stamp[row] == Stamp.GIVEN else None,
+                int(self.server_time[row]) if self.server_stamp[row] == Stamp.GIVEN else None,
+            )
+
+
+def _columns(handle: npt.NDArray[np.uint32], raw: RawColumns) -> ItemColumns:
+    n = len(handle)
+    return ItemColumns(
+        handle=handle,
+        status=np.zeros(n, np.uint32),
+        source_time=np.zeros(n, np.int64),
+        source_stamp=np.zeros(n, np.uint8),
+        server_time=np.zeros(n, np.int64),
+        server_stamp=np.zeros(n, np.uint8),
+        kind=raw.kind,
+        vf=raw.vf,
+        vi=raw.vi,
+        objects=raw.objects,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """Where one field of some items lies: row and first byte. `rows` is None where all items have it."""
+
+    rows: Ints | None
+    at: Ints
+
+    @classmethod
+    def of(cls, has: npt.NDArray[np.bool_], at: Ints) -> "_Rows | None":
+        """Choose the items that have the field; None where no item has."""
+        if has.all():
+            return cls(None, at)
+        rows = np.flatnonzero(has)
+        return cls(rows, at[rows]) if len(rows) else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Layout:
+    """Say where the fields of each item lie, and the bytes that prove it."""
+
+    starts: Ints
+    masks: Bytes
+    typed: _Rows | None
+    """The type bytes of the items that have a value."""
+    types: Bytes
+    texts: _Rows | None
+    """The lengths of strings."""
+    lengths: Ints
+    values: tuple[tuple[int, _Rows], ...]
+    """By type: where the values lie."""
+    status: _Rows | None
+    source_time: _Rows | None
+    source_ps: _Rows | None
+    server_time: _Rows | None
+    server_ps: _Rows | None
+    end: int
+    is_proof: bool
+    """Whether the bytes named above fix the sizes of all items: not where one was decoded on its own."""
+
+    def holds(self, view: "_View") -> bool:
+        """Prove that the bytes lie as they did in the message that the layout was made from."""
+        if not np.array_equal(view.u8[self.starts + 4], self.masks):
+            return False
+        if self.typed is not None and not np.array_equal(view.u8[self.typed.at], self.types):
+            return False
+        return self.texts is None or np.array_equal(view.at("<i4")[self.texts.at], self.lengths)
+
+
+class _View:
+    """Look at bytes as numbers that begin at any byte."""
+
+    __slots__ = ("body", "u8")
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+        self.u8 = np.frombuffer(body, np.uint8)
+
+    def at(self, dtype: str) -> npt.NDArray[np.generic]:
+        """Give the numbers of that type by their first byte."""
+        kind = np.dtype(dtype)
+        n = max(len(self.body) - kind.itemsize + 1, 0)
+        return np.ndarray((n,), kind, self.body, 0, (1,))
+
+
+_READ: dict[int, tuple[str, RawKind]] = {
+    1: ("u1", RawKind.BOOL),
+    2: ("i1", RawKind.INT),
+    3: ("u1", RawKind.INT),
+    4: ("<i2", RawKind.INT),
+    5: ("<u2", RawKind.INT),
+    6: ("<i4", RawKind.INT),
+    7: ("<u4", RawKind.INT),
+    8: ("<i8", RawKind.INT),
+    9: ("<u8", RawKind.INT),
+    10: ("<f4", RawKind.FLOAT),
+    11: ("<f8", RawKind.FLOAT),
+    13: ("<i8", RawKind.INT),
+}
+_UINT64, _DATETIME = 9, 13
+
+
+class ColumnDecoder:
+    """Decode the bodies of one subscription's DataChangeNotifications, learning their layouts."""
+
+    def __init__(self) -> None:
+        self._layouts: OrderedDict[tuple[int, int], _Layout] = OrderedDict()
+        self.layouts_used = 0
+        """Messages that came as a layout said."""
+
+    def decode(self, body: bytes) -> ItemColumns:
+        """Give the items; ValueError, struct.error or IndexError where the bytes break off or lie about lengths."""
+        n = Cursor(body).count(least=ITEM_LEAST_BYTES)
+        if n == 0:
+            return ItemColumns.empty()
+        view = _View(body)
+        shape = (n, len(body))
+        layout = self._layouts.get(shape)
+        alone: dict[int, object] = {}
+        if layout is not None and layout.holds(view):
+            self.layouts_used += 1
+        else:
+            layout = _find_layout(view, n, alone)
+            if layout.is_proof:
+                self._keep(shape, layout)
+        return _gather(view, layout, alone)
+
+    def _keep(self, shape: tuple[int, int], layout: _Layout) -> None:
+        self._layouts[shape] = layout
+        if len(self._layouts) > LAYOUTS_KEPT:
+            self._layouts.popitem(last=False)
+
+
+def _find_layout(view: _View, n: int, alone: dict[int, object]) -> _Layout:
+    """Pass over the items; what is decoded on its own comes into `alone` by row."""
+    body = view.body
+    starts, sizes = [0] * n, [0] * n
+    at = 4
+    for row in range(n):
+        mask = body[at + 4]
+        starts[row] = at
+        size = 0
+        if mask & _HAS_VALUE:
+            kind = body[at + 5]
+            if kind < _STRING or kind == _DATETIME:
+                size = 1 + _VALUE_BYTES[kind]
+            elif kind == _STRING:
+                size = 5 + max(I32.unpack_from(body, at + 6)[0], 0)
+            else:
+                cursor = Cursor(body, at + 5)
+                alone[row] = read_variant(cursor)
+                size = cursor.at - at - 5
+        sizes[row] = size
+        at += 5 + size + _AFTER_VALUE[mask & _MASK]
+    if at > len(body):
+        message = f"items of {at} bytes announced, {len(body)} there"
+        raise ValueError(message)
+    return _layout(view, np.array(starts, np.int64), np.array(sizes, np.int64), end=at, alone=alone)
+
+
+def _bytes_after_value(mask: int) -> int:
+    sizes = ((_HAS_STATUS, 4), (_HAS_SOURCE_TIME, 8), (_HAS_SERVER_TIME, 8), (_HAS_SOURCE_PS, 2), (_HAS_SERVER_PS, 2))
+    return sum(size for bit, size in sizes if mask & bit)
+
+
+_AFTER_VALUE = tuple(_bytes_after_value(mask) for mask in range(64))
+
+
+def _layout(view: _View, starts: Ints, sizes: Ints, *, end: int, alone: dict[int, object]) -> _Layout:
+    masks = view.u8[starts + 4]
+    has_value = (masks & _HAS_VALUE) != 0
+    typed = _Rows.of(has_value, starts + 5)
+    types = view.u8[typed.at] if typed else np.zeros(0, np.uint8)
+    all_types = np.zeros(len(starts), np.uint8)
+    all_types[has_value] = types
+    values = []
+    texts = None
+    for kind in np.unique(types).tolist():
+        rows = _Rows.of(has_value & (all_types == kind), starts + 6)
+        if kind == _STRING:
+            texts = rows
+        elif kind in _READ and rows is not None:
+            values.append((kind, rows))
+    at = starts + 5 + sizes
+    found: dict[str, _Rows | None] = {}
+    for name, bit in _FIELDS:
+        has = (masks & bit) != 0
+        found[name] = _Rows.of(has, at)
+        at = at + has * _AFTER_VALUE[bit]
+    lengths = np.asarray(view.at("<i4")[texts.at], np.int64) if texts else np.zeros(0, np.int64)
+    return _Layout(starts, masks, typed, types, texts, lengths, tuple(values), **found, end=end, is_proof=not alone)
+
+
+_FIELDS = (
+    ("status", _HAS_STATUS),
+    ("source_time", _HAS_SOURCE_TIME),
+    ("source_ps", _HAS_SOURCE_PS),
+    ("server_time", _HAS_SERVER_TIME),
+    ("server_ps", _HAS_SERVER_PS),
+)
+"""In the standard's order."""
+
+
+def _gather(view: _View, layout: _Layout, alone: dict[int, object]) -> ItemColumns:
+    handle = np.asarray(view.at("<u4")[layout.starts], np.uint32)
+    raw = RawColumns.empty(len(handle))
+    for kind, rows in layout.values:
+        _gather_values(view, kind, rows, raw)
+    if layout.texts is not None:
+        _gather_texts(view.body, layout, raw)
+    for row, value in alone.items():
+        raw.put(row, value)
+    columns = _columns(handle, raw)
+    if layout.status is not None:
+        columns.status[_all(layout.status)] = view.at("<u4")[layout.status.at]
+    source_time, source_stamp = _gather_times(view, layout.source_time, layout.source_ps, len(handle))
+    server_time, server_stamp = _gather_times(view, layout.server_time, layout.server_ps, len(handle))
+    return replace(
+        columns,
+        source_time=source_time,
+        source_stamp=source_stamp,
+        server_time=server_time,
+        server_stamp=server_stamp,
+    )
+
+
+def _all(rows: _Rows) -> slice | Ints:
+    return slice(None) if rows.rows is None else rows.rows
+
+
+def _gather_values(view: _View, kind: int, rows: _Rows, raw: RawColumns) -> None:
+    dtype, raw_kind = _READ[kind]
+    numbers = view.at(dtype)[rows.at]
+    at = _all(rows)
+    if kind == _DATETIME:
+        times, stamps = _times(np.asarray(numbers, np.int64), 0)
+        raw.vi[at] = times
+        raw.kind[at] = np.where(stamps == Stamp.GIVEN, RawKind.INT, RawKind.NONE)
+        _put_far(
+            np.flatnonzero(stamps == Stamp.BEYOND),
+            rows,
+            raw,
+            [(int(n) - FILETIME_UNIX) * 100 for n in numbers[stamps == Stamp.BEYOND]],
+        )
+        return
+    raw.kind[at] = raw_kind
+    if raw_kind is RawKind.FLOAT:
+        raw.vf[at] = numbers
+        return
+    if kind == _UINT64:
+        far = np.flatnonzero(numbers > np.uint64(INT64_MAX))
+        raw.vi[at] = numbers.view(np.int64)
+        _put_far(far, rows, raw, numbers[far].tolist())
+        return
+    raw.vi[at] = numbers != 0 if raw_kind is RawKind.BOOL else numbers
+
+
+def _put_far(chosen: Ints, rows: _Rows, raw: RawColumns, numbers: list[int]) -> None:
+    """Set integers that int64 does not hold."""
+    for index, number in zip(chosen.tolist(), numbers, strict=True):
+        row = index if rows.rows is None else rows.rows[index]
+        raw.kind[row], raw.vi[row], raw.objects[row] = RawKind.OBJECT, 0, number
+
+
+def _gather_texts(body: bytes, layout: _Layout, raw: RawColumns) -> None:
+    assert layout.texts is not None
+    rows = range(len(raw.kind)) if layout.texts.rows is None else layout.texts.rows.tolist()
+    for row, at, length in zip(rows, layout.texts.at.tolist(), layout.lengths.tolist(), strict=True):
+        if length >= 0:
+            raw.kind[row], raw.objects[row] = RawKind.OBJECT, body[at + 4 : at + 4 + length].decode("utf-8")
+
+
+def _gather_times(view: _View, times: _Rows | None, picoseconds: _Rows | None, n: int) -> tuple[Ints, Bytes]:
+    filetimes = np.zeros(n, np.int64)
+    if times is None:
+        return filetimes, np.zeros(n, np.uint8)
+    filetimes[_all(times)] = view.at("<i8")[times.at]
+    if picoseconds is None:
+        return _times(filetimes, 0)
+    tens = np.zeros(n, np.int64)
+    tens[_all(picoseconds)] = view.at("<u2")[picoseconds.at]
+    return _times(filetimes, np.minimum(tens, PICOSECONDS_MOST) // 100)
+
+
+_TICKS_MOST = INT64_MAX // 100
+
+
+def _times(filetimes: Ints, part_ns: Ints | int) -> tuple[Ints, Bytes]:
+    """Give ns since 1970 and whether that is a time: 0 and less is none, too far from 1970 is beyond int64."""
+    ticks = filetimes - FILETIME_UNIX
+    near = (ticks >= -_TICKS_MOST) & (ticks <= _TICKS_MOST)
+    times = ticks * 100 + part_ns
+    near &= (times < 0) == (ticks < 0)
+    stamps = np.where(near, np.uint8(Stamp.GIVEN), np.uint8(Stamp.BEYOND))
+    stamps[filetimes <= 0] = Stamp.ABSENT
+    times[stamps != Stamp.GIVEN] = 0
+    return times, stamps
