@@ -22,6 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from penstock.core.device_file import DeviceFile, parse_device_file
 from penstock.core.normalise import Rejected
 from penstock.core.reading import Reading
+from penstock.core.readings import ReadingColumns
 from penstock.edge.driver import Driver, DriverContext, MqttCredentials
 from tests.builders.ports import free_port as free_port
 
@@ -79,6 +80,9 @@ class MemorySink:
         self.readings.extend(readings)
         self.hurried += hurry
         return self._receipt()
+
+    async def put_columns(self, device: str, readings: ReadingColumns, *, hurry: bool = False) -> asyncio.Future[None]:
+        return await self.put(device, list(readings.readings()), hurry=hurry)
 
     async def reject(self, _device: str, rejects: Sequence[Rejected]) -> asyncio.Future[None]:
         await self.room.wait()

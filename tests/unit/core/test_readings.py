@@ -21,25 +21,26 @@ READINGS = [
 
 def test_readings_come_back_as_they_were() -> None:
     columns = ReadingColumns.of(READINGS, NAMES)
-    assert list(columns.readings(NAMES)) == READINGS
-    assert [type(one.raw) for one in columns.readings(NAMES)] == [type(one.raw) for one in READINGS]
+    assert list(columns.readings()) == READINGS
+    assert [type(one.raw) for one in columns.readings()] == [type(one.raw) for one in READINGS]
 
 
 def test_chosen_rows_are_taken_in_the_given_order() -> None:
     columns = ReadingColumns.of(READINGS, NAMES).take(np.array([4, 0]))
-    assert list(columns.readings(NAMES)) == [READINGS[4], READINGS[0]]
+    assert list(columns.readings()) == [READINGS[4], READINGS[0]]
 
 
 def test_time_out_of_64_bits_is_beyond_whatever_it_was() -> None:
     columns = ReadingColumns.of([Reading("flow", 2**80, 0, 1.0), Reading("flow", -(2**80), 0, 1.0)], NAMES)
     assert columns.stamp.tolist() == [Stamp.BEYOND, Stamp.BEYOND]
-    assert [one.time_ns for one in columns.readings(NAMES)] == [BEYOND_NS, BEYOND_NS]
+    assert [one.time_ns for one in columns.readings()] == [BEYOND_NS, BEYOND_NS]
 
 
 def test_columns_of_unequal_lengths_are_refused() -> None:
     columns = ReadingColumns.of(READINGS, NAMES)
     with pytest.raises(AssertionError, match="unequal"):
         ReadingColumns(
+            NAMES,
             columns.tag[:1],
             columns.time,
             columns.stamp,

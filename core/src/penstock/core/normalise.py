@@ -42,6 +42,8 @@ class Normalised:
 
     columns: SampleColumns
     rejects: tuple[Rejected, ...]
+    rejected_rows: tuple[int, ...] = ()
+    """Which reading each reject was."""
 
 
 class Normaliser:
@@ -61,16 +63,19 @@ class Normaliser:
         """Give one sample or one reject per reading, in their order; arrival stands for a missing source time."""
         rows = _Rows()
         rejects: list[Rejected] = []
-        for reading in readings:
+        rejected_rows: list[int] = []
+        for row, reading in enumerate(readings):
             position = self._position.get(reading.tag)
             if position is None:
                 reason = "the device file has no such tag"
                 rejects.append(Rejected(None, _time_or_none(reading.time_ns), reason, excerpt(reading.tag)))
+                rejected_rows.append(row)
                 continue
             why = self._add(rows, reading, position, arrival_ns=arrival_ns)
             if why is not None:
                 rejects.append(Rejected(reading.tag, _time_or_none(reading.time_ns), why, excerpt(reading.raw)))
-        return Normalised(self._columns(rows), tuple(rejects))
+                rejected_rows.append(row)
+        return Normalised(self._columns(rows), tuple(rejects), tuple(rejected_rows))
 
     def _add(self, rows: _Rows, reading: Reading, position: int, *, arrival_ns: int) -> str | None:
         time_ns = arrival_ns if reading.time_ns is None else reading.time_ns

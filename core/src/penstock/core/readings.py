@@ -42,10 +42,12 @@ class Stamp(IntEnum):
 class ReadingColumns:
     """Hold n readings of one device.
 
-    tag uint32 (position in the device file), time int64 (ns UTC, 0 where `stamp` is not GIVEN), stamp uint8 (Stamp),
-    status uint32, kind uint8 (RawKind), vf float64, vi int64, objects object (None where kind is not OBJECT).
+    tag uint32 (position in `names`, the device file's tags in their order), time int64 (ns UTC, 0 where `stamp` is
+    not GIVEN), stamp uint8 (Stamp), status uint32, kind uint8 (RawKind), vf float64, vi int64, objects object (None
+    where kind is not OBJECT).
     """
 
+    names: tuple[str, ...]
     tag: npt.NDArray[np.uint32]
     time: npt.NDArray[np.int64]
     stamp: npt.NDArray[np.uint8]
@@ -56,20 +58,21 @@ class ReadingColumns:
     objects: npt.NDArray[np.object_]
 
     def __post_init__(self) -> None:
-        lengths = {len(getattr(self, field.name)) for field in fields(self)}
+        lengths = {len(getattr(self, field.name)) for field in fields(self)[1:]}
         assert len(lengths) == 1, f"columns of unequal lengths: {sorted(lengths)}"
 
     def __len__(self) -> int:
         return len(self.tag)
 
     @classmethod
-    def of(cls, readings: Sequence[Reading], names: Sequence[str]) -> ReadingColumns:
+    def of(cls, readings: Sequence[Reading], names: tuple[str, ...]) -> ReadingColumns:
         """Make columns of readings; `names` are the device file's tags in their order."""
         position = {name: at for at, name in enumerate(names)}
         raw = RawColumns.of([reading.raw for reading in readings])
         times = [reading.time_ns for reading in readings]
         stamp = [stamp_of(time_ns) for time_ns in times]
         return cls(
+            names=names,
             tag=np.array([position[reading.tag] for reading in readings], np.uint32),
             time=np.array([t if s == Stamp.GIVEN else 0 for t, s in zip(times, stamp, strict=True)], np.int64),
             stamp=np.array(stamp, np.uint8),
@@ -82,19 +85,19 @@ class ReadingColumns:
 
     def take(self, rows: slice | npt.NDArray[Any]) -> ReadingColumns:
         """Give the rows of a slice, an index array or a boolean mask."""
-        return ReadingColumns(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return ReadingColumns(self.names, *(getattr(self, field.name)[rows] for field in fields(self)[1:]))
 
-    def readings(self, names: Sequence[str]) -> Iterator[Reading]:
+    def readings(self) -> Iterator[Reading]:
         """Give the rows one by one; for the few that need judging one by one, and for tests."""
         for row in range(len(self)):
-            yield self.reading_at(row, names)
+            yield self.reading_at(row)
 
-    def reading_at(self, row: int, names: Sequence[str]) -> Reading:
+    def reading_at(self, row: int) -> Reading:
         """Give one row."""
         stamp = self.stamp[row]
         time_ns = int(self.time[row]) if stamp == Stamp.GIVEN else BEYOND_NS if stamp == Stamp.BEYOND else None
         raw = raw_at(row, kind=self.kind, vf=self.vf, vi=self.vi, objects=self.objects)
-        return Reading(names[self.tag[row]], time_ns, int(self.status[row]), raw)
+        return Reading(self.names[self.tag[row]], time_ns, int(self.status[row]), raw)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

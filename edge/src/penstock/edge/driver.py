@@ -17,6 +17,7 @@ from typing import ClassVar, Protocol
 from penstock.core.device_file import DeviceFile
 from penstock.core.normalise import Rejected
 from penstock.core.reading import Reading
+from penstock.core.readings import ReadingColumns
 
 GOOD_HELD = 0x0402
 """Status bits (InfoType DataValue + historian bit Interpolated, OPC 10000-4 7.39.1, OPC 10000-11 6.2) of a reading that
@@ -67,6 +68,9 @@ class Sink(Protocol):
 
         `hurry` says that the source sends no more until it is acknowledged, so that a batch should not linger.
         """
+
+    async def put_columns(self, device: str, readings: ReadingColumns, *, hurry: bool = False) -> Receipt:
+        """Take readings in columns, as `put` takes them; their names are all tags of the device file in its order."""
 
     async def reject(self, device: str, rejects: Sequence[Rejected]) -> Receipt:
         """Take what could not become a reading; journalled and counted like readings."""

@@ -14,8 +14,10 @@ from penstock.core.batch import Gap, Record, Reject
 from penstock.core.columns import SampleColumns
 from penstock.core.device_file import DeviceFile
 from penstock.core.dictionary import DictionaryEntry
-from penstock.core.normalise import Normaliser, Rejected
+from penstock.core.normalise import Normalised, Normaliser, Rejected
+from penstock.core.normalise_columns import ColumnNormaliser
 from penstock.core.reading import Reading
+from penstock.core.readings import ReadingColumns
 from penstock.core.values import ValueKind, ValueType
 from penstock.edge.driver import Receipt
 from penstock.gateway.batcher import Batcher
@@ -37,6 +39,7 @@ class Source:
 
     device: DeviceFile
     normaliser: Normaliser
+    column_normaliser: ColumnNormaliser
     indexes: dict[str, int]
     by_position: npt.NDArray[np.uint32]
     """Local index of the device file's n-th tag."""
@@ -48,6 +51,7 @@ class Prepared:
 
     device: DeviceFile
     normaliser: Normaliser
+    column_normaliser: ColumnNormaliser
 
 
 @dataclass(slots=True)
@@ -90,7 +94,7 @@ class Intake:
 
     def prepare(self, device: DeviceFile) -> Prepared:
         """Check that the device's values can be normalised; ConfigError where not."""
-        return Prepared(device, Normaliser(device))
+        return Prepared(device, Normaliser(device), ColumnNormaliser(device))
 
     async def install(self, prepared: Prepared) -> None:
         """Give the device's tags their indexes, journalled before any sample that uses them."""
@@ -106,7 +110,9 @@ class Intake:
                 text = json.dumps(asdict(entry), ensure_ascii=False)
                 changed.append(TagState(entry.index, entry.key, entry.device, text, None, None, None))
         positions = np.fromiter(indexes.values(), np.uint32, len(indexes))
-        self._sources[device.device] = Source(device, prepared.normaliser, indexes, positions)
+        self._sources[device.device] = Source(
+            device, prepared.normaliser, prepared.column_normaliser, indexes, positions
+        )
         if changed:
             self.batcher.add(SampleColumns.empty(), (), (), tags=changed, hurry=True)
             self.on_dictionary()
@@ -124,7 +130,15 @@ class Intake:
         """Normalise and hand to the batcher, waiting while the gateway is full."""
         await self.batcher.wait_for_room()
         source = self._sources[device]
-        normalised = source.normaliser.apply(readings, self.now_ns())
+        return self._journal(source, source.normaliser.apply(readings, self.now_ns()), hurry=hurry)
+
+    async def put_columns(self, device: str, readings: ReadingColumns, *, hurry: bool = False) -> Receipt:
+        """Do the same for readings in columns."""
+        await self.batcher.wait_for_room()
+        source = self._sources[device]
+        return self._journal(source, source.column_normaliser.apply(readings, self.now_ns()), hurry=hurry)
+
+    def _journal(self, source: Source, normalised: Normalised, *, hurry: bool) -> Receipt:
         columns = normalised.columns.with_tags(source.by_position[normalised.columns.tag])
         rejects = self._reject_records(source, normalised.rejects)
         receipt: Receipt | None = None

@@ -80,6 +80,10 @@ class ItemColumns:
             return cls.empty()
         return cls(*(np.concatenate([getattr(piece, field.name) for piece in pieces]) for field in fields(cls)))
 
+    def take(self, rows: npt.NDArray[np.bool_]) -> "ItemColumns":
+        """Give the rows of a mask."""
+        return ItemColumns(*(getattr(self, field.name)[rows] for field in fields(self)))
+
     def items(self) -> Iterator[ItemValue]:
         """Give the items one by one; for tests and rare ways, not for hot paths."""
         for row in range(len(self)):

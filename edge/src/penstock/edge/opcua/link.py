@@ -19,14 +19,12 @@ from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.uaerrors import UaError
 
 from penstock.core.device_file import DeviceFile
-from penstock.core.reading import Reading
-from penstock.core.status import has_overflow
 from penstock.core.status import name as status_name
 from penstock.core.times import from_datetime
-from penstock.edge.driver import GOOD_HELD, Counters, DriverContext
+from penstock.edge.driver import Counters, DriverContext
 from penstock.edge.opcua.certificates import check_server_certificate, own_certificate
-from penstock.edge.opcua.columnar import ItemValue
 from penstock.edge.opcua.config import OpcUaConnection, Security
+from penstock.edge.opcua.items import ItemTable
 from penstock.edge.opcua.nodes import MonitoredTag, UnknownNamespace, resolve_node
 from penstock.edge.opcua.notification import Notification
 from penstock.edge.opcua.session import PublishClient
@@ -44,15 +42,6 @@ class LinkLost(Exception):
 
 
 @dataclass(slots=True)
-class Item:
-    """Follow one monitored item."""
-
-    tag: str
-    heard: bool = False
-    newest_ns: int | None = None
-
-
-@dataclass(slots=True)
 class Link:
     """Read one device over one connection; `newest_source_time_ns` stamps a gap when it is lost."""
 
@@ -64,7 +53,7 @@ class Link:
     """Called with what is missing, in words, when values can flow."""
     newest_source_time_ns: int | None = None
     _client: PublishClient = field(init=False)
-    _items: dict[int, Item] = field(default_factory=dict)
+    _items: ItemTable = field(init=False)
     _acknowledge: list[ua.SubscriptionAcknowledgement] = field(default_factory=list)
     _opened_ns: int = 0
     """The server's clock just before the items were made: what it reports first was still so at that time."""
@@ -126,6 +115,7 @@ class Link:
         parameters.MaxNotificationsPerPublish = NOTIFICATIONS_PER_PUBLISH
         parameters.PublishingEnabled = True
         subscription = await self._client.session.create_subscription(parameters, callback=_ignore)
+        self._items = ItemTable(tuple(self.device.tags), self.counters)
         missing: list[str] = []
         requests = []
         for handle, tag in enumerate(monitored_tags(self.device)):
@@ -134,7 +124,7 @@ class Link:
             except (ValueError, UnknownNamespace) as error:
                 missing.append(f"tag {tag.tag}: {error}")
                 continue
-            self._items[handle] = Item(tag.tag)
+            self._items.add(handle, tag.tag)
             requests.append((handle, tag, node))
         for start in range(0, len(requests), ITEMS_PER_CALL):
             missing += await self._monitor(subscription.SubscriptionId, requests[start : start + ITEMS_PER_CALL])
@@ -153,7 +143,7 @@ class Link:
         missing = []
         for (handle, tag, node), result in zip(wanted, results, strict=True):
             if not result.StatusCode.is_good():
-                del self._items[handle]
+                self._items.remove(handle)
                 missing.append(f"tag {tag.tag}: the server has no node {node.to_string()} ({result.StatusCode.name})")
             elif result.RevisedQueueSize < self.settings.queue_size:
                 self.counters.add("queues_cut")
@@ -187,10 +177,13 @@ class Link:
             self._on_server_time(notification.publish_time_ns)
             return
         self.counters.add("values", len(notification.values))
-        readings: list[Reading] = []
-        for value in notification.values.items():
-            await self._take(value, readings)
-        receipt = await self.context.sink.put(self.device.device, readings)
+        taken = self._items.take(notification.values, self._opened_ns)
+        sink, device = self.context.sink, self.device.device
+        for one in taken.overflows:
+            await sink.overflow(device, one.tag, from_ns=one.from_ns, to_ns=one.to_ns)
+        if taken.newest_ns is not None:
+            self._on_newest(taken.newest_ns)
+        receipt = await sink.put_columns(device, taken.readings)
         acknowledgement = ua.SubscriptionAcknowledgement(
             SubscriptionId=notification.subscription, SequenceNumber=notification.sequence
         )
@@ -206,28 +199,6 @@ class Link:
 
     def _on_newest(self, time_ns: int) -> None:
         self.newest_source_time_ns = max(self.newest_source_time_ns or time_ns, time_ns)
-
-    async def _take(self, value: ItemValue, readings: list[Reading]) -> None:
-        """Turn one value into readings: itself, and after a (re)connect what the server still holds."""
-        item = self._items.get(value.handle)
-        if item is None:
-            self.counters.add("unknown_handles")
-            return
-        time_ns = value.source_time_ns
-        if time_ns is None:
-            self.counters.add("server_time_used" if value.server_time_ns is not None else "arrival_used")
-            time_ns = value.server_time_ns
-        if has_overflow(value.status):
-            self.counters.add("overflows")
-            if item.newest_ns is not None and time_ns is not None:
-                await self.context.sink.overflow(self.device.device, item.tag, from_ns=item.newest_ns, to_ns=time_ns)
-        readings.append(Reading(item.tag, time_ns, value.status, value.raw))
-        if time_ns is not None:
-            item.newest_ns = time_ns
-            self._on_newest(time_ns)
-        if not item.heard and time_ns is not None and time_ns < self._opened_ns:
-            readings.append(Reading(item.tag, self._opened_ns, value.status | GOOD_HELD, value.raw))
-        item.heard = True
 
     async def _close(self) -> None:
         try:
