@@ -15,7 +15,7 @@ def start(path: Path) -> tuple[JournalStore, Delivery]:
 
 
 def append(store: JournalStore) -> Appended:
-    return store.append([NewBatch(b"x", 1, 5, ())], [])
+    return store.append([NewBatch(b"x", 1, 5)], [])
 
 
 def test_journal_from_an_older_disk_image_numbers_nothing_that_was_numbered_before(tmp_path: Path) -> None:

@@ -3,21 +3,24 @@
 import sqlite3
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from penstock.core.batch import Drop, decode_batch
 from penstock.core.errors import ConfigError
 from penstock.core.frames import iter_frames
 from penstock.gateway.journal.broken import CAUSE, FRAMES_KEPT
-from penstock.gateway.journal.store import Epoch, JournalStore, NewBatch, TagMark, TagState
+from penstock.gateway.journal.store import Epoch, GapMark, Heard, JournalStore, NewBatch, TagState
 
 EPOCH = "0a" * 16
 OTHER = "0b" * 16
 TAG = TagState(0, "meter/flow", "meter", '{"index": 0}', None, None, None)
 
 
-def batch(text: bytes = b"payload", *marks: TagMark) -> NewBatch:
-    return NewBatch(text, 3, 1_000, marks)
+def batch(text: bytes = b"payload", *gaps: GapMark, heard: dict[int, int] | None = None) -> NewBatch:
+    times = heard or {}
+    newest = Heard(np.array(list(times), np.uint32), np.array(list(times.values()), np.int64))
+    return NewBatch(text, 3, 1_000, newest, gaps)
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ def test_frames_come_back_as_they_were_journalled(store: JournalStore) -> None:
 
 
 def test_append_is_whole_or_nothing(store: JournalStore) -> None:
-    broken = NewBatch(b"x", 3, 1_000, (TagMark(0, 2**70, None, None),))
+    broken = batch(b"x", GapMark(0, 2**70, "cut"))
     with pytest.raises((sqlite3.Error, OverflowError)):
         store.append([batch(), broken], [TAG])
     assert store.tags() == []
@@ -76,10 +79,22 @@ def test_reserve_is_trimmed_by_age_and_by_size_oldest_first(store: JournalStore)
 
 
 def test_tag_state_follows_the_batches(store: JournalStore) -> None:
-    store.append([batch(b"x", TagMark(0, 500, None, None))], [TAG])
-    store.append([batch(b"x", TagMark(0, 400, 501, "cut"))], [])
-    (tag,) = reopened(store).tags()
+    store.append([batch(b"x", heard={0: 500})], [TAG])
+    store.append([batch(b"x", GapMark(0, 501, "cut"), heard={0: 400})], [])
+    again = reopened(store)
+    (tag,) = again.tags()
     assert (tag.newest_ns, tag.gap_from_ns, tag.gap_cause) == (500, 501, "cut")
+    again.append([batch(b"x", GapMark(0, None, "cut"), heard={0: 600})], [])
+    (tag,) = reopened(again).tags()
+    assert (tag.newest_ns, tag.gap_from_ns, tag.gap_cause) == (600, None, None)
+
+
+def test_newest_time_of_many_tags_is_the_greatest_that_was_heard(store: JournalStore) -> None:
+    tags = [TagState(i, f"meter/t{i}", "meter", "{}", None, None, None) for i in range(1_300)]
+    heard = Heard(np.array([1_299, 0, 511, 512, 0, 0], np.uint32), np.array([5, -7, 6, 7, -9, -8], np.int64))
+    store.append([NewBatch(b"x", 6, 1_000, heard)], tags)
+    found = {tag.index: tag.newest_ns for tag in reopened(store).tags() if tag.newest_ns is not None}
+    assert found == {0: -7, 511: 6, 512: 7, 1_299: 5}
 
 
 def test_old_epoch_stays_until_it_is_delivered(store: JournalStore) -> None:
@@ -169,7 +184,7 @@ def test_journal_of_the_first_version_keeps_batches_marks_and_gaps(tmp_path: Pat
     store = JournalStore(path)
     (tag,) = store.tags()
     assert (tag.key, tag.newest_ns, tag.gap_from_ns, tag.gap_cause) == ("meter/flow", 500, 501, "cut")
-    store.append([batch(b"more", TagMark(0, 700, None, None))], [])
+    store.append([batch(b"more", GapMark(0, None, "cut"), heard={0: 700})], [])
     again = reopened(store)
     assert again.epochs() == [Epoch(1, EPOCH, head=2)]
     assert [(t.newest_ns, t.gap_from_ns) for t in again.tags()] == [(700, None)]
@@ -178,13 +193,31 @@ def test_journal_of_the_first_version_keeps_batches_marks_and_gaps(tmp_path: Pat
 def test_commit_writes_the_marks_and_not_the_dictionary(store: JournalStore) -> None:
     long = [TagState(i, f"meter/t{i}", "meter", "x" * 2_000, None, None, None) for i in range(200)]
     store.append([batch()], long)
-    marks = [TagMark(i, 500, None, None) for i in range(200)]
-    store.append([batch(b"", *marks)], [])
+    store.append([batch(b"", heard=dict.fromkeys(range(200), 500))], [])
     log = store.path.with_name("journal.sqlite-wal")
     before = log.stat().st_size
-    store.append([batch(b"", *(TagMark(i, 600, None, None) for i in range(200)))], [])
+    store.append([batch(b"", heard=dict.fromkeys(range(200), 600))], [])
     assert log.stat().st_size - before < 64 * 1024
 
+
+def test_journal_of_the_third_version_keeps_marks_and_gaps(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    JournalStore(path).close()
+    with sqlite3.connect(path) as third:
+        third.executescript(THIRD_VERSION)
+    third.close()
+    found = [(tag.newest_ns, tag.gap_from_ns, tag.gap_cause) for tag in JournalStore(path).tags()]
+    assert found == [(500, 501, "cut"), (700, None, None), (None, None, None)]
+
+
+THIRD_VERSION = """
+DROP TABLE newest;
+DROP TABLE gap;
+CREATE TABLE mark(idx INTEGER PRIMARY KEY, newest_ns INTEGER, gap_from_ns INTEGER, gap_cause TEXT);
+INSERT INTO tag(idx, key, device, entry) VALUES(0, 'a', 'm', '{}'), (1, 'b', 'm', '{}'), (2, 'c', 'm', '{}');
+INSERT INTO mark VALUES(0, 500, 501, 'cut'), (1, 700, NULL, NULL);
+PRAGMA user_version=3;
+"""
 
 FIRST_VERSION = f"""
 CREATE TABLE epoch(

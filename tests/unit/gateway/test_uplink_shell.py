@@ -63,7 +63,7 @@ class Rig:
                 await asyncio.sleep(0.005)
 
     async def journal(self, *payloads: bytes) -> None:
-        appended = self.store.append([NewBatch(payload, 1, 5, ()) for payload in payloads], [])
+        appended = self.store.append([NewBatch(payload, 1, 5) for payload in payloads], [])
         self.shell.post(Synced(appended.epoch, appended.batches[-1].seq))
 
 
@@ -157,7 +157,7 @@ async def test_commit_position_that_went_back_opens_a_new_session(tmp_path: Path
 async def test_session_names_every_epoch_that_the_reserve_still_holds(tmp_path: Path) -> None:
     store, door = JournalStore(tmp_path / "journal.sqlite"), Door()
     store.open_epoch(EPOCH, 1)
-    store.append([NewBatch(b"one", 1, 5, ())], [])
+    store.append([NewBatch(b"one", 1, 5)], [])
     store.release(EPOCH, up_to=1, now_ns=5)
     store.open_epoch(OTHER, 2)
     door.watermarks = {EPOCH: {"watermark": 1, "above": []}}
@@ -178,7 +178,7 @@ async def test_session_names_every_epoch_that_the_reserve_still_holds(tmp_path: 
 
 
 async def test_broken_batch_is_told_as_a_drop_under_its_own_seq(rig: Rig) -> None:
-    appended = rig.store.append([NewBatch(payload, 7, 5, ()) for payload in (b"one", b"two", b"three")], [])
+    appended = rig.store.append([NewBatch(payload, 7, 5) for payload in (b"one", b"two", b"three")], [])
     spoil(rig.store, 2)
     rig.shell.post(Synced(appended.epoch, 3))
     await rig.until(lambda: rig.store.sizes().waiting == 0)

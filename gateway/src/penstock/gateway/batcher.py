@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from penstock.core.batch import Record, encode_batch
 from penstock.core.columns import SampleColumns
 from penstock.core.values import ValueKind
-from penstock.gateway.journal.store import Appended, JournalStore, NewBatch, TagMark, TagState
+from penstock.gateway.journal.store import Appended, GapMark, Heard, JournalStore, NewBatch, TagState
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Draft:
 
     pieces: list[SampleColumns] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
-    marks: dict[int, TagMark] = field(default_factory=dict)
+    gaps: dict[int, GapMark] = field(default_factory=dict)
     receipts: list[asyncio.Future[None]] = field(default_factory=list)
     tags: list[TagState] = field(default_factory=list)
     rows: int = 0
@@ -101,7 +101,7 @@ class Batcher:
         self,
         columns: SampleColumns,
         records: Sequence[Record],
-        marks: Iterable[TagMark],
+        gaps: Iterable[GapMark],
         *,
         tags: Sequence[TagState] = (),
         hurry: bool = False,
@@ -115,7 +115,7 @@ class Batcher:
             draft.began_s = time.monotonic()
         draft.pieces.append(columns)
         draft.records.extend(records)
-        draft.marks.update({mark.index: mark for mark in marks})
+        draft.gaps.update({mark.index: mark for mark in gaps})
         draft.tags.extend(tags)
         draft.rows += len(columns)
         draft.text_bytes += _text_bytes(columns)
@@ -212,7 +212,8 @@ class Batcher:
             if draft.rows or draft.records:
                 columns = SampleColumns.concat([piece for piece in draft.pieces if len(piece)])
                 payload = encode_batch(columns, draft.records)
-                batches.append(NewBatch(payload, draft.rows, now_ns, tuple(draft.marks.values())))
+                heard = Heard(columns.tag, columns.time)
+                batches.append(NewBatch(payload, draft.rows, now_ns, heard, tuple(draft.gaps.values())))
         return batches
 
 

@@ -22,7 +22,7 @@ from penstock.core.values import ValueKind, ValueType
 from penstock.edge.driver import Receipt
 from penstock.gateway.batcher import Batcher
 from penstock.gateway.gaps import GapTracker, OpenGap
-from penstock.gateway.journal.store import TagMark, TagState
+from penstock.gateway.journal.store import GapMark, TagState
 from penstock.gateway.junk import Junk, JunkReport
 
 log = logging.getLogger(__name__)
@@ -163,7 +163,8 @@ class Intake:
             return
         self.counts.gaps += len(marked.records)
         log.info("%s: gap marked on %d tags: %s", device, len(marked.records), cause)
-        self.batcher.add(marked.columns, marked.records, self._marks([gap.tag for gap in marked.records]))
+        opened = [GapMark(gap.tag, gap.from_ns, gap.cause) for gap in marked.records]
+        self.batcher.add(marked.columns, marked.records, opened)
 
     async def overflow(self, device: str, tag: str, *, from_ns: int, to_ns: int) -> None:
         """Record a gap of one tag that has both ends already."""
@@ -180,14 +181,8 @@ class Intake:
 
     def _add(self, columns: SampleColumns, records: Sequence[Record], *, hurry: bool) -> asyncio.Future[None]:
         marked = self.gaps.on_samples(columns)
-        tags = np.unique(marked.columns.tag).tolist()
-        return self.batcher.add(marked.columns, (*records, *marked.records), self._marks(tags), hurry=hurry)
-
-    def _marks(self, indexes: Sequence[int]) -> Iterator[TagMark]:
-        for index in indexes:
-            gap = self.gaps.open.get(index)
-            newest = self.gaps.newest_ns(index)
-            yield TagMark(index, newest, gap.from_ns if gap else None, gap.cause if gap else None)
+        closed = [GapMark(gap.tag, None, gap.cause) for gap in marked.records]
+        return self.batcher.add(marked.columns, (*records, *marked.records), closed, hurry=hurry)
 
     def _reject_records(self, source: Source, rejects: Sequence[Rejected]) -> list[Reject]:
         """Fold equal rejects into one record each, so that a flood of junk does not flood the ledger."""

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from penstock.core.frames import Frame, FrameKind, encode_frame, iter_frames
 from penstock.gateway.journal.broken import CAUSE, FRAMES_KEPT, drop_frame, is_whole
+from penstock.gateway.journal.newest import newest_of, put_newest
 from penstock.gateway.journal.schema import connect
 
 log = logging.getLogger(__name__)
@@ -34,23 +38,34 @@ class TagState:
 
 
 @dataclass(frozen=True, slots=True)
-class TagMark:
-    """Say what a batch changes of a tag's state."""
+class GapMark:
+    """Say that a batch opens or closes (`from_ns` None) a tag's gap."""
 
     index: int
-    newest_ns: int | None
-    gap_from_ns: int | None
-    gap_cause: str | None
+    from_ns: int | None
+    cause: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """Give tags and source times, in any order and often: what may be newer than what the journal knows."""
+
+    tags: npt.NDArray[np.uint32]
+    times: npt.NDArray[np.int64]
+
+
+NOTHING_HEARD = Heard(np.zeros(0, np.uint32), np.zeros(0, np.int64))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class NewBatch:
     """Carry an encoded batch that has no seq yet, and the tag states that hold once it is journalled."""
 
     payload: bytes
     n: int
     arrival_ns: int
-    marks: tuple[TagMark, ...]
+    heard: Heard = NOTHING_HEARD
+    gaps: tuple[GapMark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +151,8 @@ class JournalStore:
                 head += 1
                 frame = encode_frame(Frame(FrameKind.BATCH, epoch, head, batch.arrival_ns, batch.n, batch.payload))
                 self._db.execute(_INSERT_BATCH, (row, head, batch.arrival_ns, batch.n, len(frame), frame))
-                self._db.executemany(
-                    _MARK_TAG, [(m.index, m.newest_ns, m.gap_from_ns, m.gap_cause) for m in batch.marks]
-                )
+                put_newest(self._db, batch.heard.tags, batch.heard.times)
+                self._mark_gaps(batch.gaps)
                 written.append(Journalled(head, len(frame), batch.n))
             self._db.execute("UPDATE epoch SET head=? WHERE id=?", (head, row))
         return Appended(epoch, tuple(written))
@@ -150,11 +164,17 @@ class JournalStore:
 
     def tags(self) -> list[TagState]:
         """List the dictionary with each tag's newest source time and open gap, by index."""
-        query = (
-            "SELECT idx, key, device, entry, newest_ns, gap_from_ns, gap_cause FROM tag LEFT JOIN mark USING(idx) "
-            "ORDER BY idx"
-        )
-        return [TagState(*row) for row in self._all(query)]
+        query = "SELECT idx, key, device, entry, from_ns, cause FROM tag LEFT JOIN gap USING(idx) ORDER BY idx"
+        rows = self._all(query)
+        with self._alone:
+            newest = newest_of(self._db, [row[0] for row in rows])
+        return [TagState(*row[:4], newest.get(row[0]), *row[4:]) for row in rows]
+
+    def _mark_gaps(self, marks: Sequence[GapMark]) -> None:
+        opened = [(mark.index, mark.from_ns, mark.cause) for mark in marks if mark.from_ns is not None]
+        self._db.executemany("INSERT OR REPLACE INTO gap(idx, from_ns, cause) VALUES(?, ?, ?)", opened)
+        closed = [(mark.index,) for mark in marks if mark.from_ns is None]
+        self._db.executemany("DELETE FROM gap WHERE idx=?", closed)
 
     def frames(self, epoch: str, seqs: Sequence[int]) -> list[tuple[int, bytes]]:
         """Give the frames of those seqs that the journal still has; of a broken one, what stands for it from now on."""
@@ -319,8 +339,3 @@ _UPSERT_TAG = (
 _CURRENT_EPOCH = "SELECT id, epoch, head FROM epoch ORDER BY id DESC LIMIT 1"
 _OLDEST_FRAMES = "SELECT seq, frame FROM batch WHERE epoch=? ORDER BY seq LIMIT ?"
 _INSERT_BATCH = "INSERT INTO batch(epoch, seq, arrival_ns, n, size, frame) VALUES(?, ?, ?, ?, ?, ?)"
-_MARK_TAG = (
-    "INSERT INTO mark(idx, newest_ns, gap_from_ns, gap_cause) VALUES(?, ?, ?, ?) ON CONFLICT(idx) DO UPDATE SET "
-    "newest_ns=max(coalesce(newest_ns, excluded.newest_ns), coalesce(excluded.newest_ns, newest_ns)), "
-    "gap_from_ns=excluded.gap_from_ns, gap_cause=excluded.gap_cause"
-)
