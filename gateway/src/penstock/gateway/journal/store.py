@@ -168,7 +168,10 @@ class JournalStore:
         rows = self._all(query)
         with self._alone:
             newest = newest_of(self._db, [row[0] for row in rows])
-        return [TagState(*row[:4], newest.get(row[0]), *row[4:]) for row in rows]
+        return [
+            TagState(index, key, device, entry, newest.get(index), from_ns, cause)
+            for index, key, device, entry, from_ns, cause in rows
+        ]
 
     def _mark_gaps(self, marks: Sequence[GapMark]) -> None:
         opened = [(mark.index, mark.from_ns, mark.cause) for mark in marks if mark.from_ns is not None]

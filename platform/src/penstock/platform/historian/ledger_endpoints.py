@@ -3,9 +3,11 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, TypedDict, TypeVar
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from penstock.core.times import format_rfc3339_ns
@@ -40,6 +42,29 @@ QuarantineId = Annotated[str, Path(max_length=40, pattern=r"^[A-Za-z0-9_-]+$")]
 Retry = Callable[[str, str, int, bytes], Awaitable[BatchOutcome]]
 
 
+@dataclass(frozen=True, slots=True)
+class Spanned:
+    """Hold what every question about the ledger may narrow: arrivals in [start, end), one writer."""
+
+    start: Moment = None
+    end: Moment = None
+    gateway: Writer = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Spanned):
+    """Hold what every list of the ledger takes besides."""
+
+    limit: Limit = 100
+    cursor: Cursor = None
+
+
+Asked = Annotated[Listed, Depends()]
+Entry = TypeVar("Entry", BatchEntry, RecordEntry, QuarantineEntry)
+Item = TypeVar("Item", bound=BaseModel)
+Shown = Callable[[RecordEntry, Mapping[str, Any]], Item]
+
+
 class LedgerEndpoints:
     """Answer what came, what is missing, and why."""
 
@@ -69,96 +94,36 @@ class LedgerEndpoints:
         router.post("/quarantine/{quarantine_id}/retry")(self.retry)
         return router
 
-    async def summary(
-        self, principal: Auditor, start: Moment = None, end: Moment = None, gateway: Writer = None
-    ) -> Summary:
+    async def summary(self, principal: Auditor, asked: Annotated[Spanned, Depends()]) -> Summary:
         """Sum the arrivals of a span (absent: the last hour), and say what is missing now."""
         tags = self._directory.all(principal.tenant)
         gateways = await asyncio.to_thread(self._gateways.all, principal.tenant)
-        within = self._span(start or "1h-ago", end, gateway)
+        within = self._span(replace(asked, start=asked.start or "1h-ago"))
         return await summarise(
             self._historian, principal.tenant, within, gateways=gateways, tags=tags, now_ns=self._now_ns()
         )
 
-    async def batches(
-        self,
-        principal: Auditor,
-        start: Moment = None,
-        end: Moment = None,
-        gateway: Writer = None,
-        limit: Limit = 100,
-        cursor: Cursor = None,
-    ) -> Page[BatchItem]:
+    async def batches(self, principal: Auditor, asked: Asked) -> Page[BatchItem]:
         """List committed batches, newest first; the span is of their arrival here."""
-        within = self._span(start, end, gateway)
-        found = await self._historian.ledger.batches(principal.tenant, within, before=_place(cursor), limit=limit + 1)
-        following = encode_cursor(found[limit - 1].position, 0) if len(found) > limit else None
-        return Page[BatchItem](items=[_batch(entry) for entry in found[:limit]], next=following)
+        found = await self._historian.ledger.batches(principal.tenant, self._span(asked), **_bounds(asked))
+        return _page(found, asked, _batch)
 
-    async def gaps(
-        self,
-        principal: Auditor,
-        start: Moment = None,
-        end: Moment = None,
-        gateway: Writer = None,
-        open: bool = False,
-        limit: Limit = 100,
-        cursor: Cursor = None,
-    ) -> Page[GapItem]:
+    async def gaps(self, principal: Auditor, asked: Asked, open: bool = False) -> Page[GapItem]:
         """List gaps, newest first; `open=true`: those without an end only."""
-        within = self._span(start, end, gateway)
-        found, following = await self._records(principal, within, "gap", limit, cursor, open_only=open)
-        tags = self._tags(principal, found)
-        return Page[GapItem](items=[GapItem(**_record(entry, tags), **_gap(entry)) for entry in found], next=following)
+        return await self._records(principal, asked, "gap", _gap, open_only=open)
 
-    async def drops(
-        self,
-        principal: Auditor,
-        start: Moment = None,
-        end: Moment = None,
-        gateway: Writer = None,
-        limit: Limit = 100,
-        cursor: Cursor = None,
-    ) -> Page[DropItem]:
+    async def drops(self, principal: Auditor, asked: Asked) -> Page[DropItem]:
         """List declared drops, newest first."""
-        within = self._span(start, end, gateway)
-        found, following = await self._records(principal, within, "drop", limit, cursor)
-        tags = self._tags(principal, found)
-        items = [DropItem(**_record(entry, tags), from_=_text(entry.from_ns), to=_text(entry.to_ns)) for entry in found]
-        return Page[DropItem](items=items, next=following)
+        return await self._records(principal, asked, "drop", _drop)
 
-    async def rejects(
-        self,
-        principal: Auditor,
-        start: Moment = None,
-        end: Moment = None,
-        gateway: Writer = None,
-        limit: Limit = 100,
-        cursor: Cursor = None,
-    ) -> Page[RejectItem]:
+    async def rejects(self, principal: Auditor, asked: Asked) -> Page[RejectItem]:
         """List readings that could not become samples, newest first."""
-        within = self._span(start, end, gateway)
-        found, following = await self._records(principal, within, "reject", limit, cursor)
-        tags = self._tags(principal, found)
-        items = [RejectItem(**_record(entry, tags), reason=entry.cause, excerpt=entry.excerpt) for entry in found]
-        return Page[RejectItem](items=items, next=following)
+        return await self._records(principal, asked, "reject", _reject)
 
-    async def quarantine(
-        self,
-        principal: Auditor,
-        start: Moment = None,
-        end: Moment = None,
-        gateway: Writer = None,
-        limit: Limit = 100,
-        cursor: Cursor = None,
-    ) -> Page[QuarantineItem]:
+    async def quarantine(self, principal: Auditor, asked: Asked) -> Page[QuarantineItem]:
         """List batches of which something was kept aside, newest first."""
-        within = self._span(start, end, gateway)
-        found = await self._historian.ledger.quarantine(
-            principal.tenant, within, before=_place(cursor), limit=limit + 1
-        )
-        following = encode_cursor(found[limit - 1].position, 0) if len(found) > limit else None
-        return Page[QuarantineItem](items=[_quarantined(entry) for entry in found[:limit]], next=following)
+        found = await self._historian.ledger.quarantine(principal.tenant, self._span(asked), **_bounds(asked))
+        return _page(found, asked, _quarantined)
 
     async def payload(self, principal: Auditor, quarantine_id: QuarantineId) -> Response:
         """Export the frame of a quarantined batch, as it came."""
@@ -184,35 +149,44 @@ class LedgerEndpoints:
         outcome = await self._retry(principal.tenant, found[0].writer, position, payload)
         return Retried(position=outcome.position, stored=outcome.stored, duplicates=outcome.duplicates)
 
-    def _span(self, start: str | None, end: str | None, gateway: str | None) -> Span:
+    def _span(self, asked: Spanned) -> Span:
         now = self._now_ns()
-        within = Span(moment(start, ALWAYS, now), moment(end, "now", now) + (end is None), gateway)
+        end_ns = moment(asked.end, "now", now) + (asked.end is None)
+        within = Span(moment(asked.start, ALWAYS, now), end_ns, asked.gateway)
         span(within.start_ns, within.end_ns)
         return within
 
     async def _records(
-        self, principal: Principal, within: Span, kind: str, limit: int, cursor: str | None, *, open_only: bool = False
-    ) -> tuple[list[RecordEntry], str | None]:
+        self, principal: Principal, asked: Listed, kind: str, shown: Shown[Item], *, open_only: bool = False
+    ) -> Page[Item]:
         found = await self._historian.ledger.records(
-            principal.tenant, within, kind, before=_place(cursor), limit=limit + 1, open_only=open_only
+            principal.tenant, self._span(asked), kind, open_only=open_only, **_bounds(asked)
         )
-        if len(found) <= limit:
-            return found, None
-        return found[:limit], encode_cursor(found[limit - 1].position, found[limit - 1].ordinal)
-
-    def _tags(self, principal: Principal, entries: Sequence[RecordEntry]) -> Mapping[int, TagRef]:
-        return self._directory.by_id(principal.tenant, {entry.tag for entry in entries if entry.tag is not None})
+        tags = self._directory.by_id(principal.tenant, {entry.tag for entry in found if entry.tag is not None})
+        return _page(found, asked, lambda entry: shown(entry, _record(entry, tags)))
 
 
 BYTES = "application/octet-stream"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
-def _place(cursor: str | None) -> tuple[int, int]:
-    if not cursor:
-        return NEWEST_FIRST
-    position, ordinal = decode_cursor(cursor, int, int)
-    return position, ordinal
+class _Bounds(TypedDict):
+    before: tuple[int, int]
+    limit: int
+
+
+def _bounds(asked: Listed) -> _Bounds:
+    """Ask for one entry more than the page holds: whether there is a next page."""
+    position, ordinal = decode_cursor(asked.cursor, int, int) if asked.cursor else NEWEST_FIRST
+    return {"before": (position, ordinal), "limit": asked.limit + 1}
+
+
+def _page(found: Sequence[Entry], asked: Listed, shown: Callable[[Entry], Item]) -> Page[Item]:
+    """Make the page, and the next cursor of the last entry's position and ordinal."""
+    kept, following = found[: asked.limit], None
+    if len(found) > asked.limit:
+        following = encode_cursor(kept[-1].position, kept[-1].ordinal if isinstance(kept[-1], RecordEntry) else 0)
+    return Page(items=[shown(entry) for entry in kept], next=following)
 
 
 def _position(quarantine_id: str) -> int:
@@ -261,8 +235,16 @@ def _record(entry: RecordEntry, tags: Mapping[int, TagRef]) -> dict[str, object]
     }
 
 
-def _gap(entry: RecordEntry) -> dict[str, object]:
-    return {"from_": _text(entry.from_ns), "to": _text(entry.to_ns), "refilled": False}
+def _gap(entry: RecordEntry, told: Mapping[str, Any]) -> GapItem:
+    return GapItem(**told, from_=_text(entry.from_ns), to=_text(entry.to_ns), refilled=False)
+
+
+def _drop(entry: RecordEntry, told: Mapping[str, Any]) -> DropItem:
+    return DropItem(**told, from_=_text(entry.from_ns), to=_text(entry.to_ns))
+
+
+def _reject(entry: RecordEntry, told: Mapping[str, Any]) -> RejectItem:
+    return RejectItem(**told, reason=entry.cause, excerpt=entry.excerpt)
 
 
 def _quarantined(entry: QuarantineEntry) -> QuarantineItem:

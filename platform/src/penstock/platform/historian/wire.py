@@ -74,6 +74,7 @@ def float_column(values: NDArray[np.float64], present: NDArray[np.bool_] | None 
 
 
 def values_column(rows: Table) -> list[Any]:
+    """Give each row's value as JSON can hold it, from whichever column has it; null: no value."""
     floats = rows["vf"]
     if floats.null_count == 0:
         return float_column(floats.to_numpy())
