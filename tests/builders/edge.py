@@ -177,17 +177,22 @@ class Process:
             self.process = None
 
 
-def nats_server(folder: Path, *, port: int | None = None) -> Process:
-    """Configure the real nats-server with its MQTT 3.1.1 listener: it needs JetStream and a server name."""
+def nats_server(folder: Path, *, port: int | None = None, user: str = "", password: str = "") -> Process:
+    """Configure the real nats-server with its MQTT 3.1.1 listener: it needs JetStream and a server name.
+
+    With a user nobody else gets in.
+    """
     mqtt_port = port or free_port()
     folder.mkdir(parents=True, exist_ok=True)
     configuration = folder / "nats.conf"
+    guard = f'authorization {{ user: "{user}", password: "{password}" }}' if user else ""
     configuration.write_text(
         f"""server_name: penstock-test
 host: 127.0.0.1
 port: {free_port()}
 jetstream {{ store_dir: "{folder}/store" , max_memory_store: 64MB, max_file_store: 256MB }}
 mqtt {{ host: 127.0.0.1, port: {mqtt_port}, ack_wait: "2s" }}
+{guard}
 """,
         encoding="utf-8",
     )

@@ -156,7 +156,8 @@ class FakePlatform:
     async def _token(self, request: Request) -> Response:
         client, _, secret = base64.b64decode(request.headers["Authorization"].split()[1]).decode().partition(":")
         if self.clients.get(client) != secret:
-            return JSONResponse({"error": "invalid_client", "error_description": "unknown client"}, 401)
+            told = {"type": "https://penstock.invalid/problems/invalid-client", "error": "invalid_client"}
+            return JSONResponse(told | {"error_description": "unknown client"}, 401)
         bearer = secrets.token_hex(8)
         self.bearers.add(bearer)
         return JSONResponse({"access_token": bearer, "token_type": "Bearer", "expires_in": 900})

@@ -44,6 +44,18 @@ async def test_eleventh_try_in_a_minute_is_429_even_with_the_right_password(worl
         assert other.status_code == 303
 
 
+async def test_wrong_password_is_answered_in_words_and_stands_in_the_audit_log(world: tuple[Platform, House]) -> None:
+    async with browser(world[0]) as http:
+        refused = await log_in(http, "north/viewer-canary-north", "wrong")
+        assert refused.status_code == 401
+        assert "Name or password is wrong." in refused.text
+        assert "penstock_session" not in http.cookies
+        admin = {"Authorization": f"Bearer {world[1].tokens['admin']}"}
+        newest = (await http.get("/v1/audit", headers=admin)).json()["items"][0]
+        assert (newest["action"], newest["detail"]["known"]) == ("login.failed", True)
+        assert (await log_in(http, "north/viewer-canary-north", PASSWORD)).status_code == 303
+
+
 async def test_unknown_user_answers_the_same_in_the_same_time(world: tuple[Platform, House]) -> None:
     people = world[0].people
     taken: dict[str, list[float]] = {"north/viewer-canary-north": [], "north/nobody": [], "nowhere/nobody": []}

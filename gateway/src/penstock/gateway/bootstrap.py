@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.core.errors import ConfigError
-from penstock.edge.driver import DriverContext
+from penstock.edge.driver import DriverContext, DriverState
 from penstock.gateway.batcher import Batcher
 from penstock.gateway.credential import load_mqtt_credentials
 from penstock.gateway.delivery import Delivery
@@ -167,6 +167,11 @@ class Gateway:
 
     def _problems(self) -> list[str]:
         found = [*self.devices.file_errors.values(), *self.devices.device_errors.values()]
+        found += [
+            f"{name}: {health.detail}"
+            for name, (_, health) in self.devices.health().items()
+            if health.state in (DriverState.DISCONNECTED, DriverState.DEGRADED)
+        ]
         if broken := self.store.broken_since_start:
             found.append(
                 f"{broken} batches of the journal {self.store.path} could not be read back as they were written: their "

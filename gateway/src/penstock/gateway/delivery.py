@@ -237,7 +237,7 @@ async def enrol(settings: Settings, url: str, token: str) -> Credential:
         document = answer.document
         credential = Credential(*(str(document[key]) for key in ("gateway", "client_id", "client_secret")))
     except KeyError as error:
-        why = answer.detail or answer.problem or str(answer.status)
+        why = (answer.detail or answer.problem or str(answer.status)).rstrip(".")
         message = f"the platform at {url} refused to enrol {settings.name!r}: {why}. {enrol_hint(settings)}"
         raise NotEnrolled(message) from error
     await asyncio.to_thread(store_credential, settings.credential_file, credential)

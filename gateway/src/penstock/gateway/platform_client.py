@@ -144,7 +144,7 @@ def _read(response: httpx.Response) -> Answer:
         document = {}
     if response.is_success:
         return Answer(response.status_code, document)
-    problem = str(document.get("type") or document.get("error") or "").rsplit("/", 1)[-1]
+    problem = str(document.get("error") or document.get("type") or "").rsplit("/", 1)[-1]
     detail = str(document.get("detail") or document.get("error_description") or document.get("title") or "")
     return Answer(response.status_code, document, problem, detail[:500], _retry_after_ms(response))
 

@@ -82,6 +82,8 @@ class MqttSession:
         self._closed = False
         self._generation = 0
         self._subscribe_mid: int | None = None
+        self._refused = False
+        """The broker refused this connection: its end, which follows, is no news and must not hide the reason."""
         self._resumed = True
         """False from a CONNACK without a session until the driver was told, through connections that end before."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -148,7 +150,8 @@ class MqttSession:
         self._client.loop_stop()
 
     def _on_connect(self, client: paho.Client, _user: Any, flags: Any, reason: Any, _properties: Any) -> None:
-        if reason.is_failure:
+        self._refused = bool(reason.is_failure)
+        if self._refused:
             self._offer(Refused(f"the broker refused the connection: {reason}"))
             return
         self._resumed = self._resumed and bool(flags.session_present)
@@ -169,6 +172,8 @@ class MqttSession:
     def _on_disconnect(self, _client: paho.Client, _user: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         with self._room:
             self._generation += 1
+        if self._refused:
+            return
         self._offer(Disconnected(f"connection to {self._settings.broker} lost: {reason}"))
 
     def _on_message(self, _client: paho.Client, _user: Any, message: paho.MQTTMessage) -> None:
