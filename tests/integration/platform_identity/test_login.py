@@ -91,6 +91,8 @@ async def test_forms_from_elsewhere_are_refused(world: tuple[Platform, House]) -
         for origin in ("http://evil.example", "http://127.0.0.1:8081", "null"):
             refused = await http.post("/login", data=right, headers={"Origin": origin})
             assert refused.status_code == 403, origin
+        policy = (await http.get("/login")).headers["referrer-policy"]
+        assert policy == "same-origin", "under no-referrer a browser sends Origin: null, which is refused"
         answer = await http.post("/login", data=right, headers={"Origin": ISSUER})
         assert answer.status_code == 303
         cookie = answer.headers["set-cookie"]

@@ -79,9 +79,18 @@ def a_person_logs_in_and_out(stack: Stack, url: str) -> None:
         assert not re.search(r"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+", held), "an access token reached the browser"
         assert json.loads(secret.read_text())["client_secret"] not in held
 
-        browser.get(url + "/logout")
+        kept = browser.get(url + "/logout", headers={"Sec-Fetch-Site": "cross-site"})
+        assert str(kept.url) == url + "/", "a link elsewhere logs nobody out"
+        platform_cookies = dict(httpx.Cookies(browser.cookies))
+        out = browser.get(url + "/logout")
+        assert str(out.url) == stack.url("platform") + "/login?out=true"
+        assert "You are logged out of Penstock and its apps." in out.text
         names = cookies_of(browser, stack)
         assert "penstock_hello_session" not in names
+        assert browser.get(stack.url("platform") + "/").url.path == "/login", "the platform's session has ended too"
+        assert browser.get(url + "/").url.path == "/login", "the app asks who it is"
+    with httpx.Client(follow_redirects=True, timeout=30, cookies=platform_cookies) as copied:
+        assert copied.get(stack.url("platform") + "/").url.path == "/login", "also for a kept copy of the cookies"
     with httpx.Client(follow_redirects=True, timeout=30) as other:
         denied = other.get(url + "/oauth/callback?code=stolen&state=guessed")
         assert denied.status_code == 400

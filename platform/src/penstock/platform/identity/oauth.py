@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from penstock.platform.identity.clients import oauth_error
 from penstock.platform.identity.keys import SigningKeys
+from penstock.platform.identity.logins import end_login
 from penstock.platform.identity.model import (
     AuthorizationCode,
     BrowserSession,
@@ -146,8 +147,11 @@ class TokenService:
         token, _ = mint(self._keys, self._issuer, int(time.time()), claims=claims)
         return Grant(token, scope_text(granted), LIFETIME_S)
 
-    def revoke(self, client: Client, token: str) -> None:
-        """Take back a token of this client (RFC 7009): refresh token with its family, access token by its id."""
+    def revoke(self, client: Client, token: str, *, end_session: bool = False) -> None:
+        """Take back a token of this client (RFC 7009): refresh token with its family, access token by its id.
+
+        `end_session` with a refresh token logs its person out of the browser session behind it, and so of every app.
+        """
         now = time.time_ns()
         with self._db.session() as session:
             row = session.get(RefreshToken, digest(token))
@@ -157,6 +161,9 @@ class TokenService:
                 if family.client_id == client.id:
                     _revoke(family, now)
                     record(session, actor, "token.revoke", object=family.id)
+                    login = session.get(BrowserSession, family.session_hash) if family.session_hash else None
+                    if end_session and login is not None:
+                        end_login(session, login, now, by=client.name)
                 return
             try:
                 claims = verify(self._keys, self._issuer, token, time.time())

@@ -144,11 +144,21 @@ class OAuthEndpoints:
             raise oauth_error(error="unsupported_grant_type", description=text)
         return JSONResponse(_answer(grant).model_dump(exclude_none=True), headers=_TOKEN_HEADERS)
 
-    def revoke(self, request: Request, token: Field = "", client_id: Field = "", client_secret: Field = "") -> Response:
-        """Take back a token of this client; 200 also for one that is unknown (RFC 7009, 2.2)."""
+    def revoke(
+        self,
+        request: Request,
+        token: Field = "",
+        client_id: Field = "",
+        client_secret: Field = "",
+        end_session: Annotated[bool, Form()] = False,
+    ) -> Response:
+        """Take back a token of this client; 200 also for one that is unknown (RFC 7009, 2.2).
+
+        `end_session=true` with a person's refresh token logs the person out of the platform and of every app.
+        """
         client = self._client(request, client_id, client_secret)
         if token:
-            self._tokens.revoke(client, token)
+            self._tokens.revoke(client, token, end_session=end_session)
         return Response(status_code=200)
 
     def _client(self, request: Request, client_id: str, secret: str) -> Client:

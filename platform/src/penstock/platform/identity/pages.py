@@ -43,9 +43,9 @@ class IdentityPages:
         router.post("/account")(self.account)
         return router
 
-    def login_form(self, request: Request, next: Next = "/") -> Response:
-        """Show the login form."""
-        return self._form(request, next)
+    def login_form(self, request: Request, next: Next = "/", out: Annotated[bool, Query()] = False) -> Response:
+        """Show the login form; `out` says that a logout led here."""
+        return self._form(request, next, done="You are logged out of Penstock and its apps." if out else "")
 
     def login(
         self, request: Request, name: FormText = "", password: Password = "", next: FormText = "/", form: FormText = ""
@@ -79,7 +79,7 @@ class IdentityPages:
         name = cookie_name(self._issuer)
         if who is not None:
             self._people.log_out(request.cookies[name])
-        answer = RedirectResponse("/login", 303, headers=NO_STORE)
+        answer = RedirectResponse("/login?out=true", 303, headers=NO_STORE)
         answer.delete_cookie(name, path="/", secure=name.startswith("__Host-"), httponly=True, samesite="lax")
         return answer
 
@@ -109,12 +109,13 @@ class IdentityPages:
             return self._account(request, who, error=problem.detail, status=problem.status)
         return self._account(request, who, done="The password is set. Other sessions have ended.")
 
-    def _form(self, request: Request, next: str, *, error: str = "", status: int = 200) -> Response:
+    def _form(self, request: Request, next: str, *, error: str = "", done: str = "", status: int = 200) -> Response:
         after = _local(next)
         cookie, field = self._forms.field(request)
         page = pages.render(
-            request, "login.html", status=status, form_targets=_targets(after), next=after, form=field, error=error
-        )
+            request, "login.html", status=status, form_targets=_targets(after), next=after, form=field,
+            error=error, done=done,
+        )  # fmt: skip
         self._forms.set_cookie(page, cookie)
         return page
 

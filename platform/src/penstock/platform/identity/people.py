@@ -7,6 +7,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from penstock.platform.identity.logins import end_login
 from penstock.platform.identity.model import BrowserSession, LoginLink, Tenant, TokenFamily, User
 from penstock.platform.identity.passwords import (
     PASSWORD_LENGTH_MAX,
@@ -83,12 +84,7 @@ class People:
             row = session.get(BrowserSession, digest(cookie))
             if row is None:
                 return
-            families = update(TokenFamily).where(TokenFamily.session_hash == row.id_hash)
-            session.execute(families.values(revoked_ns=now))
-            user = session.get(User, row.user_id)
-            assert user is not None
-            record(session, _actor(user), "logout", object=row.user_id)
-            session.delete(row)
+            end_login(session, row, now, by="platform")
 
     def of_session(self, cookie: str) -> tuple[User, BrowserSession] | None:
         """Give the person behind a cookie, if the session is alive."""

@@ -17,6 +17,9 @@ from penstock.platform.kit.settings import is_loopback
 STATIC = Path(__file__).parent / "static"
 FORM_COOKIE = "penstock_form"
 _FORM_COOKIE_S = 3600
+REFERRER_POLICY = "same-origin"
+"""Not `no-referrer`: under it browsers send `Origin: null` with a form (Fetch, "serializing a request origin"), which
+`FormGuard` must refuse."""
 
 _environment = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -36,7 +39,8 @@ def render(
         "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; "
         f"form-action {' '.join(chr(39) + 'self' + chr(39) if t == 'self' else t for t in ('self', *form_targets))}"
     )
-    return HTMLResponse(html, status, headers={"Content-Security-Policy": policy, "Cache-Control": "no-store"})
+    headers = {"Content-Security-Policy": policy, "Cache-Control": "no-store", "Referrer-Policy": REFERRER_POLICY}
+    return HTMLResponse(html, status, headers=headers)
 
 
 def origin(url: str) -> str:

@@ -38,6 +38,8 @@ from penstock.sdk.private_files import storage_secret
 from penstock.sdk.simulated import SimulatedPlatform, simulated_platform
 
 LOGIN_PATH = "/oauth/login"
+LOGGED_OUT = "/login?out=true"
+"""The platform's login page, which says that the person is logged out; its start page where that failed."""
 PAGE_TIMEOUT_S = 20.0  # a page may wait for a busy platform's retries before it is drawn
 TaskFunction = TypeVar("TaskFunction", bound=Callable[[AsyncClient], Awaitable[None]])
 
@@ -203,22 +205,28 @@ class App:
         )
 
     async def _logout(self, request: Request) -> Response:
+        """End the app's session and the platform's behind it: who logs out here is logged out of every app."""
+        if request.headers.get("sec-fetch-site") == "cross-site":  # a link elsewhere must not log people out
+            return RedirectResponse(f"{self.settings.url_of(self.manifest)}/", status_code=303)
         session = self._sessions.drop(request.cookies.get(self._cookie("session")))
-        if session is not None:
-            await self._revoke(session)
-        answer = RedirectResponse(self.settings.browser_platform_url + "/", status_code=303)
+        ended = session is not None and await self._end_login(session)
+        answer = RedirectResponse(self.settings.browser_platform_url + (LOGGED_OUT if ended else "/"), status_code=303)
         answer.delete_cookie(self._cookie("session"), path="/")
         return answer
 
-    async def _revoke(self, session: Session) -> None:
+    async def _end_login(self, session: Session) -> bool:
+        """Revoke the person's tokens with the platform session behind them; False where the platform did not say so."""
         credential = session.client.transport.credential
         tokens = credential.tokens if isinstance(credential, PersonToken) else None
+        ended = False
         if tokens is not None and tokens.refresh:
             client_id, client_secret = self.credentials.basic
             form = {"token": tokens.refresh, "client_id": client_id, "client_secret": client_secret}
-            with suppress(httpx.TransportError):  # platform away: the token ends by its own age
-                await session.client.transport.http.post("/oauth/revoke", data=form)
+            with suppress(httpx.TransportError):  # platform away: the tokens end by their own age
+                answer = await session.client.transport.http.post("/oauth/revoke", data=form | {"end_session": "true"})
+                ended = answer.is_success
         await session.client.aclose()
+        return ended
 
     async def _health(self) -> JSONResponse:
         tasks = {
