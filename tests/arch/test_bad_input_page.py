@@ -36,3 +36,10 @@ def test_every_input_of_the_page_has_an_answer_a_place_and_a_test() -> None:
         assert len(cells) == 4, row
         assert all(cells), row
         assert NAMED.search(cells[3]), f"no test: {row}"
+
+
+def test_every_metric_of_the_page_is_in_the_reference() -> None:
+    named = set(re.findall(r"`(penstock_\w+)`", PAGE.read_text()))
+    told = PAGE.with_name("metrics.md").read_text()
+    assert len(named) > 8
+    assert sorted(name for name in named if f"`{name}`" not in told) == []

@@ -46,12 +46,12 @@ def test_a_seq_with_other_content_is_counted_kept_and_listed(
     make_gateway: Make, stack: Stack, operator: httpx.Client
 ) -> None:
     gateway = introduced(make_gateway())
-    before = metric(stack, "penstock_historian_quarantined_total")
+    before = metric(stack, "penstock_historian_quarantined_batches_total")
     assert gateway.send(batch(gateway, 1, 1.0)).json()["committed"] == 1
     told = gateway.send(batch(gateway, 1, 2.0), batch(gateway, 2, 3.0)).json()
     assert told["quarantined"] == [{"seq": 1, "reason": "seq-conflict"}]
     assert told["watermark"] == 2, "the batch behind it is taken"
-    assert metric(stack, "penstock_historian_quarantined_total") == before + 1
+    assert metric(stack, "penstock_historian_quarantined_batches_total") == before + 1
     listed = operator.get("/v1/ledger/quarantine").json()["items"]
     [kept] = [item for item in listed if item["epoch"] == gateway.epoch]
     assert (kept["reason"], kept["seq"]) == ("seq-conflict", 1)
