@@ -6,12 +6,14 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from penstock.cli.demo import broker, plan
 from penstock.cli.demo.command import only_one
 from penstock.cli.demo.layout import LOG_BYTES_MAX, DemoError, Layout, Ports
 from penstock.cli.demo.plan import Parts, check_ports, environment
 from penstock.cli.demo.readiness import connect_packet
+from penstock.cli.main import cli
 
 
 def mode(path: Path) -> int:
@@ -70,6 +72,31 @@ def test_the_broker_listens_on_loopback_syncs_each_write_and_lets_nobody_in_by_a
     assert {body["host"], body["mqtt"]["host"]} == {"127.0.0.1"}
     assert body["jetstream"]["sync_interval"] == "always"
     assert all(user["allowed_connection_types"] == ["MQTT"] for user in body["authorization"]["users"])
+
+
+def test_a_folder_of_any_letters_stands_in_the_broker_s_file_as_it_is(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "jürgens Anlage")
+    layout.secrets.mkdir(parents=True)
+    told = broker.configuration(layout, Ports())
+    assert "jürgens Anlage" in told, "nats-server knows no \\u escapes"
+
+
+def test_two_uses_of_one_port_are_told() -> None:
+    free = {f.name: 0 for f in fields(Ports)}
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number = probe.getsockname()[1]
+    with pytest.raises(DemoError, match=f"port {number} is meant for platform and gateway"):
+        check_ports(Ports(**free | {"platform": number, "gateway": number}), Parts())
+
+
+def test_a_data_folder_that_cannot_be_made_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    told = CliRunner().invoke(cli, ["demo", "--no-browser", "--data", str(tmp_path / "file")])
+    assert told.exit_code == 1
+    assert "cannot be made" in told.output
+    assert "--data" in told.output
+    assert CliRunner().invoke(cli, ["demo", "--platform-port", "99999"]).exit_code == 2
 
 
 def test_a_taken_port_is_told_with_its_use_its_holder_and_the_option_that_changes_it() -> None:

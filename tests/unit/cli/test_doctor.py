@@ -1,5 +1,7 @@
 import socket
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
+from threading import Thread
 
 import httpx
 from typer.testing import CliRunner
@@ -44,6 +46,26 @@ def test_a_gateway_that_names_problems_is_wrong_though_it_answers() -> None:
     assert finding.verdict is Verdict.WRONG
     assert "uplink: no answer" in finding.what
     assert "2360 batches wait" in finding.what
+
+
+def test_many_problems_stand_one_a_line_and_those_left_out_are_counted() -> None:
+    said = httpx.Response(200, json={"problems": [f"file {n} is wrong" for n in range(12)]})
+    lines = checks.judged("gateway, port 8090", "gateway", said).what.splitlines()
+    assert len(lines) == 12
+    assert lines[-1].strip() == "- and 2 more"
+
+
+def test_a_foreign_program_on_a_port_of_ours_is_named() -> None:
+    server = HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        finding = checks.port("platform", server.server_port)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert finding.verdict is Verdict.WRONG
+    assert "which is not Penstock's platform" in finding.what
+    assert "<" not in finding.what
 
 
 def test_doctor_ends_with_status_one_when_something_is_wrong(tmp_path: Path) -> None:

@@ -238,6 +238,7 @@ async def test_platform_ahead_of_the_journal_makes_a_new_epoch(tmp_path: Path) -
         (0, "no-answer", FailureKind.UNAVAILABLE),
         (400, "frame-corrupt", FailureKind.CORRUPT),
         (400, "other", FailureKind.UNAVAILABLE),
+        (400, "invalid_client", FailureKind.UNAUTHORIZED),
         (401, "invalid_client", FailureKind.UNAUTHORIZED),
         (403, "forbidden", FailureKind.UNAUTHORIZED),
         (404, "", FailureKind.UNAVAILABLE),

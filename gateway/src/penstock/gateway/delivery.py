@@ -9,6 +9,7 @@ delivered again.
 import asyncio
 import logging
 import secrets
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -17,7 +18,7 @@ from penstock.core.errors import ConfigError
 from penstock.core.uplink import DictionaryChanged, Synced, Trimmed
 from penstock.gateway.credential import Credential, load_credential, store_credential
 from penstock.gateway.journal.store import Appended, Epoch, JournalStore
-from penstock.gateway.platform_client import UNTRUSTED, Answer, PlatformClient
+from penstock.gateway.platform_client import UNKNOWN_CLIENT, UNTRUSTED, Answer, PlatformClient
 from penstock.gateway.settings import Settings
 from penstock.gateway.trust import Trust
 from penstock.gateway.uplink import UplinkShell
@@ -95,7 +96,7 @@ class Delivery:
             return untrusted(self.settings, answer)
         if answer.status == 0:
             return f"no answer from the platform ({answer.detail}); what is journalled waits"
-        if answer.problem == "invalid_client":
+        if answer.problem == UNKNOWN_CLIENT:
             return (
                 f"the platform at {self.url} does not know this gateway's credential: was its database made anew, or "
                 f"the gateway enrolled elsewhere? The journal is kept. {enrol_hint(self.settings)}: what the reserve "
@@ -196,10 +197,10 @@ def new_epoch_id() -> str:
 
 
 def enrol_hint(settings: Settings) -> str:
-    """Give the two commands that enrol this gateway."""
-    file = settings.enrol_token_file or "FILE"
+    """Give the two commands that enrol this gateway, to be copied into a shell."""
+    file, name = shlex.quote(str(settings.enrol_token_file or "FILE")), shlex.quote(settings.name)
     return (
-        f"Make a token where the platform runs: `penstock platform enrol-token --name {settings.name} > {file}`, "
+        f"Make a token where the platform runs: `penstock platform enrol-token --name {name} > {file}`, "
         f"then here: `penstock gateway enrol --token-file {file}`"
     )
 

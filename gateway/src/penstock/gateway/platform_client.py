@@ -20,6 +20,7 @@ TOKEN_RENEW_S = 60.0
 """A token is fetched anew this long before it ends, so that none expires on the way."""
 ANSWER_MAX_BYTES = 4 * 1024 * 1024
 UNTRUSTED = "untrusted-platform"
+UNKNOWN_CLIENT = "invalid_client"
 FRAMES_TYPE = "application/vnd.penstock.frames"
 
 

@@ -36,7 +36,7 @@ from penstock.core.uplink import (
     Watermark,
 )
 from penstock.gateway.journal.store import JournalStore
-from penstock.gateway.platform_client import Answer, PlatformClient
+from penstock.gateway.platform_client import UNKNOWN_CLIENT, Answer, PlatformClient
 
 log = logging.getLogger(__name__)
 
@@ -263,7 +263,7 @@ def failure_kind(answer: Answer) -> FailureKind:
     match answer.status, answer.problem:
         case 400, "frame-corrupt":
             return FailureKind.CORRUPT
-        case 400, "invalid_client":
+        case 400, unknown if unknown == UNKNOWN_CLIENT:
             return FailureKind.UNAUTHORIZED
         case ((401 | 403), _):
             return FailureKind.UNAUTHORIZED

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import sys
 import time
 from contextlib import ExitStack
@@ -17,6 +18,7 @@ from penstock.core.errors import PenstockError
 from penstock.platform.kit.lean import leave_out
 from penstock.platform.kit.listen import bind, own
 from penstock.platform.kit.problems import Problem
+from penstock.platform.kit.schemas import SLUG_PATTERN
 from penstock.platform.kit.serving import Server
 from penstock.platform.kit.settings import Settings, is_loopback
 from penstock.platform.operator import Operator, remember_issuer
@@ -103,6 +105,8 @@ def enrol_token(
     secrets: Secrets = None,
 ) -> None:
     """Print a single-use enrolment token; for a name that is enrolled already: same gateway, new credential."""
+    if re.fullmatch(SLUG_PATTERN, name) is None:
+        _stop(f"{name!r} is no name of a gateway: a-z, 0-9, - and _, at most 63, a letter or digit first")
     typer.echo(_operator(data, secrets).enrol_token(name, minutes))
 
 

@@ -72,4 +72,4 @@ def configuration(layout: Layout, ports: Ports) -> str:
         },
         "authorization": {"users": users},
     }
-    return json.dumps(body, indent=2) + "\n"
+    return json.dumps(body, indent=2, ensure_ascii=False) + "\n"  # nats-server knows no \\u escapes

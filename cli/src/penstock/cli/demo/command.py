@@ -17,6 +17,7 @@ import typer
 
 from penstock.cli.demo.layout import DemoError, Layout, Ports
 from penstock.cli.demo.plan import Parts, check_ports, environment, penstock, plan
+from penstock.cli.demo.readiness import delivery_problem
 from penstock.cli.demo.supervisor import Supervisor
 
 LOGIN_LINK_WITHIN_S = 30.0
@@ -28,19 +29,25 @@ def demo(
     no_browser: bool = typer.Option(False, "--no-browser", help="Do not open a browser."),
     no_simulators: bool = typer.Option(False, "--no-simulators", help="Run without the simulated machines."),
     no_apps: bool = typer.Option(False, "--no-apps", help="Run without the apps."),
-    platform_port: int = typer.Option(DEFAULT.platform, help="Platform: start page and API."),
-    platform_tls_port: int = typer.Option(DEFAULT.platform_tls, help="Platform: the gateway's door, TLS."),
-    monitoring_port: int = typer.Option(DEFAULT.monitoring, help="App monitoring."),
-    maintenance_port: int = typer.Option(DEFAULT.maintenance, help="App maintenance."),
-    gateway_port: int = typer.Option(DEFAULT.gateway, help="Gateway's health and metrics."),
-    simulators_port: int = typer.Option(DEFAULT.simulators, help="Simulators' control."),
-    mqtt_port: int = typer.Option(DEFAULT.mqtt, help="MQTT broker."),
-    broker_port: int = typer.Option(DEFAULT.broker, help="The broker's own protocol."),
+    platform_port: int = typer.Option(DEFAULT.platform, min=1, max=65535, help="Platform: start page and API."),
+    platform_tls_port: int = typer.Option(
+        DEFAULT.platform_tls, min=1, max=65535, help="Platform: the gateway's door, TLS."
+    ),
+    monitoring_port: int = typer.Option(DEFAULT.monitoring, min=1, max=65535, help="App monitoring."),
+    maintenance_port: int = typer.Option(DEFAULT.maintenance, min=1, max=65535, help="App maintenance."),
+    gateway_port: int = typer.Option(DEFAULT.gateway, min=1, max=65535, help="Gateway's health and metrics."),
+    simulators_port: int = typer.Option(DEFAULT.simulators, min=1, max=65535, help="Simulators' control."),
+    mqtt_port: int = typer.Option(DEFAULT.mqtt, min=1, max=65535, help="MQTT broker."),
+    broker_port: int = typer.Option(DEFAULT.broker, min=1, max=65535, help="The broker's own protocol."),
     pump_plc_port: int = typer.Option(
-        DEFAULT.pump_plc, envvar="PENSTOCK_OPCUA_PUMP_PORT", help="OPC UA of the simulated pump."
+        DEFAULT.pump_plc, min=1, max=65535, envvar="PENSTOCK_OPCUA_PUMP_PORT", help="OPC UA of the simulated pump."
     ),
     filling_plc_port: int = typer.Option(
-        DEFAULT.filling_plc, envvar="PENSTOCK_OPCUA_FILLING_PORT", help="OPC UA of the simulated filling line."
+        DEFAULT.filling_plc,
+        min=1,
+        max=65535,
+        envvar="PENSTOCK_OPCUA_FILLING_PORT",
+        help="OPC UA of the simulated filling line.",
     ),
 ) -> None:
     """Run the whole stack here, embedded: machines, gateway, platform, apps. Ctrl-C stops it; the data stays."""
@@ -67,7 +74,13 @@ def demo(
 def run_demo(layout: Layout, ports: Ports, parts: Parts, *, browser: bool) -> None:
     """Prepare, start, wait for the end, stop."""
     fresh = not layout.plant.exists()
-    layout.data.mkdir(parents=True, exist_ok=True)
+    try:
+        layout.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = (
+            f"the data folder {layout.data.absolute()} cannot be made: {error.strerror}; choose another with --data"
+        )
+        raise DemoError(message) from None
     with only_one(layout.data):
         check_ports(ports, parts)
         layout.prepare()
@@ -104,6 +117,8 @@ async def _run(supervisor: Supervisor, layout: Layout, ports: Ports, *, browser:
     say(f"\nAll is up. Log in once with this link:\n\n    {link}\n")
     say(f"Plant folder: {layout.plant.absolute()}: drop a device file into devices/ and it appears.")
     say("Ctrl-C stops everything.")
+    if problem := await delivery_problem(ports.url("gateway") + "/health"):
+        say(f"\nBut nothing reaches the platform yet. The gateway says: {problem}")
     if browser and _has_screen():
         webbrowser.open(link)
     await supervisor.watch()

@@ -33,6 +33,10 @@ def check_ports(ports: Ports, parts: Parts) -> None:
         for name in used
         if is_taken(getattr(ports, name))
     ]
+    numbers = [getattr(ports, name) for name in used]
+    for number in sorted({number for number in numbers if number and numbers.count(number) > 1}):
+        uses = " and ".join(name.replace("_", " ") for name in used if getattr(ports, name) == number)
+        taken.append(f"port {number} is meant for {uses}; give each a port of its own")
     if taken:
         raise DemoError("\n".join(taken))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import httpx
 
@@ -23,6 +24,20 @@ def http_ok(url: str) -> Check:
             return False
 
     return check
+
+
+async def delivery_problem(url: str, *, patience_s: float = 10.0, pause_s: float = 0.3) -> str:
+    """Give what keeps the gateway at `url` from delivering, once it knows; "" where it delivers or does not say."""
+    async with httpx.AsyncClient(timeout=CHECK_TIMEOUT_S, trust_env=False) as http:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                while True:
+                    with suppress(httpx.HTTPError, ValueError, KeyError):
+                        uplink = (await http.get(url)).json()["uplink"]
+                        if uplink["problem"] or uplink["state"] == "connected":
+                            return str(uplink["problem"])
+                    await asyncio.sleep(pause_s)
+    return ""
 
 
 def mqtt_login(port: int, user: str, password: str) -> Check:

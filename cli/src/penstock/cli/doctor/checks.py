@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -152,23 +153,35 @@ def port(name: str, number: int) -> Finding:
     except httpx.HTTPError as failed:
         what = f"{label}: {holder(number)} does not answer {url} ({type(failed).__name__})"
         return Finding(Verdict.WRONG, what, "if it is ours, see its log in logs/; else stop it or choose another port")
+    if _said(answer) is None:
+        what = f"{label}: held by {holder(number)}, which is not Penstock's {name.replace('_', ' ')}"
+        return Finding(Verdict.WRONG, what, f"stop it, or choose another port with --{name.replace('_', '-')}-port")
     if not answer.is_success:
         what = f"{label}: {url} says {answer.status_code}: {answer.text[:200]}"
         return Finding(Verdict.WRONG, what, f"see {name}.log in logs/")
     return judged(label, name, answer)
 
 
-def judged(label: str, name: str, answer: httpx.Response) -> Finding:
-    """Read what a process says of itself: a gateway that waits answers 200, and names its problems."""
+def _said(answer: httpx.Response) -> dict[str, Any] | None:
+    """Give the JSON object that a process of ours answers with."""
     try:
         said = answer.json()
     except ValueError:
-        said = None
-    problems = said.get("problems") if isinstance(said, dict) else None
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def judged(label: str, name: str, answer: httpx.Response) -> Finding:
+    """Read what a process says of itself: a gateway that waits answers 200, and names its problems."""
+    said = _said(answer) or {}
+    problems = said.get("problems")
     if not problems:
         return Finding(Verdict.OK, f"{label}: healthy")
     journal = said.get("journal", {})
     waiting = journal.get("waiting_batches", 0) if isinstance(journal, dict) else 0
     backlog = f"; {waiting} batches wait for the platform" if waiting else ""
-    told = "; ".join(str(problem)[:PROBLEM_MAX_CHARS] for problem in problems[:PROBLEMS_MAX])
+    lines = [str(problem)[:PROBLEM_MAX_CHARS] for problem in problems[:PROBLEMS_MAX]]
+    if len(problems) > PROBLEMS_MAX:
+        lines.append(f"and {len(problems) - PROBLEMS_MAX} more")
+    told = lines[0] if len(lines) == 1 else "".join(f"\n        - {line}" for line in lines)
     return Finding(Verdict.WRONG, f"{label}: {told}{backlog}", f"see {name}.log in logs/")

@@ -129,8 +129,12 @@ class HistorianEndpoints:
         """Give what was committed after a position, in commit order; absent: where the head is now."""
         tags = tags_asked(self._directory, principal.tenant, tag, keys=key)
         wanted = list(tags) or [each.id for each in self._directory.all(principal.tenant)]
+        head = self._historian.head()
         if position is None:
-            position = self._historian.head()
+            position = head
+        if position > head:
+            message = f"position {position} lies beyond the head, {head}: the history was restored or made anew"
+            raise expired(message, 0)
         try:
             page = await self._historian.since(position, limit=limit, tags=wanted)
         except CursorExpired as error:
