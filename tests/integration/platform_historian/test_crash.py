@@ -20,7 +20,7 @@ from tests.builders.historian import EPOCH, NOON_NS, batch_of, rows_of
 pytestmark = pytest.mark.integration
 ALWAYS = (-(2**62), 2**62)
 ROWS = 200
-GENERATION_ROWS = 4_000  # a rotation every twenty commits: kills fall into it as well
+GENERATION_ROWS = 4_000  # a rotation and a seal every twenty commits: kills fall into them as well
 
 WRITER = """
 import asyncio, sys
@@ -82,7 +82,8 @@ async def test_what_was_acknowledged_before_a_kill_is_there_once(tmp_path: Path)
         watermark, above = historian.watermark("gtw_a", EPOCH)
         assert watermark >= acknowledged
         assert above == ()
-        assert historian.counters()["generations"] > 1
+        assert await historian.wait_sealed()
+        assert historian.counters()["runs"] > 1
         rows = await historian.range([1, 2, 3, 4, 5], *ALWAYS, limit=10_000_000)
         seen = set(zip(rows["tag"].to_pylist(), rows["time"].to_pylist(), rows["vf"].to_pylist(), strict=True))
         expected = {

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 
@@ -102,7 +102,11 @@ class Platform:
 
     def _assemble(self, issuer: str) -> FastAPI:
         start = StartPage(self.apps, self.gateways, figures=self._figures, errors=self._plant_errors)
-        sources = {"historian": self.historian.counters, "ingest": self.ingest.counters, "alarms": self._alarm_counters}
+        sources: dict[str, Callable[[], Mapping[str, float]]] = {
+            "historian": self.historian.counters,
+            "ingest": self.ingest.counters,
+            "alarms": self._alarm_counters,
+        }
         door = ClientDoor(self.db, self.throttle)
         whole = WholeEndpoints(
             ready=self._why_not_ready, metrics=metrics(sources), start=start, forms=self.forms, authority=self.authority

@@ -6,14 +6,16 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-GAUGES = frozenset({"head", "queued_rows", "generations", "decoding", "active", "unacknowledged", "cursor"})
+GAUGES = frozenset(
+    {"head", "queued_rows", "generations", "runs", "run_bytes", "decoding", "active", "unacknowledged", "cursor"}
+)
 """Figures that may fall; every other one only rises."""
 
 
 class Figures(Collector):
     """Give each source's figures as penstock_<source>_<figure>."""
 
-    def __init__(self, sources: Mapping[str, Callable[[], Mapping[str, int]]]) -> None:
+    def __init__(self, sources: Mapping[str, Callable[[], Mapping[str, float]]]) -> None:
         self._sources = sources
 
     def collect(self) -> Iterator[Metric]:
@@ -28,7 +30,7 @@ class Figures(Collector):
                     yield CounterMetricFamily(name, told, value=value)
 
 
-def metrics(sources: Mapping[str, Callable[[], Mapping[str, int]]]) -> Callable[[], bytes]:
+def metrics(sources: Mapping[str, Callable[[], Mapping[str, float]]]) -> Callable[[], bytes]:
     """Give the function that writes the text."""
     registry = CollectorRegistry()
     registry.register(Figures(sources))

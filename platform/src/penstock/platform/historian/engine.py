@@ -1,12 +1,11 @@
-"""The DuckDB instance that holds every generation: opening, making, querying, and opening again after a fault."""
+"""The DuckDB instance over hot files and sealed runs: opening, making, querying, and opening again after a fault."""
 
 # ruff: noqa: S608 the pieces are constants and names made of numbers; every value is a parameter
 
 import contextlib
 import logging
-import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,10 @@ from penstock.platform.historian.generation import (
     list_files,
     remove_unborn,
 )
+from penstock.platform.historian.manifest import Manifest
 from penstock.platform.historian.ports import Table
+from penstock.platform.historian.run import ORDERS, RUNS_FOLDER, Run, quoted
+from penstock.platform.historian.view import Source, View, Views
 
 MEMORY_LIMIT = "512MB"  # beyond it DuckDB spills to its temporary folder; the whole stack must stay under 1.2 GB
 CHECKPOINT_THRESHOLD = "1GB"  # never inside a commit: a checkpoint is made after rotation
@@ -39,14 +41,48 @@ class Engine:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.durable = DurableFolder(folder)
-        self.generations: list[Generation] = []
+        self.manifest = Manifest(folder)
+        self.views = Views()
+        self.layout = threading.RLock()
+        """Held while files are renamed, listed and exchanged, and while everything is opened again."""
         self._local = threading.local()
         self._opened = 0
         self._root: Connection | None = None
 
+    @property
+    def runs_folder(self) -> Path:
+        """Give the folder of the sealed runs."""
+        return self.folder / RUNS_FOLDER
+
+    @property
+    def generations(self) -> list[Generation]:
+        """Give the hot files, oldest first."""
+        return [each for each in self.views.current.sources if isinstance(each, Generation)]
+
+    @property
+    def runs(self) -> list[Run]:
+        """Give the sealed runs, oldest first."""
+        return [each for each in self.views.current.sources if isinstance(each, Run)]
+
+    def view(self) -> contextlib.AbstractContextManager[View]:
+        """Pin what there is to read; hold it for as long as names of its sources stand in a question."""
+        return self.views.pin()
+
     def open(self) -> None:
-        """Attach every generation; raise HistorianDamaged naming the file that cannot be read."""
-        remove_unborn(self.folder)
+        """Attach runs and generations; raise HistorianDamaged naming the file that cannot be read."""
+        with self.layout:
+            remove_unborn(self.folder)
+            self.manifest.open()
+            self._connect()
+            runs = self.manifest.runs()
+            for run in runs:
+                self._attach_run(run)
+            hot = [each for each in list_files(self.folder) if not any(run.covers(each[0]) for run in runs)]
+            sources: list[Source] = [*runs, *(self._attach(number, path) for number, path in hot)]
+            self.views.exchange(lambda _: sources)
+            self.durable.sync_new_names()
+
+    def _connect(self) -> None:
         self._root = duckdb.connect(
             ":memory:",
             config={
@@ -58,9 +94,8 @@ class Engine:
                 "autoload_known_extensions": False,
             },
         )
+        self._root.execute("SET GLOBAL parquet_metadata_cache = true")  # runs never change
         self._opened += 1
-        self.generations = [self._attach(number, path) for number, path in list_files(self.folder)]
-        self.durable.sync_new_names()
 
     def close(self) -> None:
         """Close the instance; DuckDB checkpoints what is open."""
@@ -70,9 +105,10 @@ class Engine:
 
     def reopen(self) -> None:
         """Begin anew from the files: after an I/O fault DuckDB refuses all further work on an instance."""
-        with contextlib.suppress(duckdb.Error):
-            self.close()
-        self.open()
+        with self.layout:
+            with contextlib.suppress(duckdb.Error):
+                self.close()
+            self.open()
 
     def cursor(self) -> Connection:
         """Give this thread's cursor."""
@@ -82,10 +118,6 @@ class Engine:
             self._local.opened = self._opened
         cursor: Connection = self._local.cursor
         return cursor
-
-    def over(self, generations: Iterable[Generation], select: str) -> str:
-        """Write one SELECT over several files: `$G` stands for the file in `select`."""
-        return " UNION ALL ".join(f"({select.replace('$G', generation.name)})" for generation in generations)
 
     def query(self, sql: str, parameters: Mapping[str, object] | Sequence[object] = ()) -> Table:
         """Run a query on this thread's cursor; give an Arrow table."""
@@ -97,6 +129,11 @@ class Engine:
         """Run a query whose few rows are wanted as Python values."""
         found: list[tuple[Any, ...]] = self.cursor().execute(sql, parameters).fetchall()
         return found
+
+    def answer(self, build: Callable[[View], str], parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """Run the question that `build` writes over a pinned view; give its few rows."""
+        with self.view() as view:
+            return self.rows(build(view), parameters)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -114,11 +151,11 @@ class Engine:
 
     def add_generation(self, head: int, made_ns: int, birth: Mapping[str, Table]) -> Generation:
         """Make the next file with the state at its birth (`birth`: table name → rows) and attach it."""
-        number = self.generations[-1].number + 1 if self.generations else 1
+        number = self._next_number()
         path = self.folder / file_name(number)
         unborn = path.with_name(path.name + UNBORN_SUFFIX)
         cursor = self.cursor()
-        cursor.execute(f"ATTACH '{_quoted(unborn)}' AS unborn")
+        cursor.execute(f"ATTACH '{quoted(unborn)}' AS unborn")
         try:
             _fill(cursor, number, head, made_ns, birth)
             cursor.execute("CHECKPOINT unborn")
@@ -128,8 +165,28 @@ class Engine:
         unborn.rename(path)
         sync_folder(self.folder)
         generation = self._attach(number, path)
-        self.generations = [*self.generations, generation]
+        self.views.exchange(lambda sources: [*sources, generation])
         return generation
+
+    def _next_number(self) -> int:
+        if self.generations:
+            return self.generations[-1].number + 1
+        return max((run.last for run in self.runs), default=0) + 1
+
+    def publish(self, run: Run) -> None:
+        """Let readers see a listed run in the place of what it was made of; once only."""
+        if any(each.name == run.name for each in self.runs):
+            return
+        self._attach_run(run)
+        self.views.exchange(lambda sources: sorted((*_beside(sources, run), run), key=_first_number))
+
+    def detach(self, number: int) -> None:
+        """Let go of a generation's file that no view holds."""
+        self.cursor().execute(f"DETACH DATABASE IF EXISTS gen_{number:d}")
+
+    def detach_run(self, name: str) -> None:
+        """Forget a run that no view holds."""
+        self.cursor().execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
 
     def checkpoint(self, generation: Generation) -> None:
         """Fold the log of a full generation into its file; off the ingest path."""
@@ -138,11 +195,25 @@ class Engine:
         except duckdb.Error as error:  # readers may stand in the way; the log is as good as the file
             log.warning("generation %d keeps its log until the next start: %s", generation.number, error)
 
+    def _attach_run(self, run: Run) -> None:
+        folder = self.runs_folder / run.folder
+        for file in run.files:
+            path = folder / file.name
+            if not path.exists() or path.stat().st_size != file.size:
+                found = f"has {path.stat().st_size} bytes, not {file.size}" if path.exists() else "is not there"
+                message = f"{path} {found}. Nothing was changed. Restore the folder {folder} from a backup."
+                raise HistorianDamaged(message, path=str(path))
+        cursor = self.cursor()
+        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {run.name}")
+        for table in ORDERS:
+            path = folder / f"{table}.parquet"
+            cursor.execute(f"CREATE OR REPLACE VIEW {run.name}.{table} AS SELECT * FROM read_parquet('{quoted(path)}')")
+
     def _attach(self, number: int, path: Path) -> Generation:
         generation = Generation(number, path, Extent())
         cursor = self.cursor()
         try:
-            cursor.execute(f"ATTACH '{_quoted(path)}' AS {generation.name}")
+            cursor.execute(f"ATTACH '{quoted(path)}' AS {generation.name}")
             _measure(cursor, generation)
         except duckdb.Error as error:
             message = (
@@ -177,15 +248,25 @@ def insert(cursor: Connection, database: str, table: str, rows: Table) -> None:
 def _measure(cursor: Connection, generation: Generation) -> None:
     name = generation.name
     rows, low, high = cursor.execute(f"SELECT count(*), min(time), max(time) FROM {name}.sample").fetchall()[0]
-    first, last, arrival = cursor.execute(
-        f"SELECT min(position), max(position), max(arrival_platform) FROM {name}.ledger"
+    first, last, earliest, latest = cursor.execute(
+        "SELECT min(position), max(position), min(arrival_platform), max(arrival_platform) FROM ("
+        f"SELECT position, arrival_platform FROM {name}.ledger "
+        f"UNION ALL SELECT position, arrival_platform FROM {name}.quarantine)"
     ).fetchall()[0]
     extent = generation.extent
     if rows:
         extent.rows, extent.time_min, extent.time_max = rows, low, high
     if first is not None:
-        extent.position_min, extent.position_max, extent.arrival_max = first, last, arrival
+        extent.position_min, extent.position_max = first, last
+        extent.arrival_min, extent.arrival_max = earliest, latest
 
 
-def _quoted(path: Path) -> str:
-    return os.fspath(path).replace("'", "''")
+def _beside(sources: Sequence[Source], run: Run) -> list[Source]:
+    return [each for each in sources if not run.covers(_first_number(each))]
+
+
+def _first_number(source: Source) -> int:
+    if isinstance(source, Run):
+        return source.first
+    assert isinstance(source, Generation)
+    return source.number

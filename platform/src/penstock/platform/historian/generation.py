@@ -48,7 +48,16 @@ class Extent:
     time_max: int = -(2**63)
     position_min: int = 2**63 - 1
     position_max: int = 0
+    arrival_min: int = 2**63 - 1
     arrival_max: int = 0
+
+    def holds_arrival(self, start_ns: int, end_ns: int) -> bool:
+        """Say whether a batch that arrived at the platform in [start, end) may be here."""
+        return self.arrival_min < end_ns and self.arrival_max >= start_ns
+
+    def holds_positions(self, first: int, last: int) -> bool:
+        """Say whether a commit of a position from `first` to `last` may be here."""
+        return self.position_min <= last and self.position_max >= first
 
     def holds_time(self, start_ns: int, end_ns: int) -> bool:
         """Say whether a row with start <= time < end may be here."""
@@ -67,6 +76,23 @@ class Generation:
     def name(self) -> str:
         """Give the name under which DuckDB knows the file; made of a number, so safe in SQL."""
         return f"gen_{self.number:d}"
+
+    def covers(self, number: int) -> bool:
+        """Say whether it is the generation of that number."""
+        return self.number == number
+
+    def holds(self, _tags: object, start_ns: int, end_ns: int) -> bool:
+        """Say whether a row with start <= time < end may be here; of tags nothing is known."""
+        return self.extent.holds_time(start_ns, end_ns)
+
+    def may_hold_batch(self, _writer: str, _epoch: str, _seq: int) -> bool:
+        """Say whether a batch may be here: only reading tells."""
+        return True
+
+    def bound(self, _tag: int, time_ns: int, *, before: bool) -> tuple[int | None, bool]:
+        """Give the newest known time of the tag before `time_ns` (or the first from it on), and whether to read."""
+        start_ns, end_ns = (-(2**63), time_ns) if before else (time_ns, 2**63 - 1)
+        return None, self.extent.holds_time(start_ns, end_ns)
 
 
 def file_name(number: int) -> str:

@@ -5,12 +5,13 @@ Every question names its tenant. Lists go from the newest to the oldest; their c
 
 # ruff: noqa: S608 the pieces are constants and names made of numbers; every value is a parameter
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.reader import Reader
+from penstock.platform.historian.view import View
 
 TIME_MIN, TIME_MAX = -(2**63), 2**63 - 1
 NEWEST_FIRST = (TIME_MAX, TIME_MAX)
@@ -143,9 +144,11 @@ class Ledger:
         self, tenant: str, span: Span, *, before: tuple[int, int] = NEWEST_FIRST, limit: int
     ) -> list[BatchEntry]:
         """List committed batches."""
-        sql = f"{self._all(_BATCHES)} ORDER BY position DESC LIMIT $limit"
         parameters = {**_parameters(tenant, span), "position": before[0], "limit": limit}
-        return [BatchEntry(*row) for row in await self._rows(sql, parameters)]
+        rows = await self._rows(
+            lambda view: f"{_within(view, _BATCHES, span)} ORDER BY position DESC LIMIT $limit", parameters
+        )
+        return [BatchEntry(*row) for row in rows]
 
     async def records(
         self,
@@ -159,13 +162,6 @@ class Ledger:
         tags: Sequence[int] | None = None,
     ) -> list[RecordEntry]:
         """List gap, drop or reject records; of a gap only the newest record, which may have closed it."""
-        sql = (
-            f"SELECT {', '.join(RecordEntry._fields)} FROM ("
-            f"SELECT * FROM ({self._all(_RECORDS)}) WHERE kind = $kind QUALIFY {_NEWEST_OF_GAP}) "
-            "WHERE (position < $position OR (position = $position AND ordinal < $ordinal)) "
-            "AND (NOT $open OR to_ns IS NULL) AND ($tags IS NULL OR list_contains($tags, tag)) "
-            "ORDER BY position DESC, ordinal DESC LIMIT $limit"
-        )
         parameters = _parameters(tenant, span) | {
             "kind": kind,
             "position": before[0],
@@ -174,7 +170,17 @@ class Ledger:
             "tags": None if tags is None else list(tags),
             "limit": limit,
         }
-        return [RecordEntry(*row) for row in await self._rows(sql, parameters)]
+        rows = await self._rows(
+            lambda view: (
+                f"SELECT {', '.join(RecordEntry._fields)} FROM ("
+                f"SELECT * FROM ({_within(view, _RECORDS, span)}) WHERE kind = $kind QUALIFY {_NEWEST_OF_GAP}) "
+                "WHERE (position < $position OR (position = $position AND ordinal < $ordinal)) "
+                "AND (NOT $open OR to_ns IS NULL) AND ($tags IS NULL OR list_contains($tags, tag)) "
+                "ORDER BY position DESC, ordinal DESC LIMIT $limit"
+            ),
+            parameters,
+        )
+        return [RecordEntry(*row) for row in rows]
 
     async def quarantine(
         self,
@@ -186,60 +192,80 @@ class Ledger:
         position: int | None = None,
     ) -> list[QuarantineEntry]:
         """List quarantined batches, or the one at `position`."""
-        resolutions = self._all("SELECT quarantined, position FROM $G.resolution")
-        sql = (
-            "SELECT q.*, r.resolved FROM ("
-            f"SELECT * FROM ({self._all(_QUARANTINE)}) "
-            "WHERE position < $position AND ($one IS NULL OR position = $one)) q "
-            f"LEFT JOIN (SELECT quarantined, max(position) AS resolved FROM ({resolutions}) GROUP BY quarantined) r "
-            "ON r.quarantined = q.position ORDER BY q.position DESC LIMIT $limit"
-        )
+        resolutions = "SELECT quarantined, position FROM $G.resolution"
         parameters = {**_parameters(tenant, span), "position": before[0], "limit": limit, "one": position}
-        return [QuarantineEntry(*row) for row in await self._rows(sql, parameters)]
+        rows = await self._rows(
+            lambda view: (
+                "SELECT q.*, r.resolved FROM ("
+                f"SELECT * FROM ({_within(view, _QUARANTINE, span)}) "
+                "WHERE position < $position AND ($one IS NULL OR position = $one)) q LEFT JOIN ("
+                f"SELECT quarantined, max(position) AS resolved FROM ({view.over(resolutions)}) GROUP BY quarantined"
+                ") r ON r.quarantined = q.position ORDER BY q.position DESC LIMIT $limit"
+            ),
+            parameters,
+        )
+        return [QuarantineEntry(*row) for row in rows]
 
     async def payload(self, tenant: str, position: int) -> bytes | None:
         """Give the bytes of a quarantined batch."""
-        sql = self._all("SELECT payload FROM $G.quarantine WHERE tenant = $tenant AND position = $position")
-        rows = await self._rows(sql, {"tenant": tenant, "position": position})
+        select = "SELECT payload FROM $G.quarantine WHERE tenant = $tenant AND position = $position"
+        rows = await self._rows(
+            lambda view: view.over(select, lambda source: source.extent.holds_positions(position, position)),
+            {"tenant": tenant, "position": position},
+        )
         return bytes(rows[0][0]) if rows else None
 
     async def epoch_totals(self, tenant: str, span: Span) -> list[EpochTotals]:
         """Sum what was committed, per writer and epoch."""
-        sql = (
+        sums = (
             "SELECT writer, epoch, count(*), max(seq), sum(n)::BIGINT, sum(stored)::BIGINT, sum(duplicates)::BIGINT, "
-            "sum(late)::BIGINT, sum(future)::BIGINT, min(position), max(arrival_gateway) "
-            f"FROM ({self._all(_LEDGER)}) "
-            "GROUP BY writer, epoch ORDER BY min(position)"
+            "sum(late)::BIGINT, sum(future)::BIGINT, min(position), max(arrival_gateway)"
         )
-        return [EpochTotals(*row) for row in await self._rows(sql, _parameters(tenant, span))]
+        rows = await self._rows(
+            lambda view: f"{sums} FROM ({_within(view, _LEDGER, span)}) GROUP BY writer, epoch ORDER BY min(position)",
+            _parameters(tenant, span),
+        )
+        return [EpochTotals(*row) for row in rows]
 
     async def record_totals(self, tenant: str, span: Span) -> list[RecordTotals]:
         """Sum the records, per writer and kind."""
-        sql = (
-            "SELECT writer, kind, count(*), sum(number)::BIGINT, count(*) FILTER (kind = 'gap' AND to_ns IS NULL) "
-            f"FROM (SELECT * FROM ({self._all(_RECORDS)}) QUALIFY {_NEWEST_OF_GAP}) GROUP BY writer, kind ORDER BY 1, 2"
+        sums = "SELECT writer, kind, count(*), sum(number)::BIGINT, count(*) FILTER (kind = 'gap' AND to_ns IS NULL)"
+        rows = await self._rows(
+            lambda view: (
+                f"{sums} FROM (SELECT * FROM ({_within(view, _RECORDS, span)}) QUALIFY {_NEWEST_OF_GAP}) "
+                "GROUP BY writer, kind ORDER BY 1, 2"
+            ),
+            _parameters(tenant, span),
         )
-        return [RecordTotals(*row) for row in await self._rows(sql, _parameters(tenant, span))]
+        return [RecordTotals(*row) for row in rows]
 
     async def quarantine_totals(self, tenant: str, span: Span) -> dict[str, QuarantineTotals]:
         """Count what was set aside per writer, retried or not."""
-        sql = f"SELECT writer, count(*), sum(rows)::BIGINT FROM ({self._all(_QUARANTINE)}) GROUP BY writer"
-        return {row[0]: QuarantineTotals(*row[1:]) for row in await self._rows(sql, _parameters(tenant, span))}
+        sums = "SELECT writer, count(*), sum(rows)::BIGINT"
+        rows = await self._rows(
+            lambda view: f"{sums} FROM ({_within(view, _QUARANTINE, span)}) GROUP BY writer",
+            _parameters(tenant, span),
+        )
+        return {row[0]: QuarantineTotals(*row[1:]) for row in rows}
 
     async def arrival_of(self, tenant: str, writer: str, epoch: str, seq: int) -> int | None:
         """Give the gateway's arrival time of a committed seq."""
-        sql = self._all(
+        select = (
             "SELECT arrival_gateway FROM $G.ledger "
             "WHERE tenant = $tenant AND writer = $writer AND epoch = $epoch AND seq = $seq"
         )
-        rows = await self._rows(sql, {"tenant": tenant, "writer": writer, "epoch": epoch, "seq": seq})
+        rows = await self._rows(
+            lambda view: view.over(select, lambda source: source.may_hold_batch(writer, epoch, seq)),
+            {"tenant": tenant, "writer": writer, "epoch": epoch, "seq": seq},
+        )
         return int(rows[0][0]) if rows else None
 
-    def _all(self, select: str) -> str:
-        return self._engine.over(self._engine.generations, select)
+    async def _rows(self, build: Callable[[View], str], parameters: dict[str, object]) -> list[tuple[Any, ...]]:
+        return await self._reader.run(self._engine.answer, build, parameters)
 
-    async def _rows(self, sql: str, parameters: dict[str, object]) -> list[tuple[Any, ...]]:
-        return await self._reader.run(self._engine.rows, sql, parameters)
+
+def _within(view: View, select: str, span: Span) -> str:
+    return view.over(select, lambda source: source.extent.holds_arrival(span.start_ns, span.end_ns))
 
 
 def _parameters(tenant: str, span: Span) -> dict[str, object]:

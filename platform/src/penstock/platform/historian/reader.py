@@ -18,6 +18,7 @@ from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.errors import CursorExpired, NotNow, TooManyRows
 from penstock.platform.historian.ports import STORED_ROWS, RowKey, Since, Table
 from penstock.platform.historian.repeats import column_i64
+from penstock.platform.historian.view import View, over
 
 QUERY_THREADS = 2
 QUERIES_WAITING_MAX = 64  # at 50 ms each the last one waits under 2 s
@@ -57,8 +58,7 @@ class Reader:
         self, tags: Sequence[int], start_ns: int, end_ns: int, after: RowKey | None, limit: int, *, descending: bool
     ) -> Table:
         """Give rows with start <= time < end by (time, position, row) beyond `after`."""
-        generations = [each for each in self._engine.generations if each.extent.holds_time(start_ns, end_ns)]
-        if not generations or not tags or limit <= 0:
+        if not tags or limit <= 0:
             return STORED_ROWS.empty_table()
         parameters: dict[str, object] = {"tags": list(tags), "start": start_ns, "end": end_ns, "limit": limit}
         select = (
@@ -75,40 +75,43 @@ class Reader:
             parameters |= {"t": after.time, "p": after.position, "r": after.row}
         order = "DESC" if descending else "ASC"
         by = f'ORDER BY time {order}, position {order}, "row" {order} LIMIT $limit'
-        sql = f"{self._engine.over(generations, select)} {by}"
-        return self._engine.query(sql, parameters).cast(STORED_ROWS)
+        with self._engine.view() as view:
+            sql = f"{view.over(select, lambda source: source.holds(tags, start_ns, end_ns))} {by}"
+            return self._engine.query(sql, parameters).cast(STORED_ROWS)
 
     def series(self, tag: int, start_ns: int, end_ns: int, limit: int) -> Series:
         """Give a tag's samples in [start, end] and the newest before; raise TooManyRows above `limit`.
 
         Of the time after `end` the first sample is given too, for the line to it.
         """
-        low, high = self._bound(tag, "max", start_ns), self._bound(tag, "min", end_ns)
-        generations = [each for each in self._engine.generations if each.extent.holds_time(low, high + 1)]
-        if not generations:
-            return Series(np.zeros(0, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.float64))
         select = (
             'SELECT time, status, coalesce(vf, vi::DOUBLE, vb::INTEGER::DOUBLE) AS value, position, "row" '
             "FROM $G.sample WHERE tag = $tag AND time >= $low AND time <= $high"
         )
-        rows = self._engine.over(generations, select)
-        sql = f'SELECT time, status, value FROM ({rows}) ORDER BY time, position, "row" LIMIT $limit'
-        found = self._engine.query(sql, {"tag": tag, "low": low, "high": high, "limit": limit + 1})
+        with self._engine.view() as view:
+            low, high = self._bound(view, tag, start_ns, before=True), self._bound(view, tag, end_ns, before=False)
+            rows = view.over(select, lambda source: source.holds((tag,), low, high + 1))
+            sql = f'SELECT time, status, value FROM ({rows}) ORDER BY time, position, "row" LIMIT $limit'
+            found = self._engine.query(sql, {"tag": tag, "low": low, "high": high, "limit": limit + 1})
         if found.num_rows > limit:
             raise TooManyRows(limit, f"the range of tag {tag}")
         value = found["value"].to_numpy().astype(np.float64, copy=False)
         return Series(column_i64(found, "time"), found["status"].to_numpy().astype(np.uint32, copy=False), value)
 
-    def _bound(self, tag: int, pick: str, time_ns: int) -> int:
-        """Give the newest time before `time_ns` (max) or the first at or after it (min); `time_ns` if there is none."""
-        span = (-(2**63), time_ns) if pick == "max" else (time_ns, 2**63 - 1)
-        generations = [each for each in self._engine.generations if each.extent.holds_time(*span)]
-        if not generations:
-            return time_ns
-        where = "time < $t" if pick == "max" else "time >= $t"
-        times = self._engine.over(generations, f"SELECT {pick}(time) AS t FROM $G.sample WHERE tag = $tag AND {where}")
-        found = self._engine.rows(f"SELECT {pick}(t) FROM ({times})", {"tag": tag, "t": time_ns})
-        return time_ns if found[0][0] is None else int(found[0][0])
+    def _bound(self, view: View, tag: int, time_ns: int, *, before: bool) -> int:
+        """Give the newest time before `time_ns`, or the first from it on; `time_ns` if there is none.
+
+        A run that lies wholly on one side answers from the manifest; only those that `time_ns` cuts are read.
+        """
+        told = [(source, *source.bound(tag, time_ns, before=before)) for source in view.sources]
+        times = [known for _, known, _ in told if known is not None]
+        wanted = [source for source, _, read in told if read]
+        if wanted:
+            pick, where = ("max", "time < $t") if before else ("min", "time >= $t")
+            select = f"SELECT {pick}(time) FROM $G.sample WHERE tag = $tag AND {where}"
+            found = self._engine.rows(over(wanted, select), {"tag": tag, "t": time_ns})
+            times += [int(row[0]) for row in found if row[0] is not None]
+        return (max if before else min)(times, default=time_ns)
 
     def aggregate(
         self, tag: int, over: Sequence[Window], wanted: Sequence[Aggregate], settings: AggregateSettings, limit: int
@@ -118,44 +121,39 @@ class Reader:
 
     def since(self, position: int, limit: int, tags: Sequence[int] | None, head: int, oldest_arrival_ns: int) -> Since:
         """Give whole commits after `position` from the files; raise CursorExpired below the window."""
-        generations = [each for each in self._engine.generations if each.extent.position_max > position]
-        self._check_window(position, oldest_arrival_ns)
-        end = self._end_of_page(position, limit, head)
-        if end <= position:
-            return Since(STORED_ROWS.empty_table(), position, head)
+        with self._engine.view() as view:
+            self._check_window(view, position, oldest_arrival_ns)
+            end = self._end_of_page(view, position, limit, head)
+            if end <= position:
+                return Since(STORED_ROWS.empty_table(), position, head)
+            return Since(self._page(view, position, end, tags), end, head)
+
+    def _page(self, view: View, position: int, end: int, tags: Sequence[int] | None) -> Table:
         parameters: dict[str, object] = {"low": position, "high": end}
         select = f"SELECT {_COLUMNS} FROM $G.sample WHERE position > $low AND position <= $high"
         if tags is not None:
             select += " AND tag IN (SELECT unnest($tags))"
             parameters["tags"] = list(tags)
-        sql = f'{self._engine.over(generations, select)} ORDER BY position, "row"'
-        return Since(self._engine.query(sql, parameters).cast(STORED_ROWS), end, head)
+        rows = view.over(select, lambda source: source.extent.holds_positions(position + 1, end))
+        return self._engine.query(f'{rows} ORDER BY position, "row"', parameters).cast(STORED_ROWS)
 
-    def _check_window(self, position: int, oldest_arrival_ns: int) -> None:
+    def _check_window(self, view: View, position: int, oldest_arrival_ns: int) -> None:
         """A position may be followed as long as the commit after it is young enough."""
-        for generation in self._engine.generations:
-            extent = generation.extent
+        for source in view.sources:
+            extent = source.extent
             if extent.position_max <= position or extent.arrival_max >= oldest_arrival_ns:
                 continue
-            oldest = self._engine.rows(
-                self._engine.over(
-                    self._engine.generations,
-                    "SELECT min(position) - 1 AS p FROM $G.ledger WHERE arrival_platform >= $arrival",
-                )
-                + " ORDER BY p LIMIT 1",
-                {"arrival": oldest_arrival_ns},
-            )
+            select = "SELECT min(position) - 1 AS p FROM $G.ledger WHERE arrival_platform >= $arrival"
+            young = view.over(select, lambda source: source.extent.arrival_max >= oldest_arrival_ns)
+            oldest = self._engine.rows(f"{young} ORDER BY p LIMIT 1", {"arrival": oldest_arrival_ns})
             raise CursorExpired(position, oldest[0][0] or extent.position_max, oldest_arrival_ns)
 
-    def _end_of_page(self, position: int, limit: int, head: int) -> int:
+    def _end_of_page(self, view: View, position: int, limit: int, head: int) -> int:
         """Give the last position of a page: as many commits as fit `limit` rows, at least one."""
-        generations = [each for each in self._engine.generations if each.extent.position_max > position]
-        if not generations:
-            return head
         select = "SELECT position, stored FROM $G.ledger WHERE position > $low AND position <= $high"
         sql = (
             "SELECT position, sum(stored) OVER (ORDER BY position) - stored AS before FROM ("
-            f"{self._engine.over(generations, select)}) ORDER BY position LIMIT $pages"
+            f"{view.over(select, lambda source: source.extent.position_max > position)}) ORDER BY position LIMIT $pages"
         )
         rows = self._engine.query(sql, {"low": position, "high": head, "pages": max(limit, 1) + 1})
         kept = [

@@ -1,4 +1,7 @@
-"""At start: what memory holds is read back from the last generation, from its birth and what came since."""
+"""At start: what memory holds is read back from the last generation, from its birth and what came since.
+
+Where the last generation's file is gone, the sealed runs tell what they know.
+"""
 
 # ruff: noqa: S608 the pieces are constants and names made of numbers; every value is a parameter
 
@@ -31,10 +34,25 @@ def rebuild(engine: Engine, skew_ns: int) -> tuple[Newest, Writers, int]:
     _take_newest(engine, newest, _NEWEST.replace("$G", name), {"skew": skew_ns})
     for row in engine.rows(f"SELECT * FROM {name}.birth_writer"):
         writers.restore(*row)
+    _mark_seqs(engine, writers, name)
+    return newest, writers, _head(engine, name)
+
+
+def rebuild_from_runs(engine: Engine, skew_ns: int) -> tuple[Newest, Writers, int]:
+    """Give the same from the sealed runs alone: slower, it reads them all."""
+    newest, writers, head = Newest(), Writers(), 0
+    for run in engine.runs:
+        _take_future(engine, newest, _FUTURE.replace("$G", run.name), {"skew": skew_ns})
+        _take_newest(engine, newest, _NEWEST.replace("$G", run.name), {"skew": skew_ns})
+        _mark_seqs(engine, writers, run.name)
+        head = max(head, run.extent.position_max)
+    return newest, writers, head
+
+
+def _mark_seqs(engine: Engine, writers: Writers, name: str) -> None:
     seqs = engine.rows(f"SELECT writer, epoch, seq FROM {name}.ledger WHERE key IS NULL ORDER BY position")
     for writer, epoch, seq in seqs:
         writers.mark(writer, epoch, seq)
-    return newest, writers, _head(engine, name)
 
 
 def _take_newest(engine: Engine, newest: Newest, sql: str, parameters: dict[str, object]) -> None:

@@ -5,7 +5,6 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,6 +29,7 @@ from penstock.platform.historian.ports import (
     WriterBatch,
 )
 from penstock.platform.historian.reader import Reader
+from penstock.platform.historian.sealing import Sealer, check_runs
 from penstock.platform.historian.store import Store
 
 SCAN_ROWS_MAX = 3_000_000
@@ -50,6 +50,7 @@ class Historian:
         generation_rows: int,
         now_ns: Callable[[], int] = time.time_ns,
         disk_free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
+        sealing_step: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._folder = folder
         self._now_ns = now_ns
@@ -58,7 +59,7 @@ class Historian:
         self._store = Store(self._engine, generation_rows=generation_rows)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._reader = Reader(self._engine)
-        self._housekeeping = ThreadPoolExecutor(1, thread_name_prefix="historian-checkpoint")
+        self._sealer = Sealer(self._engine, now_ns=now_ns, step=sealing_step)
         self._committer = Committer(
             self._engine, self._store, on_commit=self._announce, on_full=self._on_full, disk_free=disk_free
         )
@@ -71,19 +72,25 @@ class Historian:
         await asyncio.to_thread(self._open)
         self.hub.publish(self._store.head)
         self._committer.start()
+        self._sealer.start()
 
     def _open(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock.take()
         try:
             self._engine.open()
+            check_runs(self._engine)
             self._store.load()
         except BaseException:
             self._engine.close()
             self._lock.release()
             raise
         log.info(
-            "historian open at %s: %d generations, head %d", self._folder, len(self._engine.generations), self.head()
+            "historian open at %s: %d runs, %d hot files, head %d",
+            self._folder,
+            len(self._engine.runs),
+            len(self._engine.generations),
+            self.head(),
         )
 
     async def stop(self) -> None:
@@ -93,7 +100,7 @@ class Historian:
     def _close(self) -> None:
         self._committer.stop()
         self._reader.stop()
-        self._housekeeping.shutdown(wait=True)
+        self._sealer.stop()
         self._engine.close()
         self._lock.release()
 
@@ -151,7 +158,7 @@ class Historian:
         """List the epochs of a writer that have commits."""
         return self._store.writers.epochs(writer)
 
-    def counters(self) -> dict[str, int]:
+    def counters(self) -> dict[str, float]:
         """Give the counters since the start, for /metrics."""
         return {
             **self._store.counts,
@@ -160,7 +167,16 @@ class Historian:
             "refused_appends": self._committer.refused,
             "failed_groups": self._committer.failed_groups,
             "generations": len(self._engine.generations),
+            **self._sealer.counts,
+            "sealing_seconds": self._sealer.seconds,
+            "runs": len(self._engine.runs),
+            "run_bytes": sum(run.size for run in self._engine.runs),
         }
+
+    async def wait_sealed(self, timeout_s: float = 60) -> bool:
+        """Wait until every full generation is a run and its hot file gone; say whether it came to that."""
+        await self.append([])  # behind the rotation of the last group
+        return await asyncio.to_thread(self._sealer.wait_idle, timeout_s)
 
     def _announce(self, head: int) -> None:
         assert self._loop is not None
@@ -168,4 +184,4 @@ class Historian:
 
     def _on_full(self, generation: Generation) -> None:
         log.info("generation %d is full with %d rows", generation.number, generation.extent.rows)
-        self._housekeeping.submit(self._engine.checkpoint, generation)
+        self._sealer.wake()

@@ -13,10 +13,11 @@ from penstock.platform.historian.generation import Generation
 from penstock.platform.historian.group import SEQ_CONFLICT, BatchKey, Earlier, Judged, judge
 from penstock.platform.historian.newest import BIRTH_NEWEST, Newest
 from penstock.platform.historian.ports import ROWS, STORED_ROWS, Table, Verdict, WriterBatch
-from penstock.platform.historian.rebuild import rebuild
+from penstock.platform.historian.rebuild import rebuild, rebuild_from_runs
 from penstock.platform.historian.repeats import column_i64, repeats, twins
 from penstock.platform.historian.tables import ledger_rows, quarantine_rows, record_rows, resolution_rows
 from penstock.platform.historian.tail import Tail
+from penstock.platform.historian.view import Source, over
 from penstock.platform.historian.writers import Writers
 
 CLOCK_SKEW_MAX_NS = 60_000_000_000
@@ -41,7 +42,8 @@ class Store:
     def load(self) -> None:
         """Rebuild what memory holds from the files; makes the first generation in an empty folder."""
         if not self._engine.generations:
-            self._engine.add_generation(0, time.time_ns(), {})
+            self.newest, self.writers, self.head = rebuild_from_runs(self._engine, CLOCK_SKEW_MAX_NS)
+            self._engine.add_generation(self.head, time.time_ns(), self._birth())
         self.newest, self.writers, self.head = rebuild(self._engine, CLOCK_SKEW_MAX_NS)
         self.tail = Tail(self.head)
 
@@ -65,14 +67,16 @@ class Store:
         return group
 
     def rotate_if_full(self) -> Generation | None:
-        """Begin a new generation when the current one is full; give the full one, which wants a checkpoint."""
+        """Begin a new generation when the current one is full; give the full one, which wants to be sealed."""
         full = self._engine.generations[-1]
         if full.extent.rows < self._generation_rows:
             return None
-        newest, future = self.newest.snapshot()
-        birth = {"birth_newest": newest, "birth_future": future, "birth_writer": self.writers.snapshot()}
-        self._engine.add_generation(self.head, time.time_ns(), birth)
+        self._engine.add_generation(self.head, time.time_ns(), self._birth())
         return full
+
+    def _birth(self) -> dict[str, Table]:
+        newest, future = self.newest.snapshot()
+        return {"birth_newest": newest, "birth_future": future, "birth_writer": self.writers.snapshot()}
 
     def _new_rows(self, new: Sequence[Judged]) -> tuple[Table, NDArray[np.bool_]]:
         lengths = np.array([each.batch.rows.num_rows for each in new], np.int64)
@@ -109,10 +113,7 @@ class Store:
     def _stored_at(self, tag: NDArray[np.int64], stamp: NDArray[np.int64]) -> Table:
         if len(tag) == 0:
             return ROWS.empty_table()
-        low, high = int(stamp.min()), int(stamp.max())
-        generations = [each for each in self._engine.generations if each.extent.holds_time(low, high + 1)]
-        if not generations:
-            return ROWS.empty_table()
+        low, high, tags = int(stamp.min()), int(stamp.max()), np.unique(tag)
         select = (
             "SELECT s.tag, s.time, s.status, s.vf, s.vi, s.vb, s.vs FROM $G.sample s "
             "SEMI JOIN wanted w ON s.tag = w.tag AND s.time = w.time WHERE s.time BETWEEN $low AND $high"
@@ -120,7 +121,9 @@ class Store:
         cursor = self._engine.cursor()
         cursor.register("wanted", pa.table({"tag": tag, "time": stamp}))
         try:
-            return self._engine.query(self._engine.over(generations, select), {"low": low, "high": high}).cast(ROWS)
+            with self._engine.view() as view:
+                sql = view.over(select, lambda source: source.holds(tags, low, high + 1))
+                return self._engine.query(sql, {"low": low, "high": high}).cast(ROWS)
         finally:
             cursor.unregister("wanted")
 
@@ -129,15 +132,18 @@ class Store:
         found: dict[BatchKey, Earlier] = {}
         seen = [each for each in batches if each.key is None and self.writers.seen(each.writer, each.epoch, each.seq)]
         keyed = [each for each in batches if each.key is not None]
-        if seen:
-            found |= self._find(seen, self._engine.generations)
-        if keyed:
-            oldest = min(each.arrival_platform_ns for each in keyed) - KEY_WINDOW_NS
-            found |= self._find(keyed, [each for each in self._engine.generations if each.extent.arrival_max >= oldest])
+        with self._engine.view() as view:
+            if seen:
+                asked = {(each.writer, each.epoch, each.seq) for each in seen}
+                sources = [each for each in view.sources if any(each.may_hold_batch(*batch) for batch in asked)]
+                found |= self._find(seen, sources)
+            if keyed:
+                oldest = min(each.arrival_platform_ns for each in keyed) - KEY_WINDOW_NS
+                found |= self._find(keyed, [each for each in view.sources if each.extent.arrival_max >= oldest])
         return found
 
-    def _find(self, batches: Sequence[WriterBatch], generations: Sequence[Generation]) -> dict[BatchKey, Earlier]:
-        if not generations:
+    def _find(self, batches: Sequence[WriterBatch], sources: Sequence[Source]) -> dict[BatchKey, Earlier]:
+        if not sources:
             return {}
         select = (
             "SELECT l.writer, l.epoch, l.seq, l.key, l.crc, l.position, l.stored, l.duplicates, q.reason "
@@ -160,8 +166,8 @@ class Store:
         cursor = self._engine.cursor()
         cursor.register("asked", asked.group_by(asked.column_names).aggregate([]))
         try:
-            rows = self._engine.rows(self._engine.over(generations, select))
-            kept = self._engine.rows(self._engine.over(generations, conflicts), {"reason": SEQ_CONFLICT})
+            rows = self._engine.rows(over(sources, select))
+            kept = self._engine.rows(over(sources, conflicts), {"reason": SEQ_CONFLICT})
         finally:
             cursor.unregister("asked")
         aside: defaultdict[BatchKey, dict[int, int]] = defaultdict(dict)
@@ -203,6 +209,7 @@ def _extend(generation: Generation, written: Sequence[Judged], rows: Table) -> N
         extent.rows += rows.num_rows
     extent.position_min = min(extent.position_min, written[0].position)
     extent.position_max = written[-1].position
+    extent.arrival_min = min(extent.arrival_min, *(each.batch.arrival_platform_ns for each in written))
     extent.arrival_max = max(extent.arrival_max, *(each.batch.arrival_platform_ns for each in written))
 
 

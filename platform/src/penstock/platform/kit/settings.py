@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 HOST_DEFAULT = "127.0.0.1"
 PORT_DEFAULT = 8080
+GENERATION_ROWS_DEFAULT = 2_500_000
+"""Small enough to be sorted and sealed in seconds, in memory."""
 
 
 class Settings(BaseSettings):
@@ -41,6 +43,10 @@ class Settings(BaseSettings):
         None, description="certificate chain (PEM) instead of one of our own authority"
     )
     tls_key: Path | None = Field(None, description="key of that certificate (PEM); absent: in the same file")
+
+    generation_rows: int = Field(
+        GENERATION_ROWS_DEFAULT, ge=1_000, le=20_000_000, description="rows of a hot file before it is sealed"
+    )
 
     @field_validator("bootstrap_apps", mode="before")
     @classmethod

@@ -1,0 +1,126 @@
+"""The manifest: a SQLite database that says which sealed runs are the history, and what each holds.
+
+A run counts from the transaction that lists it. The journal mode is DELETE, so the manifest is one file that any tool
+opens and that a copy takes whole; `synchronous=EXTRA` syncs the folder after the journal is gone, without which a power
+cut could bring a committed journal back and roll the listing back after the hot file was removed.
+"""
+
+import contextlib
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from penstock.platform.historian.durable import sync_folder
+from penstock.platform.historian.errors import HistorianDamaged
+from penstock.platform.historian.generation import Extent
+from penstock.platform.historian.run import Run, RunFile, TagSpans
+
+MANIFEST_FILE = "manifest.sqlite"
+FORMAT = 1
+_TABLES = (
+    """CREATE TABLE run (
+        folder TEXT PRIMARY KEY, first_generation INTEGER NOT NULL, last_generation INTEGER NOT NULL,
+        rows INTEGER NOT NULL, time_min INTEGER NOT NULL, time_max INTEGER NOT NULL,
+        position_min INTEGER NOT NULL, position_max INTEGER NOT NULL,
+        arrival_min INTEGER NOT NULL, arrival_max INTEGER NOT NULL, sealed_ns INTEGER NOT NULL)""",
+    """CREATE TABLE file (
+        folder TEXT NOT NULL REFERENCES run ON DELETE CASCADE, name TEXT NOT NULL,
+        rows INTEGER NOT NULL, bytes INTEGER NOT NULL, crc32 INTEGER NOT NULL, PRIMARY KEY (folder, name))""",
+    """CREATE TABLE tag (
+        folder TEXT NOT NULL REFERENCES run ON DELETE CASCADE, tag INTEGER NOT NULL,
+        rows INTEGER NOT NULL, time_first INTEGER NOT NULL, time_last INTEGER NOT NULL,
+        PRIMARY KEY (folder, tag)) WITHOUT ROWID""",
+    """CREATE TABLE epoch (
+        folder TEXT NOT NULL REFERENCES run ON DELETE CASCADE, writer TEXT NOT NULL, epoch TEXT NOT NULL,
+        seq_min INTEGER NOT NULL, seq_max INTEGER NOT NULL, PRIMARY KEY (folder, writer, epoch)) WITHOUT ROWID""",
+)
+
+
+class Manifest:
+    """List runs and read the list; each call is one transaction of its own connection."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / MANIFEST_FILE
+
+    def open(self) -> None:
+        """Make the database where there is none; raise HistorianDamaged when it is not one of ours."""
+        try:
+            with self._transaction() as connection:
+                found = connection.execute("PRAGMA user_version").fetchone()[0]
+                if found == 0:
+                    for statement in _TABLES:
+                        connection.execute(statement)
+                    connection.execute(f"PRAGMA user_version = {FORMAT:d}")
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from error
+        if found not in (0, FORMAT):
+            message = f"{self.path} has format {found}, this version reads {FORMAT}; use the version that wrote it"
+            raise HistorianDamaged(message, path=str(self.path))
+        sync_folder(self.path.parent)
+
+    def add(self, run: Run, replaces: Sequence[str] = ()) -> None:
+        """List a run in place of others, durably, at once."""
+        with self._transaction() as connection:
+            connection.executemany("DELETE FROM run WHERE folder = ?", [(folder,) for folder in replaces])
+            extent = run.extent
+            row = (
+                run.folder, run.first, run.last, extent.rows, extent.time_min, extent.time_max,
+                extent.position_min, extent.position_max, extent.arrival_min, extent.arrival_max, run.sealed_ns,
+            )  # fmt: skip
+            connection.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            files = [(run.folder, file.name, file.rows, file.size, file.crc32) for file in run.files]
+            connection.executemany("INSERT INTO file VALUES (?, ?, ?, ?, ?)", files)
+            spans = run.tags
+            columns = [column.tolist() for column in (spans.tag, spans.rows, spans.first, spans.last)]
+            tags = [(run.folder, *row) for row in zip(*columns, strict=True)]
+            connection.executemany("INSERT INTO tag VALUES (?, ?, ?, ?, ?)", tags)
+            epochs = [(run.folder, *key, *seqs) for key, seqs in run.epochs.items()]
+            connection.executemany("INSERT INTO epoch VALUES (?, ?, ?, ?, ?)", epochs)
+
+    def runs(self) -> list[Run]:
+        """Give the listed runs, oldest commits first."""
+        try:
+            with self._transaction() as connection:
+                return _read_runs(connection)
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from error
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = DELETE")
+            connection.execute("PRAGMA synchronous = EXTRA")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _damaged(self, error: Exception) -> HistorianDamaged:
+        message = f"{self.path} cannot be read: {error}. Nothing was changed. Restore this file from a backup."
+        return HistorianDamaged(message, path=str(self.path))
+
+
+def _read_runs(connection: sqlite3.Connection) -> list[Run]:
+    files: dict[str, list[RunFile]] = defaultdict(list)
+    for folder, *row in connection.execute("SELECT folder, name, rows, bytes, crc32 FROM file ORDER BY folder, name"):
+        files[folder].append(RunFile(*row))
+    epochs: dict[str, dict[tuple[str, str], tuple[int, int]]] = defaultdict(dict)
+    for folder, writer, epoch, low, high in connection.execute("SELECT * FROM epoch"):
+        epochs[folder][writer, epoch] = (low, high)
+    found = []
+    for folder, first, last, *spans, sealed_ns in connection.execute("SELECT * FROM run ORDER BY first_generation"):
+        rows = connection.execute(
+            "SELECT tag, rows, time_first, time_last FROM tag WHERE folder = ? ORDER BY tag", (folder,)
+        ).fetchall()
+        columns = np.array(rows, np.int64).reshape(-1, 4).T
+        tags = TagSpans(*(np.ascontiguousarray(column) for column in columns))
+        found.append(Run(first, last, Extent(*spans), tuple(files[folder]), tags, epochs[folder], sealed_ns))
+    return found

@@ -1,0 +1,210 @@
+"""Sealed runs: a full generation as immutable Parquet, its rows sorted by (tag, time), its ledger beside them.
+
+A run is a folder named after the generations in it, `run-000001-000004`, with one file per table. It is written under a
+name that ends in `.new` and renamed when every byte is synced; what counts as history is what the manifest lists.
+docs/reference/history-files.md is the public description of the format.
+"""
+
+# ruff: noqa: S608 the pieces are constants and names made of numbers; paths are quoted
+
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.core.errors import PenstockError
+from penstock.platform.historian.durable import sync_file, sync_folder
+from penstock.platform.historian.generation import UNBORN_SUFFIX, Extent
+from penstock.platform.historian.view import Source, Tags, over
+
+RUNS_FOLDER = "runs"
+ROW_GROUP_ROWS = 61_440
+"""Thirty of DuckDB's vectors of 2,048: groups that end elsewhere compress a third worse."""
+ORDERS = {
+    "sample": 'tag, time, position, "row"',
+    "ledger": "position",
+    "record": "position, ordinal",
+    "quarantine": "position",
+    "resolution": "position, quarantined",
+}
+"""The tables of a run, and how each is sorted."""
+_NAME = re.compile(r"run-(\d{6,})-(\d{6,})")
+_READ_BYTES = 1 << 20
+
+
+class SealingFailed(PenstockError):
+    """Say that a written run does not read back as what it was made of; nothing was taken away."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFile:
+    """Describe one file of a run."""
+
+    name: str
+    rows: int
+    size: int
+    crc32: int
+
+
+@dataclass(frozen=True, slots=True)
+class TagSpans:
+    """Hold what a run has of each tag, by rising tag: rows, first and last source time."""
+
+    tag: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+    def at(self, tag: int) -> tuple[int, int] | None:
+        """Give first and last time of a tag, None where the run has nothing of it."""
+        place = int(np.searchsorted(self.tag, tag))
+        if place == len(self.tag) or self.tag[place] != tag:
+            return None
+        return int(self.first[place]), int(self.last[place])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """Name one sealed run, and know what it holds."""
+
+    first: int
+    last: int
+    extent: Extent
+    files: tuple[RunFile, ...]
+    tags: TagSpans
+    epochs: Mapping[tuple[str, str], tuple[int, int]]
+    """Lowest and highest seq of each (writer, epoch), of what is set aside too."""
+    sealed_ns: int
+
+    @property
+    def name(self) -> str:
+        """Give the schema under which DuckDB knows the run; made of numbers, so safe in SQL."""
+        return f"run_{self.first:d}_{self.last:d}"
+
+    @property
+    def folder(self) -> str:
+        """Give the name of its folder."""
+        return folder_name(self.first, self.last)
+
+    @property
+    def size(self) -> int:
+        """Give the bytes of all its files."""
+        return sum(file.size for file in self.files)
+
+    def covers(self, number: int) -> bool:
+        """Say whether a generation is in it."""
+        return self.first <= number <= self.last
+
+    def holds(self, tags: Tags, start_ns: int, end_ns: int) -> bool:
+        """Say whether a row of these tags with start <= time < end may be here."""
+        if not self.extent.holds_time(start_ns, end_ns):
+            return False
+        asked = np.asarray(tags, np.int64)
+        place = np.minimum(np.searchsorted(self.tags.tag, asked), len(self.tags.tag) - 1)
+        mine = place[self.tags.tag[place] == asked]
+        return bool(((self.tags.first[mine] < end_ns) & (self.tags.last[mine] >= start_ns)).any())
+
+    def may_hold_batch(self, writer: str, epoch: str, seq: int) -> bool:
+        """Say whether a journalled batch may be here."""
+        low, high = self.epochs.get((writer, epoch), (1, 0))
+        return low <= seq <= high
+
+    def bound(self, tag: int, time_ns: int, *, before: bool) -> tuple[int | None, bool]:
+        """Give the newest known time of the tag before `time_ns` (or the first from it on), and whether to read."""
+        span = self.tags.at(tag)
+        if span is None:
+            return None, False
+        first, last = span
+        if before:
+            return (last, False) if last < time_ns else (None, first < time_ns)
+        return (first, False) if first >= time_ns else (None, last >= time_ns)
+
+
+def folder_name(first: int, last: int) -> str:
+    """Give the name of the folder of a run of these generations."""
+    return f"run-{first:06d}-{last:06d}"
+
+
+def parse_folder_name(name: str) -> tuple[int, int] | None:
+    """Give the generations that a folder's name tells of, None for a name of another kind."""
+    found = _NAME.fullmatch(name)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def write_run(cursor: Any, sources: Sequence[Source], runs: Path, numbers: tuple[int, int], now_ns: int) -> Run:
+    """Write the files of a run under its unborn name, synced and read back; raise SealingFailed where they differ."""
+    folder = runs / (folder_name(*numbers) + UNBORN_SUFFIX)
+    folder.mkdir()
+    files = tuple(_write_table(cursor, sources, folder, table) for table in ORDERS)
+    sync_folder(folder)
+    samples = f"({over(sources, 'SELECT tag, time FROM $G.sample')})"
+    tags = cursor.execute(
+        f"SELECT tag, count(*), min(time), max(time) FROM {samples} GROUP BY tag ORDER BY tag"
+    ).fetchnumpy()
+    seqs = "SELECT writer, epoch, seq FROM $G.ledger WHERE key IS NULL UNION ALL SELECT writer, epoch, seq FROM $G.quarantine"
+    epochs = cursor.execute(
+        f"SELECT writer, epoch, min(seq), max(seq) FROM ({over(sources, seqs)}) GROUP BY writer, epoch"
+    ).fetchall()
+    return Run(
+        *numbers,
+        extent=joined([source.extent for source in sources]),
+        files=files,
+        tags=TagSpans(*(np.asarray(column, np.int64) for column in tags.values())),
+        epochs={(writer, epoch): (low, high) for writer, epoch, low, high in epochs},
+        sealed_ns=now_ns,
+    )
+
+
+def joined(extents: Sequence[Extent]) -> Extent:
+    """Give the extent of several together."""
+    return Extent(
+        rows=sum(each.rows for each in extents),
+        time_min=min(each.time_min for each in extents),
+        time_max=max(each.time_max for each in extents),
+        position_min=min(each.position_min for each in extents),
+        position_max=max(each.position_max for each in extents),
+        arrival_min=min(each.arrival_min for each in extents),
+        arrival_max=max(each.arrival_max for each in extents),
+    )
+
+
+def _write_table(cursor: Any, sources: Sequence[Source], folder: Path, table: str) -> RunFile:
+    path = folder / f"{table}.parquet"
+    rows = over(sources, f"SELECT * FROM $G.{table}")
+    options = f"FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}"
+    if table == "sample" and _has_odd_nan(cursor, sources):
+        options += ", DICTIONARY_SIZE_LIMIT 0"
+    cursor.execute(f"COPY (SELECT * FROM ({rows}) ORDER BY {ORDERS[table]}) TO '{quoted(path)}' ({options})")
+    sync_file(path)
+    counted = "SELECT count(*), bit_xor(hash(each)) FROM (SELECT * FROM {}) each"
+    was = cursor.execute(counted.format(f"({rows})")).fetchone()
+    now = cursor.execute(counted.format(f"read_parquet('{quoted(path)}')")).fetchone()
+    if was != now:
+        message = f"{path} reads back as {now[0]} rows, made of {was[0]}, or with other content; the hot file stays"
+        raise SealingFailed(message, path=str(path))
+    return RunFile(path.name, now[0], path.stat().st_size, _crc32(path))
+
+
+def _has_odd_nan(cursor: Any, sources: Sequence[Source]) -> bool:
+    """Say whether NaNs with a payload are there: a dictionary page would make them all alike."""
+    found = cursor.execute(over(sources, "SELECT vf FROM $G.sample WHERE isnan(vf)")).fetchnumpy()["vf"]
+    bits = np.asarray(found, np.float64).view(np.int64)
+    return bool((bits != np.array([np.nan]).view(np.int64)[0]).any())
+
+
+def _crc32(path: Path) -> int:
+    crc = 0
+    with path.open("rb") as file:
+        while piece := file.read(_READ_BYTES):
+            crc = zlib.crc32(piece, crc)
+    return crc
+
+
+def quoted(path: Path) -> str:
+    """Give a path for a SQL text."""
+    return str(path).replace("'", "''")

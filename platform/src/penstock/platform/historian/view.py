@@ -1,0 +1,108 @@
+"""What readers see: an immutable list of files, counted while it is read, exchanged as a whole.
+
+A question pins the view of its moment and so sees each row once, in the hot file or in the sealed run, whatever is
+exchanged meanwhile. A file is taken away only after the last view that holds it was let go.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.platform.historian.generation import Extent
+
+Tags = Sequence[int] | NDArray[np.int64]
+
+
+class Source(Protocol):
+    """Name a place of rows and ledger, hot or sealed: what questions need to read it or to pass it by."""
+
+    @property
+    def name(self) -> str:
+        """Give what `$G` stands for in SQL."""
+        ...
+
+    @property
+    def extent(self) -> Extent:
+        """Give what it spans."""
+        ...
+
+    def covers(self, number: int) -> bool:
+        """Say whether the generation of that number is in here."""
+        ...
+
+    def holds(self, tags: Tags, start_ns: int, end_ns: int) -> bool:
+        """Say whether a row of these tags with start <= time < end may be here."""
+        ...
+
+    def may_hold_batch(self, writer: str, epoch: str, seq: int) -> bool:
+        """Say whether a journalled batch may be here."""
+        ...
+
+    def bound(self, tag: int, time_ns: int, *, before: bool) -> tuple[int | None, bool]:
+        """Give the newest known time of the tag before `time_ns` (or the first from it on), and whether to read."""
+        ...
+
+
+class View:
+    """Hold the sources of a moment, oldest commits first; immutable but for the count of its readers."""
+
+    def __init__(self, sources: Iterable[Source]) -> None:
+        self.sources = tuple(sources)
+        self.readers = 0
+
+    def over(self, select: str, keep: Callable[[Source], bool] = lambda _: True) -> str:
+        """Write one SELECT over the sources to keep: `$G` stands for each; always over one at least."""
+        return over([each for each in self.sources if keep(each)] or self.sources[-1:], select)
+
+
+def over(sources: Iterable[Source], select: str) -> str:
+    """Write one SELECT over several sources: `$G` stands for each."""
+    return " UNION ALL ".join(f"({select.replace('$G', source.name)})" for source in sources)
+
+
+class Views:
+    """Hand out the current view, exchange it, and tell when a file is out of use."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._current = View(())
+        self._read: set[View] = set()
+
+    @property
+    def current(self) -> View:
+        """Give the current view without pinning it: for what touches no file."""
+        return self._current
+
+    @contextlib.contextmanager
+    def pin(self) -> Iterator[View]:
+        """Keep the files of the current view in place until the end of the block."""
+        with self._changed:
+            view = self._current
+            view.readers += 1
+            self._read.add(view)
+        try:
+            yield view
+        finally:
+            with self._changed:
+                view.readers -= 1
+                if view.readers == 0:
+                    self._read.discard(view)
+                    self._changed.notify_all()
+
+    def exchange(self, change: Callable[[tuple[Source, ...]], Iterable[Source]]) -> None:
+        """Put what `change` makes of the current sources in their place, for all later readers at once."""
+        with self._changed:
+            self._current = View(change(self._current.sources))
+            self._changed.notify_all()
+
+    def wait_unused(self, name: str, timeout_s: float) -> bool:
+        """Wait until no view, current or still read, holds the source; say whether it came to that."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._uses(name), timeout_s)
+
+    def _uses(self, name: str) -> bool:
+        return any(source.name == name for view in (self._current, *self._read) for source in view.sources)
