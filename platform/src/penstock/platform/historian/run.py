@@ -146,7 +146,10 @@ def write_run(cursor: Any, sources: Sequence[Source], runs: Path, numbers: tuple
     tags = cursor.execute(
         f"SELECT tag, count(*), min(time), max(time) FROM {samples} GROUP BY tag ORDER BY tag"
     ).fetchnumpy()
-    seqs = "SELECT writer, epoch, seq FROM $G.ledger WHERE key IS NULL UNION ALL SELECT writer, epoch, seq FROM $G.quarantine"
+    seqs = (
+        "SELECT writer, epoch, seq FROM $G.ledger WHERE key IS NULL "
+        "UNION ALL SELECT writer, epoch, seq FROM $G.quarantine"
+    )
     epochs = cursor.execute(
         f"SELECT writer, epoch, min(seq), max(seq) FROM ({over(sources, seqs)}) GROUP BY writer, epoch"
     ).fetchall()
