@@ -1,4 +1,4 @@
-"""SIGKILL at every step of a seal: after the next start every answer is the model's, and nothing is left over."""
+"""SIGKILL at every step of a seal and of a merge: after the next start every answer is the model's, nothing is left."""
 
 import asyncio
 import random
@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from penstock.platform.historian.generation import UNBORN_SUFFIX
-from penstock.platform.historian.sealing import STEPS
+from penstock.platform.historian.run import parse_folder_name
+from penstock.platform.historian.sealing import MERGE_STEPS, STEPS
 from penstock.platform.historian.service import Historian
 from tests.builders.historian import NOON_NS
 from tests.builders.sealing import all_answers, awkward_batches
 
 pytestmark = pytest.mark.integration
-SEED, BATCHES, GENERATION_ROWS, QUESTIONS = 11, 12, 150, 8
+SEED, BATCHES, GENERATION_ROWS, QUESTIONS = 11, 14, 80, 8
 
 PROGRAM = """
 import asyncio, os, random, signal, sys, threading
@@ -77,21 +78,21 @@ def left_over(folder: Path) -> list[str]:
     return hot + [path.name for path in folder.rglob(f"*{UNBORN_SUFFIX}")]
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", [*STEPS, *MERGE_STEPS])
 async def test_a_kill_at_a_step_loses_doubles_and_reorders_nothing(
     tmp_path: Path, step: str, expected: dict[str, Any]
 ) -> None:
     folder = tmp_path / "h"
-    write_and_die(folder, step, turn=2)
+    write_and_die(folder, step, turn=1 if step in MERGE_STEPS else 2)
     for _ in range(2):  # the second start finds what the first one sealed
         historian = await opened(folder, GENERATION_ROWS)
         assert await all_answers(historian, random.Random(5), QUESTIONS) == expected
         assert await historian.wait_sealed()
-        assert historian.counters()["runs"] >= 2
         await historian.stop()
         assert left_over(folder) == []
-    run_folders = sorted(path.name for path in (folder / "runs").iterdir())
-    assert run_folders == [f"run-{number:06d}-{number:06d}" for number in range(1, len(run_folders) + 1)]
+    numbers = [parse_folder_name(path.name) for path in sorted((folder / "runs").iterdir())]
+    assert numbers[0] == (1, 4)  # merged
+    assert [each and each[0] for each in numbers[1:]] == [each and each[1] + 1 for each in numbers[:-1]]
 
 
 async def test_a_half_written_run_is_made_again(tmp_path: Path, expected: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
 from penstock.core.alarm import AlarmSample
+from penstock.core.times import format_rfc3339_ns
 from penstock.platform.alarms.endpoints import AlarmEndpoints, RuleEndpoints
 from penstock.platform.alarms.feed import LiveAlarms
 from penstock.platform.alarms.log import AlarmLog
@@ -31,6 +32,7 @@ from penstock.platform.historian import bootstrap as historian_bootstrap
 from penstock.platform.historian.aggregate_endpoints import AggregateEndpoints
 from penstock.platform.historian.endpoints import HistorianEndpoints
 from penstock.platform.historian.ledger_endpoints import LedgerEndpoints
+from penstock.platform.historian.upkeep import Deletion
 from penstock.platform.identity.clients import ClientDoor
 from penstock.platform.identity.endpoints import IdentityEndpoints
 from penstock.platform.identity.gateways import GatewayDirectory
@@ -44,6 +46,7 @@ from penstock.platform.identity.throttle import Throttle
 from penstock.platform.ingest.endpoints import IngestEndpoints
 from penstock.platform.ingest.gateways import Uplinks
 from penstock.platform.ingest.service import Ingest
+from penstock.platform.kit.audit import Actor, record
 from penstock.platform.kit.authority import Authority, utc_now
 from penstock.platform.kit.db import Database
 from penstock.platform.kit.pages import FormGuard
@@ -85,7 +88,7 @@ class Platform:
         self.directory = TagDirectory(self.db)
         self.assets = AssetService(self.db)
         self.plant = PlantFolder(self.db, settings.plant, os.environ)
-        self.historian = historian_bootstrap.open(settings)
+        self.historian = historian_bootstrap.open(settings, on_deletion=self._note_deletion)
         self.live = LiveAlarms()
         self.rival_alarms = RivalAlarms(self.db, self.live.announce)
         self.ingest = Ingest(
@@ -191,6 +194,14 @@ class Platform:
             number = None if found.value is None or isinstance(found.value, str) else float(found.value)
             newest[found.tag] = AlarmSample(found.time, found.status, number, found.position, found.row)
         return newest
+
+    def _note_deletion(self, deletion: Deletion) -> None:
+        """Put what retention deletes into each tenant's audit log, before it goes; in the historian's thread."""
+        span = {"start": format_rfc3339_ns(deletion.time_min), "end": format_rfc3339_ns(deletion.time_max)}
+        with self.db.session() as session:
+            for tenant, rows in deletion.rows_by_tenant.items():
+                actor = Actor(tenant, "platform", "Penstock")
+                record(session, actor, "history.delete", object=deletion.folder, detail={"rows": rows, **span})
 
     def _alarm_counters(self) -> dict[str, int]:
         active, waiting = self.alarms.counts()

@@ -1,9 +1,20 @@
 """Builds the historian from the platform's settings."""
 
+from collections.abc import Callable
+
 from penstock.platform.historian.service import Historian
+from penstock.platform.historian.upkeep import Deletion
 from penstock.platform.kit.settings import Settings
 
+DAY_NS = 24 * 3600 * 1_000_000_000
 
-def open(settings: Settings) -> Historian:
+
+def open(settings: Settings, *, on_deletion: Callable[[Deletion], None]) -> Historian:
     """Make the historian of the platform's data folder; `await start()` opens it, `await stop()` closes it."""
-    return Historian(settings.historian, generation_rows=settings.generation_rows)
+    days = settings.retention_days
+    return Historian(
+        settings.historian,
+        generation_rows=settings.generation_rows,
+        retention_ns=None if days is None else days * DAY_NS,
+        on_deletion=on_deletion,
+    )

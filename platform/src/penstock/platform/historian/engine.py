@@ -22,9 +22,9 @@ from penstock.platform.historian.generation import (
     list_files,
     remove_unborn,
 )
-from penstock.platform.historian.manifest import Manifest
+from penstock.platform.historian.manifest import DeletedRun, Manifest
 from penstock.platform.historian.ports import Table
-from penstock.platform.historian.run import ORDERS, RUNS_FOLDER, Run, quoted
+from penstock.platform.historian.run import ORDERS, RUNS_FOLDER, Run, parse_folder_name, quoted
 from penstock.platform.historian.view import Source, View, Views
 
 MEMORY_LIMIT = "512MB"  # beyond it DuckDB spills to its temporary folder; the whole stack must stay under 1.2 GB
@@ -45,6 +45,7 @@ class Engine:
         self.views = Views()
         self.layout = threading.RLock()
         """Held while files are renamed, listed and exchanged, and while everything is opened again."""
+        self.deleted: list[DeletedRun] = []
         self._local = threading.local()
         self._opened = 0
         self._root: Connection | None = None
@@ -74,7 +75,7 @@ class Engine:
             remove_unborn(self.folder)
             self.manifest.open()
             self._connect()
-            runs = self.manifest.runs()
+            runs, self.deleted = self.manifest.runs(), self.manifest.deleted()
             for run in runs:
                 self._attach_run(run)
             hot = [each for each in list_files(self.folder) if not any(run.covers(each[0]) for run in runs)]
@@ -171,7 +172,8 @@ class Engine:
     def _next_number(self) -> int:
         if self.generations:
             return self.generations[-1].number + 1
-        return max((run.last for run in self.runs), default=0) + 1
+        last = [*(run.last for run in self.runs), *(each.last for each in self.deleted)]
+        return max(last, default=0) + 1
 
     def publish(self, run: Run) -> None:
         """Let readers see a listed run in the place of what it was made of; once only."""
@@ -180,13 +182,27 @@ class Engine:
         self._attach_run(run)
         self.views.exchange(lambda sources: sorted((*_beside(sources, run), run), key=_first_number))
 
-    def detach(self, number: int) -> None:
-        """Let go of a generation's file that no view holds."""
-        self.cursor().execute(f"DETACH DATABASE IF EXISTS gen_{number:d}")
+    def forget(self, run: Run) -> None:
+        """Let no reader see a run that the manifest has deleted."""
+        self.deleted = self.manifest.deleted()
+        self.views.exchange(lambda sources: [each for each in sources if each.name != run.name])
 
-    def detach_run(self, name: str) -> None:
-        """Forget a run that no view holds."""
-        self.cursor().execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+    def holds_elsewhere(self, folder: str) -> bool:
+        """Say whether listed runs and hot files hold all generations of a folder, or retention has deleted them."""
+        numbers = parse_folder_name(folder.removesuffix(UNBORN_SUFFIX))
+        assert numbers is not None, folder
+        covers = [
+            *(each.covers for each in self.views.current.sources),
+            *(each.covers for each in self.deleted),
+        ]
+        return all(any(covered(number) for covered in covers) for number in range(numbers[0], numbers[1] + 1))
+
+    def detach(self, name: str) -> None:
+        """Let go of a hot file or a run that no view holds."""
+        if name.startswith("run_"):
+            self.cursor().execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
+        else:
+            self.cursor().execute(f"DETACH DATABASE IF EXISTS {name}")
 
     def checkpoint(self, generation: Generation) -> None:
         """Fold the log of a full generation into its file; off the ingest path."""

@@ -10,6 +10,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,7 +37,31 @@ _TABLES = (
     """CREATE TABLE epoch (
         folder TEXT NOT NULL REFERENCES run ON DELETE CASCADE, writer TEXT NOT NULL, epoch TEXT NOT NULL,
         seq_min INTEGER NOT NULL, seq_max INTEGER NOT NULL, PRIMARY KEY (folder, writer, epoch)) WITHOUT ROWID""",
+    """CREATE TABLE deleted (
+        folder TEXT PRIMARY KEY, first_generation INTEGER NOT NULL, last_generation INTEGER NOT NULL,
+        rows INTEGER NOT NULL, time_min INTEGER NOT NULL, time_max INTEGER NOT NULL,
+        position_min INTEGER NOT NULL, position_max INTEGER NOT NULL,
+        deleted_ns INTEGER NOT NULL, reason TEXT NOT NULL)""",
 )
+
+
+class DeletedRun(NamedTuple):
+    """Tell of a run that was history once."""
+
+    folder: str
+    first: int
+    last: int
+    rows: int
+    time_min: int
+    time_max: int
+    position_min: int
+    position_max: int
+    deleted_ns: int
+    reason: str
+
+    def covers(self, number: int) -> bool:
+        """Say whether a generation was in it."""
+        return self.first <= number <= self.last
 
 
 class Manifest:
@@ -87,6 +112,26 @@ class Manifest:
                 return _read_runs(connection)
         except sqlite3.DatabaseError as error:
             raise self._damaged(error) from error
+
+    def delete(self, run: Run, now_ns: int, reason: str) -> None:
+        """Take a run off the list for good, and note that it was there."""
+        extent = run.extent
+        row = (
+            run.folder, run.first, run.last, extent.rows, extent.time_min, extent.time_max,
+            extent.position_min, extent.position_max, now_ns, reason,
+        )  # fmt: skip
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM run WHERE folder = ?", (run.folder,))
+            connection.execute("INSERT INTO deleted VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def deleted(self) -> list[DeletedRun]:
+        """Give what was deleted, oldest commits first."""
+        try:
+            with self._transaction() as connection:
+                rows = connection.execute("SELECT * FROM deleted ORDER BY first_generation").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from error
+        return [DeletedRun(*row) for row in rows]
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -139,6 +139,9 @@ class Reader:
 
     def _check_window(self, view: View, position: int, oldest_arrival_ns: int) -> None:
         """A position may be followed as long as the commit after it is young enough."""
+        deleted_to = max((each.position_max for each in self._engine.deleted), default=0)
+        if position < deleted_to:
+            raise CursorExpired(position, deleted_to, oldest_arrival_ns)
         for source in view.sources:
             extent = source.extent
             if extent.position_max <= position or extent.arrival_max >= oldest_arrival_ns:

@@ -40,7 +40,8 @@ def rebuild(engine: Engine, skew_ns: int) -> tuple[Newest, Writers, int]:
 
 def rebuild_from_runs(engine: Engine, skew_ns: int) -> tuple[Newest, Writers, int]:
     """Give the same from the sealed runs alone: slower, it reads them all."""
-    newest, writers, head = Newest(), Writers(), 0
+    newest, writers = Newest(), Writers()
+    head = max((each.position_max for each in engine.deleted), default=0)
     for run in engine.runs:
         _take_future(engine, newest, _FUTURE.replace("$G", run.name), {"skew": skew_ns})
         _take_newest(engine, newest, _NEWEST.replace("$G", run.name), {"skew": skew_ns})

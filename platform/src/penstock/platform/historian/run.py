@@ -83,8 +83,8 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Give the schema under which DuckDB knows the run; made of numbers, so safe in SQL."""
-        return f"run_{self.first:d}_{self.last:d}"
+        """Give the schema under which DuckDB knows the run."""
+        return schema_name(self.folder)
 
     @property
     def folder(self) -> str:
@@ -134,6 +134,13 @@ def parse_folder_name(name: str) -> tuple[int, int] | None:
     """Give the generations that a folder's name tells of, None for a name of another kind."""
     found = _NAME.fullmatch(name)
     return (int(found[1]), int(found[2])) if found else None
+
+
+def schema_name(folder: str) -> str:
+    """Give the schema under which DuckDB knows the run of a folder; made of numbers, so safe in SQL."""
+    numbers = parse_folder_name(folder.removesuffix(UNBORN_SUFFIX))
+    assert numbers is not None, folder
+    return f"run_{numbers[0]:d}_{numbers[1]:d}"
 
 
 def write_run(cursor: Any, sources: Sequence[Source], runs: Path, numbers: tuple[int, int], now_ns: int) -> Run:

@@ -1,19 +1,20 @@
-"""Sealing: in the background, a full generation becomes a sorted run and its hot file goes.
+"""Sealing: in the background, a full generation becomes a sorted run and its hot file goes; small runs become one.
 
-Theory of operation. One thread goes through the same steps for each full generation; every step may be the last one
-before a crash, and the next start goes on from what it finds:
+Theory of operation. One thread goes through the same steps for each full generation, and then for runs to merge; every
+step may be the last one before a crash, and the next start goes on from what it finds:
 
     checkpointed   the hot file holds everything, its log is empty
     written        the run's files stand under an unborn name, synced, read back equal    start: removed, made again
     renamed        the folder has its name, durably                                       start: removed, made again
-    listed         the manifest's transaction: from here on the run is the history        start: the hot file goes
+    listed         the manifest's transaction: from here on the run is the history        start: what it replaces goes
     switched       new questions read the run
-    drained        the last question that read the hot file has ended
-    detached       DuckDB has let go of the hot file
-    unlinked       the hot file is gone
+    drained        the last question that read what it replaces has ended
+    detached       DuckDB has let go of that
+    unlinked       it is gone
 
-Nothing is removed that is not held elsewhere: a hot file goes when a listed run covers it, a run's folder that the
-manifest does not list goes when hot files and listed runs hold all its generations.
+A merge has the same steps under names that begin with `merge-`. Nothing is removed that is not held elsewhere: a hot
+file goes when a listed run covers it, a run's folder that the manifest does not list goes when hot files and listed
+runs hold all its generations, or when the manifest says that retention deleted them.
 """
 
 import logging
@@ -21,7 +22,9 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 
@@ -30,28 +33,45 @@ from penstock.platform.historian.durable import sync_folder
 from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.errors import HistorianDamaged
 from penstock.platform.historian.generation import UNBORN_SUFFIX, Generation, list_files
-from penstock.platform.historian.run import folder_name, parse_folder_name, write_run
+from penstock.platform.historian.run import Run, folder_name, parse_folder_name, schema_name, write_run
+from penstock.platform.historian.upkeep import Deletion, bytes_to_merge, expired, mergeable
+from penstock.platform.historian.view import Source
 
 STEPS = ("checkpointed", "written", "renamed", "listed", "switched", "drained", "detached", "unlinked")
+MERGE_STEPS = tuple(f"merge-{step}" for step in STEPS[1:])
 RETRY_S = 60.0
 """When a seal failed, or old files are still read, it is tried again: the hot file serves meanwhile."""
+UPKEEP_S = 3600.0
+"""How often retention looks for runs that have grown too old."""
 DRAIN_S = 30.0
 """Longer than any question should take."""
 
 log = logging.getLogger(__name__)
 
 
-class Sealer:
-    """Own the sealing thread; `step` is told each step as it is done."""
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """Hold what the sealer is told from outside; `step` hears of each step as it is done."""
 
-    def __init__(self, engine: Engine, *, now_ns: Callable[[], int], step: Callable[[str], None]) -> None:
-        self._engine, self._now_ns, self._step = engine, now_ns, step
+    generation_rows: int
+    now_ns: Callable[[], int]
+    disk_free: Callable[[Path], int]
+    retention_ns: int | None = None
+    on_deletion: Callable[[Deletion], None] = lambda _: None
+    step: Callable[[str], None] = lambda _: None
+
+
+class Sealer:
+    """Own the thread that seals, merges and removes."""
+
+    def __init__(self, engine: Engine, upkeep: Upkeep) -> None:
+        self._engine, self._upkeep, self._step = engine, upkeep, upkeep.step
         self._wake = threading.Condition()
         self._asked = True  # a start may have something to do
         self._stopping = False
         self._idle = False
         self._thread = threading.Thread(target=self._run, name="historian-sealer", daemon=True)
-        self.counts = {"seals": 0, "sealed_rows": 0, "seal_failures": 0}
+        self.counts = {"seals": 0, "sealed_rows": 0, "seal_failures": 0, "merges": 0, "deleted_runs": 0}
         self.seconds = 0.0
 
     def start(self) -> None:
@@ -59,7 +79,7 @@ class Sealer:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the step at hand; the next start goes on."""
+        """End after the work at hand; the next start goes on."""
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
@@ -67,7 +87,7 @@ class Sealer:
             self._thread.join()
 
     def wake(self) -> None:
-        """Tell that a generation is full, or that the files were opened again."""
+        """Tell that a generation is full."""
         with self._wake:
             self._asked, self._idle = True, False
             self._wake.notify_all()
@@ -81,7 +101,7 @@ class Sealer:
         done = True
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._asked or self._stopping, None if done else RETRY_S)
+                self._wake.wait_for(lambda: self._asked or self._stopping, UPKEEP_S if done else RETRY_S)
                 if self._stopping:
                     return
                 self._asked = False
@@ -91,86 +111,121 @@ class Sealer:
                 self._wake.notify_all()
 
     def _round(self) -> bool:
-        """Seal what is full, take away what is no longer needed; say whether nothing is left to do."""
+        """Do what there is to do, seals before the rest; say whether nothing is left."""
         try:
-            for generation in self._engine.generations[:-1]:
-                if self._stopping:
-                    return False
-                self._seal(generation)
-                self.sweep()
-            return self.sweep()
+            done = self._sweep()
+            while not self._stopping and self._one_work():
+                done = self._sweep()
         except (duckdb.Error, sqlite3.Error, OSError, PenstockError) as error:
             self.counts["seal_failures"] += 1
-            log.error("sealing failed, the hot files serve on, next try in %d s: %s", RETRY_S, error)
+            log.error("sealing failed, the files there are serve on, next try in %d s: %s", RETRY_S, error)
             return False
+        return done and not self._stopping
+
+    def _one_work(self) -> bool:
+        engine, upkeep = self._engine, self._upkeep
+        if full := engine.generations[:-1]:
+            self._seal(full[0])
+            return True
+        if upkeep.retention_ns is not None and (old := expired(engine.runs, upkeep.now_ns(), upkeep.retention_ns)):
+            self._delete(old[0])
+            return True
+        small = mergeable(engine.runs, upkeep.generation_rows)
+        if small and bytes_to_merge(small) < upkeep.disk_free(engine.folder):
+            self._merge(small)
+            return True
+        return False
 
     def _seal(self, generation: Generation) -> None:
         started = time.monotonic()
-        engine, runs = self._engine, self._engine.runs_folder
-        engine.checkpoint(generation)
+        self._engine.checkpoint(generation)
         self._step("checkpointed")
-        self._clear(generation.number)
-        numbers = (generation.number, generation.number)
-        run = write_run(engine.cursor(), (generation,), runs, numbers, self._now_ns())
-        self._step("written")
+        run = self._make((generation,), (generation.number, generation.number))
+        self.seconds += time.monotonic() - started
+        self.counts["seals"] += 1
+        self.counts["sealed_rows"] += run.extent.rows
+
+    def _merge(self, runs: Sequence[Run]) -> None:
+        self._make(runs, (runs[0].first, runs[-1].last), "merge-")
+        self.counts["merges"] += 1
+
+    def _make(self, sources: Sequence[Source], numbers: tuple[int, int], kind: str = "") -> Run:
+        """Write a run, list it in the place of its sources, show it to readers."""
+        started = time.monotonic()
+        engine, runs = self._engine, self._engine.runs_folder
+        self._clear(numbers)
+        run = write_run(engine.cursor(), sources, runs, numbers, self._upkeep.now_ns())
+        self._step(f"{kind}written")
         with engine.layout:
             (runs / (run.folder + UNBORN_SUFFIX)).rename(runs / run.folder)
             sync_folder(runs)
-            self._step("renamed")
-            engine.manifest.add(run)
-            self._step("listed")
+            self._step(f"{kind}renamed")
+            engine.manifest.add(run, [each.folder for each in sources if isinstance(each, Run)])
+            self._step(f"{kind}listed")
             engine.publish(run)
-            self._step("switched")
+            self._step(f"{kind}switched")
         seconds = time.monotonic() - started
-        self.seconds += seconds
-        self.counts["seals"] += 1
-        self.counts["sealed_rows"] += run.extent.rows
-        log.info("sealed %s: %d rows, %d bytes, %.1f s", run.folder, run.extent.rows, run.size, seconds)
+        log.info("made %s: %d rows, %d bytes, %.1f s", run.folder, run.extent.rows, run.size, seconds)
+        return run
 
-    def _clear(self, number: int) -> None:
-        """Remove what an attempt that failed left of this run; it was never listed, else it were no hot file."""
+    def _clear(self, numbers: tuple[int, int]) -> None:
+        """Remove what an attempt that failed left of this run; it was never listed, else its sources were gone."""
         runs = self._engine.runs_folder
         if not runs.exists():
             runs.mkdir(mode=0o700)
             sync_folder(runs.parent)
-        for name in (folder_name(number, number), folder_name(number, number) + UNBORN_SUFFIX):
+        for name in (folder_name(*numbers), folder_name(*numbers) + UNBORN_SUFFIX):
             if (runs / name).exists():
                 shutil.rmtree(runs / name)
 
-    def sweep(self) -> bool:
-        """Remove hot files that a run has replaced, and half-made runs; say whether all that could go is gone."""
+    def _delete(self, run: Run) -> None:
+        """Take a run out of the history: told outside first, then the manifest's transaction, then its files."""
+        engine, extent = self._engine, run.extent
+        rows = engine.rows(f"SELECT tenant, sum(stored)::BIGINT FROM {run.name}.ledger GROUP BY tenant")  # noqa: S608
+        self._upkeep.on_deletion(Deletion(run.folder, dict(rows), extent.time_min, extent.time_max))
+        with engine.layout:
+            engine.manifest.delete(run, self._upkeep.now_ns(), "retention")
+            engine.forget(run)
+        self.counts["deleted_runs"] += 1
+        log.info("deleted %s: %d rows older than the retention", run.folder, extent.rows)
+
+    def _sweep(self) -> bool:
+        """Remove hot files and runs that a listed run has replaced; say whether all that could go is gone."""
         engine = self._engine
         all_gone = True
         for number, path in list_files(engine.folder):
-            if not any(run.covers(number) for run in engine.runs):
-                continue
-            if not engine.views.wait_unused(f"gen_{number:d}", DRAIN_S):
-                all_gone = False
-                continue
-            self._step("drained")
-            engine.detach(number)
-            self._step("detached")
+            if any(run.covers(number) for run in engine.runs):
+                all_gone &= self._remove(path, f"gen_{number:d}", "")
+        listed = {run.folder for run in engine.runs}
+        for path in _folders(engine):
+            if path.name not in listed and engine.holds_elsewhere(path.name):
+                all_gone &= self._remove(path, schema_name(path.name), "merge-")
+        return all_gone
+
+    def _remove(self, path: Path, name: str, kind: str) -> bool:
+        engine = self._engine
+        if not engine.views.wait_unused(name, DRAIN_S):
+            return False
+        self._step(f"{kind}drained")
+        engine.detach(name)
+        self._step(f"{kind}detached")
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
             path.with_name(path.name + ".wal").unlink(missing_ok=True)
             path.unlink()
-            sync_folder(engine.folder)
-            self._step("unlinked")
-        return all_gone
+        sync_folder(path.parent)
+        self._step(f"{kind}unlinked")
+        return True
 
 
 def check_runs(engine: Engine) -> None:
     """At start, remove runs that were being made; raise HistorianDamaged for one that nothing else holds."""
     listed = {run.folder for run in engine.runs}
-    if not engine.runs_folder.exists():
-        return
-    for path in sorted(engine.runs_folder.iterdir()):
+    for path in _folders(engine):
         if path.name in listed:
             continue
-        numbers = parse_folder_name(path.name.removesuffix(UNBORN_SUFFIX))
-        if numbers is None:
-            continue
-        unborn = path.name.endswith(UNBORN_SUFFIX)
-        held = all(any(each.covers(n) for each in engine.views.current.sources) for n in range(*_closed(numbers)))
-        if not (unborn or held):
+        if not (path.name.endswith(UNBORN_SUFFIX) or engine.holds_elsewhere(path.name)):
             message = (
                 f"{path} is not listed in {engine.manifest.path}, and no other file holds its rows. Nothing was "
                 "changed. Restore the manifest that belongs to these runs from a backup, or move the folder away."
@@ -179,5 +234,9 @@ def check_runs(engine: Engine) -> None:
         shutil.rmtree(path)
 
 
-def _closed(numbers: tuple[int, int]) -> tuple[int, int]:
-    return numbers[0], numbers[1] + 1
+def _folders(engine: Engine) -> list[Path]:
+    """List the folders of runs, those that are being made too."""
+    if not engine.runs_folder.exists():
+        return []
+    found = sorted(engine.runs_folder.iterdir())
+    return [path for path in found if parse_folder_name(path.name.removesuffix(UNBORN_SUFFIX))]

@@ -29,8 +29,9 @@ from penstock.platform.historian.ports import (
     WriterBatch,
 )
 from penstock.platform.historian.reader import Reader
-from penstock.platform.historian.sealing import Sealer, check_runs
+from penstock.platform.historian.sealing import Sealer, Upkeep, check_runs
 from penstock.platform.historian.store import Store
+from penstock.platform.historian.upkeep import Deletion
 
 SCAN_ROWS_MAX = 3_000_000
 """Samples of a tag that one question may read: a month at one a second, 60 MB in memory."""
@@ -50,6 +51,8 @@ class Historian:
         generation_rows: int,
         now_ns: Callable[[], int] = time.time_ns,
         disk_free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
+        retention_ns: int | None = None,
+        on_deletion: Callable[[Deletion], None] = lambda _: None,
         sealing_step: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._folder = folder
@@ -59,7 +62,8 @@ class Historian:
         self._store = Store(self._engine, generation_rows=generation_rows)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._reader = Reader(self._engine)
-        self._sealer = Sealer(self._engine, now_ns=now_ns, step=sealing_step)
+        upkeep = Upkeep(generation_rows, now_ns, disk_free, retention_ns, on_deletion, sealing_step)
+        self._sealer = Sealer(self._engine, upkeep)
         self._committer = Committer(
             self._engine, self._store, on_commit=self._announce, on_full=self._on_full, disk_free=disk_free
         )

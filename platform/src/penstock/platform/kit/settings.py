@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     generation_rows: int = Field(
         GENERATION_ROWS_DEFAULT, ge=1_000, le=20_000_000, description="rows of a hot file before it is sealed"
     )
+    retention_days: int | None = Field(
+        None, ge=7, description="history whose source times are older is deleted, run by run; absent: all is kept"
+    )
 
     @field_validator("bootstrap_apps", mode="before")
     @classmethod

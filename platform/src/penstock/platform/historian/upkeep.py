@@ -1,0 +1,64 @@
+"""What becomes of runs with time: which are merged into a larger one, which are old enough to go. Pure decisions."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from penstock.platform.historian.run import Run
+
+FAN_IN = 4
+"""Runs merged at once: a question over four runs costs about twice that over one, a merge rewrites each row once."""
+MERGED_GENERATIONS_MAX = 16
+"""A run grows to so many generations' rows: two merges a row in its life, 40 million rows by default."""
+MERGE_BYTES_A_ROW = 100
+"""Disk that a merge may need for a row while it sorts: rows spilled, and the run beside those it replaces."""
+KEPT_AFTER_ARRIVAL_NS = 7 * 24 * 3600 * 1_000_000_000
+"""However old its source times, a run stays so long: commits can be followed, and repeats are known, in that window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """Tell of a run that retention removes: rows by tenant, and the span of their source times."""
+
+    folder: str
+    rows_by_tenant: dict[str, int]
+    time_min: int
+    time_max: int
+
+
+def mergeable(runs: Sequence[Run], generation_rows: int) -> Sequence[Run]:
+    """Give runs to merge into one: neighbours of about one size, small ones first; none when all is well."""
+    for rows_max in (2 * generation_rows, 2 * FAN_IN * generation_rows):
+        for start in range(len(runs) - FAN_IN + 1):
+            chosen = runs[start : start + FAN_IN]
+            small = all(run.extent.rows <= rows_max for run in chosen)
+            if small and _adjoin(chosen) and _rows(chosen) <= MERGED_GENERATIONS_MAX * generation_rows:
+                return chosen
+    return ()
+
+
+def bytes_to_merge(runs: Sequence[Run]) -> int:
+    """Give the room on the disk that a merge may need."""
+    return MERGE_BYTES_A_ROW * _rows(runs)
+
+
+def expired(runs: Sequence[Run], now_ns: int, retention_ns: int) -> list[Run]:
+    """Give the runs whose rows are all older than the retention.
+
+    A run is as old as its newest source time; a stamp that lies after the arrival counts as the arrival.
+    """
+    return [
+        run
+        for run in runs
+        if min(run.extent.time_max, run.extent.arrival_max) < now_ns - retention_ns
+        and run.extent.arrival_max < now_ns - KEPT_AFTER_ARRIVAL_NS
+    ]
+
+
+def _adjoin(runs: Sequence[Run]) -> bool:
+    """A merged run's name tells of all generations between: none of them may be elsewhere."""
+    return all(run.last + 1 == after.first for run, after in itertools.pairwise(runs))
+
+
+def _rows(runs: Sequence[Run]) -> int:
+    return sum(run.extent.rows for run in runs)

@@ -1,0 +1,57 @@
+"""Which runs are merged, which are old enough to go."""
+
+import numpy as np
+import pytest
+
+from penstock.platform.historian.generation import Extent
+from penstock.platform.historian.run import Run, TagSpans
+from penstock.platform.historian.upkeep import KEPT_AFTER_ARRIVAL_NS, expired, mergeable
+
+NOTHING = np.zeros(0, np.int64)
+DAY = 24 * 3600 * 1_000_000_000
+
+
+def run(first: int, last: int, *, rows: int = 100, newest: int = 0, arrival: int = 0) -> Run:
+    extent = Extent(rows, 0, newest, 1, 1, 0, arrival)
+    return Run(first, last, extent, (), TagSpans(NOTHING, NOTHING, NOTHING, NOTHING), {}, 0)
+
+
+def test_four_small_neighbours_are_merged_and_three_are_not() -> None:
+    runs = [run(number, number) for number in range(1, 5)]
+    assert mergeable(runs, 100) == runs
+    assert mergeable(runs[:3], 100) == ()
+
+
+def test_merged_runs_are_merged_once_more_and_then_left() -> None:
+    twice = [run(k, k + 3, rows=400) for k in range(1, 17, 4)]
+    assert mergeable(twice, 100) == twice
+    thrice = [run(k, k + 15, rows=1600) for k in range(1, 65, 16)]
+    assert mergeable(thrice, 100) == ()
+
+
+def test_small_runs_come_before_merged_ones() -> None:
+    runs = [*(run(k, k + 3, rows=400) for k in range(1, 17, 4)), *(run(k, k) for k in range(17, 21))]
+    assert mergeable(runs, 100) == runs[4:]
+
+
+def test_runs_are_not_merged_over_a_generation_that_is_missing() -> None:
+    runs = [run(1, 1), run(2, 2), run(4, 4), run(5, 5), run(6, 6)]
+    assert mergeable(runs, 100) == ()
+    runs.append(run(7, 7))
+    assert mergeable(runs, 100) == runs[2:]
+
+
+@pytest.mark.parametrize(
+    ("newest", "arrival", "gone"),
+    [
+        (69, 69, True),
+        (71, 71, False),
+        (500, 69, True),  # a clock that ran ahead does not keep a run for ever
+        (10, 95, False),  # imported this week: its repeats are still known
+        (10, 92, True),
+    ],
+)
+def test_a_run_goes_when_all_of_it_is_older(newest: int, arrival: int, gone: bool) -> None:
+    runs = [run(1, 1, newest=newest * DAY, arrival=arrival * DAY)]
+    assert expired(runs, 100 * DAY, 30 * DAY) == (runs if gone else [])
+    assert KEPT_AFTER_ARRIVAL_NS == 7 * DAY
