@@ -8,6 +8,7 @@ import struct
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
@@ -17,6 +18,7 @@ from penstock.platform.historian.errors import HistorianDamaged
 from penstock.platform.historian.ledger import Span
 from penstock.platform.historian.manifest import MANIFEST_FILE
 from penstock.platform.historian.ports import Verdict
+from penstock.platform.historian.sealing import STEPS
 from penstock.platform.historian.service import Historian
 from tests.builders.edge import eventually
 from tests.builders.historian import NOON_NS, SECOND_NS, batch_of, plain_rows
@@ -235,4 +237,59 @@ async def test_readers_see_each_row_once_while_files_are_exchanged(tmp_path: Pat
         assert [(each.batches, each.stored) for each in totals] == [(seq, stored)]
     assert await historian.wait_sealed()
     assert (historian.counters()["seals"], historian.counters()["runs"]) == (12, 3)
+    await historian.stop()
+
+
+class Endless:
+    """Stand for a sort of many rows: it ends when it is interrupted."""
+
+    def __init__(self) -> None:
+        self.writing, self.interrupted = threading.Event(), threading.Event()
+
+    def interrupt(self) -> None:
+        self.interrupted.set()
+
+    def execute(self, _sql: str) -> None:
+        self.writing.set()
+        assert self.interrupted.wait(20)
+        message = "INTERRUPT Error: Interrupted!"
+        raise duckdb.InterruptException(message)
+
+
+async def test_a_stop_gives_up_the_run_that_is_being_written(tmp_path: Path) -> None:
+    historian = await opened(tmp_path / "h", 10)
+    engine, endless = historian._engine, Endless()
+    own: Any = engine.cursor
+    engine.cursor = lambda: endless if threading.current_thread().name == "historian-sealer" else own()  # type: ignore[method-assign, assignment, return-value]
+    engine.checkpoint = lambda generation: None  # type: ignore[method-assign]
+    await historian.append([batch_of([(1, NOON_NS + k, 0, float(k)) for k in range(10)])])
+    assert await asyncio.to_thread(endless.writing.wait, 20)
+    await historian.stop()
+    historian = await opened(tmp_path / "h", 10)
+    assert await historian.wait_sealed()
+    assert (await historian.range([1], *ALWAYS, limit=99)).num_rows == 10
+    assert [path.name for path in (tmp_path / "h" / "runs").iterdir()] == ["run-000001-000001"]
+    await historian.stop()
+
+
+@pytest.mark.parametrize("when", STEPS)
+async def test_files_opened_again_in_the_middle_of_a_seal_change_no_answer(tmp_path: Path, when: str) -> None:
+    done: list[str] = []
+
+    def reopen(step: str) -> None:
+        if step == when and not done:
+            done.append(step)
+            historian._engine.reopen()
+
+    historian = await opened(tmp_path / "h", 20, sealing_step=reopen)
+    await historian.append([batch_of([(1, NOON_NS + k, 0, float(k)) for k in range(20)])])
+    await eventually(lambda: done)
+    assert await historian.wait_sealed()
+    await historian.append([batch_of([(1, NOON_NS + 100 + k, 0, float(k)) for k in range(20)], seq=2)])
+    assert await historian.wait_sealed()
+    assert (await historian.range([1], *ALWAYS, limit=99))["time"].to_pylist() == [
+        *(NOON_NS + k for k in range(20)),
+        *(NOON_NS + 100 + k for k in range(20)),
+    ]
+    assert historian.counters()["runs"] == 2
     await historian.stop()

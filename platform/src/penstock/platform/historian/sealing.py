@@ -30,7 +30,7 @@ import duckdb
 
 from penstock.core.errors import PenstockError
 from penstock.platform.historian.durable import sync_folder
-from penstock.platform.historian.engine import Engine
+from penstock.platform.historian.engine import Connection, Engine
 from penstock.platform.historian.errors import HistorianDamaged
 from penstock.platform.historian.generation import UNBORN_SUFFIX, Generation, list_files
 from penstock.platform.historian.run import Run, folder_name, parse_folder_name, schema_name, write_run
@@ -43,6 +43,8 @@ RETRY_S = 60.0
 """When a seal failed, or old files are still read, it is tried again: the hot file serves meanwhile."""
 UPKEEP_S = 3600.0
 """How often retention looks for runs that have grown too old."""
+INTERRUPT_S = 0.2
+"""How soon a stop asks again: an interrupt between two statements is not heard."""
 DRAIN_S = 30.0
 """Longer than any question should take."""
 
@@ -70,6 +72,7 @@ class Sealer:
         self._asked = True  # a start may have something to do
         self._stopping = False
         self._idle = False
+        self._writing: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="historian-sealer", daemon=True)
         self.counts = {"seals": 0, "sealed_rows": 0, "seal_failures": 0, "merges": 0, "deleted_runs": 0}
         self.seconds = 0.0
@@ -79,12 +82,14 @@ class Sealer:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the work at hand; the next start goes on."""
+        """End soon: a run that is being written is given up, the next start makes it again."""
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
-        if self._thread.ident is not None:
-            self._thread.join()
+        while self._thread.is_alive():
+            if (cursor := self._writing) is not None:
+                cursor.interrupt()
+            self._thread.join(INTERRUPT_S)
 
     def wake(self) -> None:
         """Tell that a generation is full."""
@@ -117,6 +122,8 @@ class Sealer:
             while not self._stopping and self._one_work():
                 done = self._sweep()
         except (duckdb.Error, sqlite3.Error, OSError, PenstockError) as error:
+            if self._stopping:
+                return False
             self.counts["seal_failures"] += 1
             log.error("sealing failed, the files there are serve on, next try in %d s: %s", RETRY_S, error)
             return False
@@ -154,7 +161,11 @@ class Sealer:
         started = time.monotonic()
         engine, runs = self._engine, self._engine.runs_folder
         self._clear(numbers)
-        run = write_run(engine.cursor(), sources, runs, numbers, self._upkeep.now_ns())
+        self._writing = engine.cursor()
+        try:
+            run = write_run(self._writing, sources, runs, numbers, self._upkeep.now_ns())
+        finally:
+            self._writing = None
         self._step(f"{kind}written")
         with engine.layout:
             (runs / (run.folder + UNBORN_SUFFIX)).rename(runs / run.folder)
