@@ -10,10 +10,12 @@ from typing import ParamSpec, TypeVar
 
 import duckdb
 import numpy as np
+from numpy.typing import NDArray
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
-from penstock.platform.historian.aggregates import Series, Summary, summarise
+from penstock.platform.historian.aggregates import Series, Summary, at_times, summarise, wants_more
+from penstock.platform.historian.columns_by_count import Column
 from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.errors import CursorExpired, NotNow, TooManyRows
 from penstock.platform.historian.ports import STORED_ROWS, RowKey, Since, Table
@@ -22,6 +24,8 @@ from penstock.platform.historian.repeats import column_i64
 QUERY_THREADS = 2
 QUERIES_WAITING_MAX = 64  # at 50 ms each the last one waits under 2 s
 RETRY_MS = 1_000
+REACH_NS = 3_600 * 1_000_000_000
+"""How far values at given times look for a usable sample beyond Bad ones, at least (Part 13, 3.1.8)."""
 _COLUMNS = 'tag, time, status, vf, vi, vb, vs, position, "row"'
 
 P = ParamSpec("P")
@@ -114,7 +118,23 @@ class Reader:
         self, tag: int, over: Sequence[Window], wanted: Sequence[Aggregate], settings: AggregateSettings, limit: int
     ) -> Summary:
         """Read a tag's samples and compute."""
-        return summarise(self.series(tag, over[0].start_ns, over[-1].end_ns, limit), over, wanted, settings)
+        series = self.series(tag, over[0].start_ns, over[-1].end_ns, limit)
+        if wants_more(series, over, wanted, settings):
+            reach = max(window.end_ns - window.start_ns for window in over)
+            series = self.series(tag, over[0].start_ns - reach, over[-1].end_ns + reach, limit)
+        return summarise(series, over, wanted, settings)
+
+    def at_times(
+        self, tag: int, times: NDArray[np.int64], settings: AggregateSettings, limit: int, *, simple: bool
+    ) -> Column:
+        """Read a tag's samples around the times and give its values there."""
+        first, last = int(times[0]), int(times[-1])
+        series = self.series(tag, first, last, limit)
+        over = [Window(first, last + 1)]
+        if not simple and wants_more(series, over, [Aggregate.INTERPOLATIVE], settings):
+            reach = max(REACH_NS, last - first)
+            series = self.series(tag, first - reach, last + reach, limit)
+        return at_times(series, times, settings, simple=simple)
 
     def since(self, position: int, limit: int, tags: Sequence[int] | None, head: int, oldest_arrival_ns: int) -> Since:
         """Give whole commits after `position` from the files; raise CursorExpired below the window."""

@@ -8,12 +8,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
 from penstock.platform.historian.aggregates import Summary
+from penstock.platform.historian.columns_by_count import Column
 from penstock.platform.historian.committer import Committer
 from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.generation import Generation
@@ -119,6 +122,12 @@ class Historian:
     ) -> Summary:
         """Give a tag's aggregates; see ports.Sealed."""
         return await self._reader.run(self._reader.aggregate, tag, over, wanted, settings, SCAN_ROWS_MAX)
+
+    async def at_times(
+        self, tag: int, times: NDArray[np.int64], *, settings: AggregateSettings, simple: bool = False
+    ) -> Column:
+        """Give a tag's values at given times; see ports.Sealed."""
+        return await self._reader.run(self._reader.at_times, tag, times, settings, SCAN_ROWS_MAX, simple=simple)
 
     async def since(self, position: int, *, limit: int, tags: Sequence[int] | None = None) -> Since:
         """Give rows by commit order; see ports.Hot."""
