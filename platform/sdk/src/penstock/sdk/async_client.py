@@ -70,6 +70,7 @@ class AsyncClient:
         self.samples = self.history.samples
         self.iterate = self.history.iterate
         self.aggregates = self.history.aggregates
+        self.interpolated = self.history.interpolated
         self.since = self.history.since
         self.stream = self.streaming.stream
         self.write = self.writing.write

@@ -177,6 +177,7 @@ class History(Blocking[AsyncHistory]):
     samples = blocking(AsyncHistory.samples)
     iterate = iterating(AsyncHistory.iterate)
     aggregates = blocking(AsyncHistory.aggregates)
+    interpolated = blocking(AsyncHistory.interpolated)
     since = blocking(AsyncHistory.since)
 
 
@@ -217,6 +218,7 @@ class Client:
         self.samples = history.samples
         self.iterate = history.iterate
         self.aggregates = history.aggregates
+        self.interpolated = history.interpolated
         self.since = history.since
         self.stream = Streaming(client.streaming, self).stream
         writing = Writing(client.writing, self)
