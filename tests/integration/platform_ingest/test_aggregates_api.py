@@ -1,5 +1,6 @@
 """Aggregates and values at given times through the API of a real platform process."""
 
+import json
 import math
 import secrets
 from collections.abc import Callable
@@ -119,7 +120,9 @@ def test_types_get_what_suits_them_or_words(make_gateway: Make, operator: httpx.
                 assert "Count" in problem["detail"]
     mixed = operator.get("/v1/aggregates", params={"tag": [tags["flow"], tags["text"]], "aggregate": "Average"})
     assert mixed.json()["tag"] == tags["text"]
-    assert operator.get("/v1/interpolated", params={"tag": tags["text"]}).status_code == 422
+    for path in ("interpolated", "plot"):
+        assert operator.get(f"/v1/{path}", params={"tag": tags["text"]}).status_code == 422
+        assert operator.get(f"/v1/{path}", params={"tag": tags["valve"]}).status_code == 200
 
 
 def test_values_at_given_times(make_gateway: Make, operator: httpx.Client) -> None:
@@ -142,6 +145,29 @@ def test_values_at_given_times(make_gateway: Make, operator: httpx.Client) -> No
     assert far["columns"]["value"] == [10.0], "the sample before is Bad: it is looked for further out"
 
 
+def test_a_plot_has_fewer_points_and_says_of_how_many(make_gateway: Make, operator: httpx.Client) -> None:
+    gateway = make_gateway()
+    tag = make_tags(gateway, operator, flow="float64")["flow"]
+    points = noisy(3000)
+    send(gateway, 1, points)
+    question: dict[str, Any] = {"tag": tag, "start": START, "end": points[-1].time_ns + 1, "points": 200}
+    answer = operator.get("/v1/plot", params=question).raise_for_status().json()
+    table = pa.ipc.open_stream(operator.get("/v1/plot", params=question, headers=ARROW).content).read_all()
+    assert (
+        table.schema.metadata[b"penstock"] == json.dumps({"samples": {str(tag): 3000}}, separators=(",", ":")).encode()
+    )
+    columns = answer["items"][0]["columns"]
+    assert answer["samples"] == {str(tag): 3000}
+    assert 150 <= len(columns["time"]) == table.num_rows <= 200
+    known = {format_rfc3339_ns(point.time_ns): point for point in points}
+    for time, value, status in zip(columns["time"], columns["value"], columns["status"], strict=True):
+        assert known[time].status == status
+        assert value == (None if codes.is_bad(status) else known[time].value)
+    whole = operator.get("/v1/plot", params=question | {"points": 10_000}).json()["items"][0]["columns"]
+    drawable = [point for point in points if not codes.is_bad(point.status)]
+    assert [value for value in whole["value"] if value is not None] == [point.value for point in drawable]
+
+
 @pytest.mark.parametrize(
     ("path", "wrong", "told"),
     [
@@ -153,6 +179,8 @@ def test_values_at_given_times(make_gateway: Make, operator: httpx.Client) -> No
         ("interpolated", {"step": "1ms"}, "10000 steps"),
         ("interpolated", {"start": "now", "end": "1h-ago"}, "after start"),
         ("interpolated", {"time": "yesterday"}, "yesterday"),
+        ("plot", {"points": 9}, "points"),
+        ("plot", {"start": "now", "end": "1h-ago"}, "end lies before start"),
     ],
 )
 def test_a_wrong_question_is_told_what_is_wrong(

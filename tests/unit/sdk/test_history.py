@@ -222,6 +222,22 @@ async def test_values_at_given_times_stand_side_by_side() -> None:
     assert (len(nothing), repr(stepped)) == (0, "Interpolated(2 values)")
 
 
+async def test_a_plot_has_fewer_points_and_says_of_how_many() -> None:
+    fake = small_plant()
+    fake.feed("plc/flow", ramp(60))
+    async with fake.client() as client:
+        few = await client.plot("plc/flow", start=NOW - 60 * S, end=NOW, points=20)
+        whole = await client.plot("plc/flow", start=NOW - 60 * S, end=NOW)
+    [tag] = few.tags
+    assert (few.samples, whole.samples) == ({tag: 60}, {tag: 60})
+    assert (len(few), len(whole)) == (20, 60)
+    assert few.rows(tag)[0] == (NOW - 60 * S, 0.0, 0)
+    assert few.to_pandas().columns.to_list() == ["tag", "key", "time", "value", "status"]
+    assert repr(few) == "Plot(20 of 60 samples)"
+    with pytest.raises(ValueError, match="no common times"):
+        few.to_pandas(layout="wide")
+
+
 async def test_since_gives_commits_in_order_and_where_to_go_on() -> None:
     fake = small_plant()
     async with fake.client() as client:

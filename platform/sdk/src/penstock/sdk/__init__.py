@@ -25,7 +25,7 @@ from penstock.sdk.errors import (
     UnauthorizedError,
 )
 from penstock.sdk.models import Alarm, Asset, Gateway, Latest, Me, Property, Rule, Tag, TreeNode, WriteResult
-from penstock.sdk.processed import Aggregates, Interpolated
+from penstock.sdk.processed import Aggregates, Interpolated, Plot
 from penstock.sdk.resources.history import Commits
 from penstock.sdk.resources.streaming import StreamBatch
 from penstock.sdk.samples import Sample, Samples
@@ -56,6 +56,7 @@ __all__ = [
     "MissingExtraError",
     "NotFoundError",
     "PersonToken",
+    "Plot",
     "Property",
     "Rule",
     "Sample",

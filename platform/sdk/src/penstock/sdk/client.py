@@ -178,6 +178,7 @@ class History(Blocking[AsyncHistory]):
     iterate = iterating(AsyncHistory.iterate)
     aggregates = blocking(AsyncHistory.aggregates)
     interpolated = blocking(AsyncHistory.interpolated)
+    plot = blocking(AsyncHistory.plot)
     since = blocking(AsyncHistory.since)
 
 
@@ -219,6 +220,7 @@ class Client:
         self.iterate = history.iterate
         self.aggregates = history.aggregates
         self.interpolated = history.interpolated
+        self.plot = history.plot
         self.since = history.since
         self.stream = Streaming(client.streaming, self).stream
         writing = Writing(client.writing, self)

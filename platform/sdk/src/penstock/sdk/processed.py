@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from penstock.core.aggregate import ACTUAL_TIME
 from penstock.sdk.frames import optional
@@ -100,3 +101,28 @@ class Interpolated(_Processed):
 
     def _heading(self, key: str, name: str) -> str:
         return key if name == "value" else f"{key}|{name}"
+
+
+class Plot(_Processed):
+    """Samples to draw, of each tag as many as a picture needs; a null value is a gap. `samples`: how many there are."""
+
+    moment = "time"
+
+    def __init__(self, table: pa.Table, tags: Mapping[int, Tag], samples: Mapping[int, int]) -> None:
+        super().__init__(table, tags, include_status=True)
+        self.samples = dict(samples)
+
+    def __repr__(self) -> str:
+        return f"Plot({len(self)} of {sum(self.samples.values())} samples)"
+
+    def rows(self, tag: int) -> list[tuple[int, float | None, int]]:
+        """Give (time ns, value, status) of one tag."""
+        own = self.table.filter(pc.equal(self.table.column("tag"), tag))
+        return list(zip(*(own.column(name).to_pylist() for name in ("time", "value", "status")), strict=True))
+
+    def to_pandas(self, *, layout: Layout = "long") -> Any:
+        """Give a DataFrame, a row each; each tag has times of its own, so there is no wide one."""
+        if layout != "long":
+            message = "the points of a plot have no common times: use layout='long', or aggregates() for a wide frame"
+            raise ValueError(message)
+        return super().to_pandas(layout=layout)

@@ -15,10 +15,21 @@ from penstock.core.errors import RetryLater
 from penstock.core.windows import Interval
 from penstock.platform.historian.aggregate_asking import Settings, calendar, need_few, need_suitable, settings_of
 from penstock.platform.historian.aggregates import Summary
-from penstock.platform.historian.asking import TAGS_MAX, AssetId, Keys, Moment, Tags, moment, need_some, tags_asked
+from penstock.platform.historian.asking import (
+    TAGS_MAX,
+    AssetId,
+    Keys,
+    Moment,
+    Tags,
+    moment,
+    need_some,
+    span,
+    tags_asked,
+)
 from penstock.platform.historian.columns_by_count import Column
-from penstock.platform.historian.endpoints import ARROW_TOO
+from penstock.platform.historian.endpoints import ARROW_TOO, RANGE_TAGS_MAX
 from penstock.platform.historian.errors import TooManyRows
+from penstock.platform.historian.plot import Plot
 from penstock.platform.historian.schemas import AggregatesPage
 from penstock.platform.historian.service import Historian
 from penstock.platform.historian.wire import arrow_answer, float_column, json_answer, times_text, wants_arrow
@@ -28,6 +39,8 @@ from penstock.platform.registry.service import TagDirectory, TagRef
 
 TIMES_MAX = 10_000
 """Times of one question for values at given times."""
+PLOT_POINTS_MAX = 20_000
+"""Points of a picture: five screens side by side."""
 AT_ONCE = 2
 """Tags read at once: as many as there are query threads, so that a large question leaves room in the queue."""
 
@@ -56,6 +69,7 @@ class AggregateEndpoints:
         router = APIRouter(prefix="/v1", tags=["samples"])
         router.get("/aggregates", response_model=AggregatesPage, responses=ARROW_TOO)(self.aggregates)
         router.get("/interpolated", response_model=AggregatesPage, responses=ARROW_TOO)(self.interpolated)
+        router.get("/plot", response_model=AggregatesPage, responses=ARROW_TOO)(self.plot)
         return router
 
     async def aggregates(
@@ -126,6 +140,36 @@ class AggregateEndpoints:
         }
         return _answer(request, tables, schema)
 
+    async def plot(
+        self,
+        request: Request,
+        principal: Reader,
+        tag: Tags = None,
+        key: Keys = None,
+        start: Moment = None,
+        end: Moment = None,
+        points: Annotated[int, Query(ge=10, le=PLOT_POINTS_MAX, description="as many as the picture is wide")] = 2000,
+    ) -> Response:
+        """Give each tag's samples to draw: all when few, else those that keep the line's look (MinMaxLTTB)."""
+        tags = tags_asked(self._directory, principal.tenant, tag, keys=key, limit=RANGE_TAGS_MAX)
+        need_some(tags, None)
+        need_suitable(tags, [Aggregate.INTERPOLATIVE])
+        now = self._now_ns()
+        start_ns, end_ns = moment(start, "1h-ago", now), moment(end, "now", now)
+        span(start_ns, end_ns)
+        need_few(points, tags, 1)
+
+        async def read(each: TagRef) -> Plot:
+            return await self._historian.plot(each.id, start_ns, end_ns, points=points)
+
+        found = await _of_each(tags, read)
+        schema = pa.schema([("time", pa.int64()), ("value", pa.float64()), ("status", pa.uint32())])
+        tables = {
+            each: pa.table([p.series.time, pa.array(p.series.value, mask=~p.drawn), p.series.status], schema=schema)
+            for each, p in found.items()
+        }
+        return _answer(request, tables, schema, {"samples": {str(each): p.samples for each, p in found.items()}})
+
 
 async def _of_each(tags: Mapping[int, TagRef], read: Callable[[TagRef], Awaitable[T]]) -> dict[int, T]:
     """Read every tag, a few at once; Problem 422 or 429 where one cannot be read."""
@@ -185,7 +229,9 @@ def _summary_table(starts: Any, wanted: Sequence[Aggregate], summary: Summary, *
     return pa.table([*columns, pa.array(summary.status)], schema=_schema(wanted, statuses=statuses))
 
 
-def _answer(request: Request, tables: Mapping[int, pa.Table], schema: pa.Schema) -> Response:
+def _answer(
+    request: Request, tables: Mapping[int, pa.Table], schema: pa.Schema, beside: Mapping[str, Any] | None = None
+) -> Response:
     """Answer with one Arrow table of all tags, or JSON columns per tag."""
     if wants_arrow(request.headers.get("accept", "")):
         whole = pa.schema([("tag", pa.int64()), *schema])
@@ -193,8 +239,9 @@ def _answer(request: Request, tables: Mapping[int, pa.Table], schema: pa.Schema)
         for tag, table in tables.items():
             number = pa.array(np.full(table.num_rows, tag, np.int64))
             parts.append(pa.table([number, *table.columns], schema=whole))
-        return arrow_answer(pa.concat_tables(parts))
-    return json_answer({"items": [{"tag": tag, "columns": _json(table)} for tag, table in tables.items()]})
+        return arrow_answer(pa.concat_tables(parts), beside)
+    items = [{"tag": tag, "columns": _json(table)} for tag, table in tables.items()]
+    return json_answer({"items": items, **(beside or {})})
 
 
 def _json(table: pa.Table) -> dict[str, Any]:

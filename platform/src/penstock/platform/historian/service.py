@@ -23,6 +23,7 @@ from penstock.platform.historian.generation import Generation
 from penstock.platform.historian.hub import CommitHub
 from penstock.platform.historian.ledger import Ledger
 from penstock.platform.historian.owner import OwnerLock
+from penstock.platform.historian.plot import Plot
 from penstock.platform.historian.ports import (
     CommitResult,
     LatestSample,
@@ -128,6 +129,10 @@ class Historian:
     ) -> Column:
         """Give a tag's values at given times; see ports.Sealed."""
         return await self._reader.run(self._reader.at_times, tag, times, settings, SCAN_ROWS_MAX, simple=simple)
+
+    async def plot(self, tag: int, start_ns: int, end_ns: int, *, points: int) -> Plot:
+        """Give the samples to draw; see ports.Sealed."""
+        return await self._reader.run(self._reader.plot, tag, start_ns, end_ns, points)
 
     async def since(self, position: int, *, limit: int, tags: Sequence[int] | None = None) -> Since:
         """Give rows by commit order; see ports.Hot."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from penstock.sdk.frames import Page, read_arrow, read_page
 from penstock.sdk.models import Asset, Latest, Tag, scalar_of
-from penstock.sdk.processed import INTERPOLATED_SCHEMA, Aggregates, Interpolated, aggregates_schema
+from penstock.sdk.processed import INTERPOLATED_SCHEMA, Aggregates, Interpolated, Plot, aggregates_schema
 from penstock.sdk.resources.tags import AsyncTags, TagLike
 from penstock.sdk.samples import Samples, empty_rows
 from penstock.sdk.times import When, parameter
@@ -180,6 +180,26 @@ class AsyncHistory:
         tables = await self._processed("/v1/interpolated", chosen, asked)
         whole = pa.concat_tables([INTERPOLATED_SCHEMA.empty_table(), *(t.cast(INTERPOLATED_SCHEMA) for t in tables)])
         return Interpolated(whole, chosen, include_status=include_status)
+
+    async def plot(
+        self,
+        tags: TagLike | Iterable[TagLike] | None = None,
+        *,
+        asset: str | Asset | None = None,
+        properties: Iterable[str] | None = None,
+        start: When = "1h-ago",
+        end: When = "now",
+        points: int = 2000,
+    ) -> Plot:
+        """Read what a picture of `points` width needs: all samples when few, else those that keep the line's look."""
+        chosen = await self._tags.select(tags, asset, properties)
+        asked = [("start", parameter(start)), ("end", parameter(end)), ("points", str(points))]
+        tables, samples = [INTERPOLATED_SCHEMA.empty_table()], dict[int, int]()
+        for part in _parts(chosen):
+            found, beside = read_arrow(await self._transport.arrow("/v1/plot", params=[*_tag_params(part), *asked]))
+            tables.append(found.cast(INTERPOLATED_SCHEMA))
+            samples |= {int(tag): int(count) for tag, count in beside["samples"].items()}
+        return Plot(pa.concat_tables(tables), chosen, samples)
 
     async def _processed(self, path: str, chosen: Mapping[int, Tag], asked: Params) -> list[pa.Table]:
         parts = _parts(chosen, TAGS_PROCESSED)

@@ -17,7 +17,7 @@ from penstock.sdk.models import Scalar
 from penstock.sdk.testing.call import Call, open_cursor, seal_cursor
 from penstock.sdk.testing.problem import Refused
 from penstock.sdk.testing.state import Row, State
-from penstock.sdk.testing.summaries import Asked, flag, settings_of, summarise, values_at
+from penstock.sdk.testing.summaries import Asked, flag, points_of, settings_of, summarise, to_draw, values_at
 from penstock.sdk.transport import ARROW
 
 ROWS_MAX = 100_000
@@ -107,22 +107,36 @@ def interpolated(state: State, call: Call) -> httpx.Response | dict[str, Any]:
     return _processed(call, tables, ["time", "value", "status"])
 
 
+def plot(state: State, call: Call) -> httpx.Response | dict[str, Any]:
+    """Answer `/v1/plot`."""
+    start, end, points = call.time("start", "1h-ago"), call.time("end", "now"), call.number("points", 2000)
+    tables: dict[int, dict[str, list[Any]]] = {}
+    samples: dict[str, int] = {}
+    for tag in chosen_tags(state, call):
+        rows = [row for row in state.rows[tag] if start <= row.time < end]
+        samples[str(tag)] = len(rows)
+        drawn = points_of(to_draw(rows, points))
+        values = [None if point.status >= opcua.BAD else point.value for point in drawn]
+        tables[tag] = {"time": [p.time_ns for p in drawn], "value": values, "status": [p.status for p in drawn]}
+    return _processed(call, tables, ["time", "value", "status"], {"samples": samples})
+
+
 def _processed(
-    call: Call, tables: dict[int, dict[str, list[Any]]], names: Sequence[str]
+    call: Call, tables: dict[int, dict[str, list[Any]]], names: Sequence[str], beside: dict[str, Any] | None = None
 ) -> httpx.Response | dict[str, Any]:
     """Answer with a column set per tag: times in ns as Arrow, as text in JSON."""
     timed = [name for name in names if name in ("start", "time") or name.endswith(".time")]
     if ARROW not in call.request.headers.get("accept", ""):
         for columns in tables.values():
             columns |= {name: [format_rfc3339_ns(t) for t in columns[name]] for name in timed}
-        return {"items": [{"tag": tag, "columns": columns} for tag, columns in tables.items()]}
+        return {"items": [{"tag": tag, "columns": columns} for tag, columns in tables.items()], **(beside or {})}
     statuses = {name for name in names if name == "status" or name.endswith(".status")}
     types = {name: pa.int64() if name in timed else pa.uint32() if name in statuses else pa.float64() for name in names}
     schema = pa.schema([("tag", pa.int64()), *types.items()])
     parts = [schema.empty_table()]
     for tag, columns in tables.items():
         parts.append(pa.table({"tag": [tag] * len(columns[names[0]]), **columns}, schema=schema))
-    return arrow_answer(pa.concat_tables(parts), {})
+    return arrow_answer(pa.concat_tables(parts), beside or {})
 
 
 def chosen_tags(state: State, call: Call) -> Sequence[int]:

@@ -88,6 +88,18 @@ def values_at(rows: Sequence[Row], times: Sequence[int], settings: AggregateSett
     return interpolated(points_of(rows), times, settings=settings, simple=simple)
 
 
+def to_draw(rows: Sequence[Row], points: int) -> Sequence[Row]:
+    """Pick rows for a picture: of equal parts the least and the greatest; the platform picks more finely."""
+    if len(rows) <= points:
+        return rows
+    size = -(-len(rows) // (points // 2))
+    picked: dict[tuple[int, int, int], Row] = {}
+    for begin in range(0, len(rows), size):
+        part = sorted(rows[begin : begin + size], key=lambda row: _number(row.value) or 0.0)
+        picked |= {row.key: row for row in (part[0], part[-1])}
+    return sorted(picked.values(), key=lambda row: row.key)
+
+
 def points_of(rows: Sequence[Row]) -> list[Point]:
     """Give rows as the reference takes them."""
     return [Point(row.time, row.status, _number(row.value)) for row in rows]
