@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from penstock.core import status as codes
 from penstock.core.aggregate import CALCULATED, MULTIPLE_VALUES, Aggregate
-from penstock.platform.historian.scene import BAD, GOOD, UNCERTAIN, Bools, Codes, Floats, Ints, Scene, status_of
+from penstock.platform.historian.scene import BAD, GOOD, UNCERTAIN, Bools, Codes, Floats, Ints, Scene, firsts, status_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ def best_of(scene: Scene, window: Ints, value: Floats, time: Ints) -> tuple[Floa
     hit = np.flatnonzero(value == best[window])
     number = np.bincount(window[hit], minlength=scene.size).astype(np.int64)
     at = scene.starts.copy()
-    owner, first = np.unique(window[hit], return_index=True)
-    at[owner] = time[hit[first]]
+    first = hit[firsts(window[hit])]
+    at[window[first]] = time[first]
     return best, number, at
 
 
@@ -133,8 +133,8 @@ def _worst_quality(*, bounded: bool) -> Callable[[Scene], Column]:
         hit = inside[rank[inside] == worst[window]]
         number = np.bincount(scene.window_of[hit], minlength=scene.size)
         value = np.zeros(scene.size, np.uint32)
-        owner, first = np.unique(scene.window_of[hit], return_index=True)
-        value[owner] = scene.status[hit[first]]
+        first = hit[firsts(scene.window_of[hit])]
+        value[scene.window_of[first]] = scene.status[first]
         if bounded:
             bound = scene.lenient.simple_bound(scene.starts)
             starts_raw = (scene.all_count > 0) & (

@@ -141,8 +141,9 @@ class Scene:
     @cached_property
     def window_of(self) -> Ints:
         """Give each sample's window, -1 outside."""
-        at = np.searchsorted(self.starts, self.time, side="right") - 1
-        return np.where((at >= 0) & (self.time < self.ends[-1]), at, -1)
+        found = np.full(len(self.time), -1, np.int64)
+        found[self.low[0] : self.high[-1]] = np.repeat(np.arange(self.size), self.high - self.low)
+        return found
 
     def chosen(self, marked: Bools) -> tuple[Ints, Floats, Ints]:
         """Give window, value and time of the marked samples within the windows."""
@@ -292,7 +293,9 @@ class Scene:
     def _cut(self, times: Ints) -> tuple[Ints, Ints, Ints]:
         within = times[(times > self.starts[0]) & (times < self.ends[-1])]
         extra = [np.array([self.region_end], np.int64)] if self.starts[0] < self.region_end < self.ends[-1] else []
-        cuts = np.unique(np.concatenate([within, self.starts, self.ends[-1:], *extra]))
+        cuts = np.concatenate([within, self.starts, self.ends[-1:], *extra])
+        cuts.sort(kind="stable")  # merges what is in order already
+        cuts = cuts[firsts(cuts)]
         return cuts[:-1], cuts[1:], np.searchsorted(self.starts, cuts[:-1], side="right") - 1
 
     def duration(self, pieces: Pieces, marked: Bools) -> Ints:
@@ -318,6 +321,13 @@ class Scene:
         good = 100.0 * self.duration(pieces, pieces.severity == GOOD) / self.length
         bad = 100.0 * self.duration(pieces, pieces.severity == BAD) / self.length
         return self.judge(good, bad)
+
+
+def firsts(ordered: NDArray[np.generic]) -> Ints:
+    """Give the place of the first of each run of equal values."""
+    begins = np.ones(len(ordered), np.bool_)
+    begins[1:] = ordered[1:] != ordered[:-1]
+    return np.flatnonzero(begins)
 
 
 def status_of(severity: Ints, bits: "NDArray[np.generic] | int" = CALCULATED) -> Codes:
