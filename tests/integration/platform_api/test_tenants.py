@@ -110,6 +110,14 @@ CASES: dict[tuple[str, str], list[Case]] = {
         Case(query={"tag": "$tag_id", "start": "1h-ago", "end": "now", "interval": "1m", "aggregate": "Average"}),
         Case(query={"asset": "$asset_id", "start": "1h-ago", "end": "now", "interval": "1m", "aggregate": "Count"}),
     ],
+    ("get", "/v1/interpolated"): [
+        Case(query={"tag": "$tag_id", "start": "1h-ago", "end": "now", "step": "1m"}),
+        Case(query={"asset": "$asset_id", "time": "now"}),
+    ],
+    ("get", "/v1/plot"): [
+        Case(query={"tag": "$tag_id", "start": "1h-ago", "end": "now"}),
+        Case(query={"key": "$key", "start": "1h-ago", "end": "now"}),
+    ],
     ("get", "/v1/ledger/summary"): [NONE, Case(query={"gateway": "$gateway"})],
     ("get", "/v1/ledger/batches"): [NONE, Case(query={"gateway": "$gateway"})],
     ("get", "/v1/ledger/gaps"): [NONE, Case(query={"gateway": "$gateway"})],

@@ -38,7 +38,7 @@ def test_aggregates_by_duration_with_bounding_values(make_gateway: Make, operato
     tag = float_tag(gateway, operator)
     send(gateway, 1, [START - 5 * SECOND, START + 15 * SECOND, START + 75 * SECOND], [10.0, 20.0, 30.0])
     send(gateway, 2, [START + 90 * SECOND], [0.0], status=0x8031_0000)
-    names = ["Count", "Minimum", "Maximum", "Average", "TimeAverage", "PercentGood", "Start", "End"]
+    names = ["Count", "Minimum", "Maximum", "Average", "TimeAverage2", "PercentGood", "StartBound", "EndBound"]
     params: dict[str, Any] = {
         "tag": tag,
         "start": START,
@@ -50,10 +50,10 @@ def test_aggregates_by_duration_with_bounding_values(make_gateway: Make, operato
     columns = item["columns"]
     assert columns["start"] == [format_rfc3339_ns(START), format_rfc3339_ns(START + MINUTE)]
     assert columns["Count"] == [1.0, 1.0]
-    assert columns["TimeAverage"] == [17.5, 25.0]
+    assert columns["TimeAverage2"] == [17.5, 25.0]
     assert columns["PercentGood"] == [100.0, 50.0]
-    assert columns["Start"] == [10.0, 20.0]
-    assert columns["End"] == [20.0, None]
+    assert columns["StartBound"] == [10.0, 20.0]
+    assert columns["EndBound"] == [20.0, None]
     arrow = operator.get(
         "/v1/aggregates", params=params, headers={"Accept": "application/vnd.apache.arrow.stream"}
     ).raise_for_status()

@@ -121,18 +121,18 @@ async def test_aggregates_are_the_same_numbers_on_both(calc: AsyncClient) -> Non
             tag,
             [(hour, 1.0), (hour + 30 * S, 3.0), (hour + 60 * S, 5.0, 0x40000000), (hour + 90 * S, None, 0x80310000)],
         )
-        names = ["Count", "Minimum", "Maximum", "Average", "TimeAverage", "PercentGood", "Start", "End"]
+        names = ["Count", "Minimum", "Maximum", "Average", "TimeAverage2", "PercentGood", "StartBound", "EndBound"]
         result = await client.aggregates(
             tag, aggregates=names, interval="1m", start=hour, end=hour + 120 * S, zone="Europe/Berlin"
         )
     first, second = ({n: row[n] for n in names} for row in result.to_arrow().to_pylist())
     assert first == {
         "Count": 2.0, "Minimum": 1.0, "Maximum": 3.0, "Average": 2.0,
-        "TimeAverage": 2.0, "PercentGood": 100.0, "Start": 1.0, "End": 5.0,
+        "TimeAverage2": 2.0, "PercentGood": 100.0, "StartBound": 1.0, "EndBound": 5.0,
     }  # fmt: skip
     assert second == {
-        "Count": 1.0, "Minimum": 5.0, "Maximum": 5.0, "Average": 5.0,
-        "TimeAverage": 5.0, "PercentGood": 0.0, "Start": 5.0, "End": None,
+        "Count": 0.0, "Minimum": None, "Maximum": None, "Average": None,
+        "TimeAverage2": 5.0, "PercentGood": 0.0, "StartBound": 5.0, "EndBound": None,
     }  # fmt: skip
 
 

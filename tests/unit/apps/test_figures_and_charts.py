@@ -88,31 +88,12 @@ def test_bad_rows_are_gaps_and_marks() -> None:
     assert [p[2] for p in curve.marks] == ["Bad", "Bad", "Uncertain"]
 
 
-def test_aggregates_make_a_band_and_leave_gaps() -> None:
-    columns: dict[str, list[float | None]] = {
-        "start": [0, 10 * S, 20 * S],
-        "Average": [2.0, None, 3.0],
-        "Minimum": [1.0, None, 3.0],
-        "Maximum": [4.0, None, 3.0],
-        "PercentGood": [100.0, 0.0, 50.0],
-    }
-    curve = chart.curve_of_aggregates(columns, 10)
-    assert curve.line == [[5000.0, 2.0], [15000.0, None], [25000.0, 3.0]]
-    assert [p[1] for p in curve.band] == [3.0, None, 0.0]
-    assert curve.marks == [[25000.0, 0, "50 % good"]]
-
-
 def test_a_finer_part_replaces_the_coarse_one() -> None:
     coarse = chart.curve_of_samples([(i * S, float(i), 0) for i in range(10)])
     fine = chart.curve_of_samples([(3 * S + i * S // 10, 3.0, 0) for i in range(10)])
     joined = coarse.outside(3000, 4000).joined(fine)
     assert len(joined.line) == 19
     assert [p[0] for p in joined.line] == sorted(float(p[0] or 0) for p in joined.line)
-
-
-@pytest.mark.parametrize(("span_s", "interval"), [(3600, "10s"), (86_400, "5m"), (604_800, "30m"), (10**9, "1d")])
-def test_intervals_fit_the_span(span_s: float, interval: str) -> None:
-    assert chart.interval_text(chart.interval_for(span_s)) == interval
 
 
 def test_a_chart_draws_names_as_text() -> None:

@@ -183,6 +183,61 @@ async def test_aggregates_come_per_tag_and_interval() -> None:
     assert result.to_polars().columns == ["tag", "key", "start", "Average", "Count"]
 
 
+async def test_each_aggregate_has_its_time_and_status() -> None:
+    fake = small_plant()
+    fake.feed("plc/flow", ramp(60))
+    async with fake.client() as client:
+        result = await client.aggregates(
+            "plc/flow",
+            aggregates=["MaximumActualTime", "Delta"],
+            interval="30s",
+            start=NOW - 50 * S,
+            end=NOW,
+            include_status=True,
+            stepped=False,
+            percent_data_good=90.0,
+        )
+    assert result.names == ("MaximumActualTime", "Delta")
+    assert result.to_polars().columns == [
+        "tag", "key", "start", "MaximumActualTime", "MaximumActualTime.time", "MaximumActualTime.status",
+        "Delta", "Delta.status", "status",
+    ]  # fmt: skip
+    frame = result.to_pandas()
+    assert frame["plc/flow|Delta"].to_list() == [29.0, 19.0]
+    assert frame["plc/flow|MaximumActualTime.time"].to_list()[0] == pandas.Timestamp(NOW - 21 * S, tz="UTC")
+    assert frame["plc/flow|Delta.status"].to_list() == [0x401, 0x405], "the second window is cut by the span"
+    assert repr(result) == "Aggregates(MaximumActualTime, Delta; 2 intervals)"
+
+
+async def test_values_at_given_times_stand_side_by_side() -> None:
+    fake = small_plant()
+    fake.feed("plc/flow", ramp(60))
+    async with fake.client() as client:
+        named = await client.interpolated("plc/flow", times=[NOW - 500_000_000, NOW - 30 * S], stepped=False)
+        stepped = await client.interpolated("plc/flow", start=NOW - 4 * S, end=NOW, step="2s", include_status=True)
+        nothing = await client.interpolated([])
+    assert named.to_pandas()["plc/flow"].to_list() == [30.0, 59.0], "after the newest sample its value holds"
+    assert stepped.to_pandas()["plc/flow"].to_list() == [56.0, 58.0]
+    assert stepped.to_arrow().column_names == ["tag", "key", "time", "value", "status"]
+    assert (len(nothing), repr(stepped)) == (0, "Interpolated(2 values)")
+
+
+async def test_a_plot_has_fewer_points_and_says_of_how_many() -> None:
+    fake = small_plant()
+    fake.feed("plc/flow", ramp(60))
+    async with fake.client() as client:
+        few = await client.plot("plc/flow", start=NOW - 60 * S, end=NOW, points=20)
+        whole = await client.plot("plc/flow", start=NOW - 60 * S, end=NOW)
+    [tag] = few.tags
+    assert (few.samples, whole.samples) == ({tag: 60}, {tag: 60})
+    assert (len(few), len(whole)) == (20, 60)
+    assert few.rows(tag)[0] == (NOW - 60 * S, 0.0, 0)
+    assert few.to_pandas().columns.to_list() == ["tag", "key", "time", "value", "status"]
+    assert repr(few) == "Plot(20 of 60 samples)"
+    with pytest.raises(ValueError, match="no common times"):
+        few.to_pandas(layout="wide")
+
+
 async def test_since_gives_commits_in_order_and_where_to_go_on() -> None:
     fake = small_plant()
     async with fake.client() as client:

@@ -1,12 +1,12 @@
 """The options of a trend for ECharts, and how a span of history is cut into points. Pure.
 
-One line (samples when near, averages when far), a band from minimum to maximum when far, and a strip of markers for
-quality at the foot: a Bad or missing stretch is a gap in the line and a mark in the strip, never a line drawn across.
+One line of samples (when there are many, those that keep its look), and a strip of markers for quality at the foot: a
+Bad or missing stretch is a gap in the line and a mark in the strip, never a line drawn across.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +14,10 @@ from penstock.apps.house.figures import unit_text
 
 RAW_SPAN_S = 20 * 60
 """Up to this span the samples themselves are shown."""
-POINTS = 360
-"""Intervals aimed at when aggregates are shown: about one for three pixels."""
-NICE_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400)
+POINTS = 2000
+"""Points of a line: about one a pixel."""
+REFRESHES = 360
+"""A line over a long span is read again when it has moved by this part of it: about three pixels."""
 BAD_FROM = 0x80000000
 UNCERTAIN_FROM = 0x40000000
 
@@ -25,11 +26,9 @@ Point = list[float | int | str | None]
 
 @dataclass(slots=True)
 class Curve:
-    """Points of one tag, times in ms: `line` [t, value], `low` [t, min], `band` [t, max − min], `marks` [t, 0, why]."""
+    """Points of one tag, times in ms: `line` [t, value], `marks` [t, 0, why]."""
 
     line: list[Point] = field(default_factory=list)
-    low: list[Point] = field(default_factory=list)
-    band: list[Point] = field(default_factory=list)
     marks: list[Point] = field(default_factory=list)
 
     def outside(self, start_ms: float, end_ms: float) -> Curve:
@@ -45,23 +44,9 @@ class Curve:
         pairs = zip(self.parts(), other.parts(), strict=True)
         return Curve(*(sorted([*a, *b], key=lambda p: float(p[0] or 0)) for a, b in pairs))
 
-    def parts(self) -> tuple[list[Point], list[Point], list[Point], list[Point]]:
-        """Give the four lists in the order of the chart's series."""
-        return self.line, self.low, self.band, self.marks
-
-
-def interval_for(span_s: float) -> int:
-    """Give the aggregate interval in seconds that fits a span."""
-    wished = span_s / POINTS
-    return next((n for n in NICE_S if n >= wished), NICE_S[-1])
-
-
-def interval_text(seconds: int) -> str:
-    """Write an interval as the API takes it."""
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "m")):
-        if seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
+    def parts(self) -> tuple[list[Point], list[Point]]:
+        """Give the lists in the order of the chart's series."""
+        return self.line, self.marks
 
 
 def curve_of_samples(rows: Sequence[tuple[int, float | int | bool | str | None, int]]) -> Curve:
@@ -76,21 +61,6 @@ def curve_of_samples(rows: Sequence[tuple[int, float | int | bool | str | None, 
         curve.line.append([at, int(value) if isinstance(value, bool) else value])
         if status >= UNCERTAIN_FROM:
             curve.marks.append([at, 0, "Uncertain"])
-    return curve
-
-
-def curve_of_aggregates(columns: Mapping[str, Sequence[Any]], interval_s: int) -> Curve:
-    """Make a curve of `start` (ns), `Average`, `Minimum`, `Maximum`, `PercentGood`; a null average leaves a gap."""
-    curve = Curve()
-    names = ("start", "Average", "Minimum", "Maximum", "PercentGood")
-    for start, average, low, high, good in zip(*(columns[n] for n in names), strict=True):
-        at = start / 1e6 + interval_s * 500
-        curve.line.append([at, average])
-        known = low is not None and high is not None
-        curve.low.append([at, low if known else None])
-        curve.band.append([at, high - low if known else None])
-        if average is not None and good is not None and good < 99.5:
-            curve.marks.append([at, 0, f"{good:.0f} % good"])
     return curve
 
 
@@ -202,19 +172,8 @@ def _series(curve: Curve, look: Look, *, stepped: bool, limit: float | None) -> 
             "label": {"formatter": "limit {c}", "position": "insideEndTop", "color": look.bad},
             "lineStyle": {"color": look.bad, "type": "dashed"},
         }
-    hidden = {
-        "type": "line",
-        "stack": "band",
-        "stackStrategy": "all",
-        "symbol": "none",
-        "lineStyle": {"opacity": 0},
-        "silent": True,
-    }
-    no_tip = {"tooltip": {"show": False}}
     return [
         line,
-        {**hidden, **no_tip, "name": "Minimum", "data": curve.low},
-        {**hidden, **no_tip, "name": "Band", "data": curve.band, "areaStyle": {"color": look.accent, "opacity": 0.16}},
         {
             "name": "Quality",
             "type": "scatter",
@@ -223,6 +182,6 @@ def _series(curve: Curve, look: Look, *, stepped: bool, limit: float | None) -> 
             "symbol": "rect",
             "symbolSize": [4, 7],
             "itemStyle": {"color": look.bad},
-            **no_tip,
+            "tooltip": {"show": False},
         },
     ]

@@ -1,4 +1,4 @@
-"""The zoomable trend: reads what the zoom asks for (samples when near, aggregates when far) and goes on live."""
+"""The zoomable trend: reads what the zoom asks for (all samples when near, those to draw when far), goes on live."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from penstock.sdk.samples import Samples
 
 SPANS = {"5 min": 300, "15 min": 900, "1 h": 3600, "6 h": 21_600, "24 h": 86_400, "7 d": 604_800}
 RAW_ROWS = 20_000
-"""More raw rows than this are not sent to a browser; aggregates take over."""
+"""More raw rows than this are not sent to a browser; those to draw are picked."""
 REFRESH_S = 1.0
-AGGREGATES = ("Average", "Minimum", "Maximum", "PercentGood")
 
 
 class Trend:
@@ -77,7 +76,7 @@ class Trend:
         self._draw()
 
     async def _read(self, start_ms: float, end_ms: float) -> Curve:
-        """Read a span: samples when it is near or the tag is no number, aggregates otherwise."""
+        """Read a span: all samples when it is near or the tag is no number, otherwise those to draw."""
         tag = self._tag
         if tag is None:
             return Curve()
@@ -88,11 +87,10 @@ class Trend:
             found = await client.samples(tag, start=start, end=end, limit=RAW_ROWS, include_status=True)
             self._say(f"{len(found)} samples", span_s)
             return self._curve([(s.time, s.value, s.status) for s in found])
-        interval_s = chart.interval_for(span_s)
-        interval = chart.interval_text(interval_s)
-        table = (await client.aggregates(tag, aggregates=AGGREGATES, interval=interval, start=start, end=end)).table
-        self._say(f"average, minimum and maximum of {duration_text(interval_s)}", span_s)
-        return chart.curve_of_aggregates({n: table.column(n).to_pylist() for n in ("start", *AGGREGATES)}, interval_s)
+        plot = await client.plot(tag, start=start, end=end, points=chart.POINTS)
+        count = plot.samples.get(tag.id, 0)
+        self._say(f"{len(plot)} of {count} samples" if count > len(plot) else f"{count} samples", span_s)
+        return self._curve(plot.rows(tag.id))
 
     def _shows_samples(self, span_s: float) -> bool:
         assert self._tag is not None
@@ -108,7 +106,7 @@ class Trend:
         self._caption.set_text(f"{what} over {duration_text(span_s)}, UTC")
 
     async def _follow(self) -> None:
-        """Move on with the time while nothing is zoomed; wide spans are read again when an interval has passed."""
+        """Move on with the time while nothing is zoomed; wide spans are read again now and then."""
         self._live.set_visibility(not self._is_live)
         if self._tag is None or not self._is_live:
             return
@@ -121,7 +119,7 @@ class Trend:
                 self._start_ms, self._end_ms = now_ms - self._span_s * 1000, now_ms
                 self._coarse = self._coarse.since(self._start_ms)
                 self._draw()
-        elif now_ms - self._end_ms > 1000 * max(5, chart.interval_for(self._span_s)):
+        elif now_ms - self._end_ms > 1000 * max(5, self._span_s / chart.REFRESHES):
             await self._reload()
 
     async def _on_zoom(self, event: events.GenericEventArguments) -> None:

@@ -25,9 +25,10 @@ from penstock.sdk.errors import (
     UnauthorizedError,
 )
 from penstock.sdk.models import Alarm, Asset, Gateway, Latest, Me, Property, Rule, Tag, TreeNode, WriteResult
+from penstock.sdk.processed import Aggregates, Interpolated, Plot
 from penstock.sdk.resources.history import Commits
 from penstock.sdk.resources.streaming import StreamBatch
-from penstock.sdk.samples import Aggregates, Sample, Samples
+from penstock.sdk.samples import Sample, Samples
 
 __all__ = [
     "Aggregates",
@@ -48,12 +49,14 @@ __all__ = [
     "ForbiddenError",
     "Gateway",
     "GoneError",
+    "Interpolated",
     "InvalidRequestError",
     "Latest",
     "Me",
     "MissingExtraError",
     "NotFoundError",
     "PersonToken",
+    "Plot",
     "Property",
     "Rule",
     "Sample",

@@ -70,6 +70,8 @@ class AsyncClient:
         self.samples = self.history.samples
         self.iterate = self.history.iterate
         self.aggregates = self.history.aggregates
+        self.interpolated = self.history.interpolated
+        self.plot = self.history.plot
         self.since = self.history.since
         self.stream = self.streaming.stream
         self.write = self.writing.write

@@ -177,6 +177,8 @@ class History(Blocking[AsyncHistory]):
     samples = blocking(AsyncHistory.samples)
     iterate = iterating(AsyncHistory.iterate)
     aggregates = blocking(AsyncHistory.aggregates)
+    interpolated = blocking(AsyncHistory.interpolated)
+    plot = blocking(AsyncHistory.plot)
     since = blocking(AsyncHistory.since)
 
 
@@ -217,6 +219,8 @@ class Client:
         self.samples = history.samples
         self.iterate = history.iterate
         self.aggregates = history.aggregates
+        self.interpolated = history.interpolated
+        self.plot = history.plot
         self.since = history.since
         self.stream = Streaming(client.streaming, self).stream
         writing = Writing(client.writing, self)

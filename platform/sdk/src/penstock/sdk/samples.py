@@ -1,4 +1,4 @@
-"""Samples and aggregates in memory: one Arrow table, shown as Arrow, pandas or polars."""
+"""Samples in memory: one Arrow table, shown as Arrow, pandas or polars."""
 
 from __future__ import annotations
 
@@ -147,57 +147,9 @@ class Samples:
         return wide.select("time", *(t.key for t in self.tags.values() if t.key in wide.columns))
 
 
-class Aggregates:
-    """Aggregates per tag and interval; columns `tag`, `start`, one per aggregate (null: no data), `status`."""
-
-    def __init__(self, table: pa.Table, tags: Mapping[int, Tag], *, include_status: bool = False) -> None:
-        self.table = table
-        self.tags = dict(tags)
-        self.include_status = include_status
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Give the aggregates' names, in the order asked."""
-        return tuple(c for c in self.table.column_names if c not in ("tag", "start", "status"))
-
-    def __len__(self) -> int:
-        return int(self.table.num_rows)
-
-    def __repr__(self) -> str:
-        return f"Aggregates({', '.join(self.names)}; {len(self)} intervals)"
-
-    def to_arrow(self) -> pa.Table:
-        """Give columns `tag`, `key`, `start` (timestamp ns UTC), one per aggregate, and `status` where included."""
-        keys = {i: t.key for i, t in self.tags.items()}
-        columns: dict[str, Any] = {
-            "tag": self.table.column("tag"),
-            "key": pa.array([keys.get(i, str(i)) for i in self.table.column("tag").to_pylist()], pa.string()),
-            "start": self.table.column("start").cast(STAMP),
-            **{name: self.table.column(name) for name in self.names},
-        }
-        if self.include_status:
-            columns["status"] = self.table.column("status")
-        return pa.table(columns)
-
-    def to_pandas(self, *, layout: Layout = "wide") -> Any:
-        """Give a DataFrame: wide is indexed by the interval's start, columns `key|Aggregate`; long a row each."""
-        optional("pandas")
-        frame = self.to_arrow().to_pandas()
-        if layout == "long":
-            return frame
-        names = [*self.names, *(["status"] if self.include_status else [])]
-        wide = frame.pivot(index="start", columns="key", values=names)
-        wide.columns = [f"{key}|{name}" for name, key in wide.columns]
-        return wide[[f"{t.key}|{n}" for t in self.tags.values() for n in names if f"{t.key}|{n}" in wide.columns]]
-
-    def to_polars(self) -> Any:
-        """Give a long polars DataFrame."""
-        return optional("polars").from_arrow(self.to_arrow())
-
-
 def empty_rows() -> pa.Table:
     """Give no rows in the wire schema."""
     return WIRE.empty_table()
 
 
-__all__ = ["ARROW_TYPES", "Aggregates", "Layout", "Sample", "Samples", "empty_rows"]
+__all__ = ["ARROW_TYPES", "Layout", "Sample", "Samples", "empty_rows"]

@@ -1,34 +1,59 @@
-"""The route of aggregates: named and defined as in OPC UA Part 13, in calendar windows of an IANA zone."""
+"""The routes of processed history: aggregates in calendar windows, and values at given times (OPC UA Part 13)."""
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from penstock.core.aggregate import Aggregate, AggregateSettings
+from penstock.core.aggregate import ACTUAL_TIME, Aggregate
 from penstock.core.errors import RetryLater
-from penstock.core.windows import Window, windows
+from penstock.core.windows import Interval
+from penstock.platform.historian.aggregate_asking import Settings, calendar, need_few, need_suitable, settings_of
 from penstock.platform.historian.aggregates import Summary
-from penstock.platform.historian.asking import AssetId, Keys, Moment, Tags, moment, need_some, tags_asked
+from penstock.platform.historian.asking import (
+    TAGS_MAX,
+    AssetId,
+    Keys,
+    Moment,
+    Tags,
+    moment,
+    need_some,
+    span,
+    tags_asked,
+)
+from penstock.platform.historian.columns_by_count import Column
 from penstock.platform.historian.endpoints import ARROW_TOO, RANGE_TAGS_MAX
 from penstock.platform.historian.errors import TooManyRows
+from penstock.platform.historian.plot import Plot
 from penstock.platform.historian.schemas import AggregatesPage
 from penstock.platform.historian.service import Historian
 from penstock.platform.historian.wire import arrow_answer, float_column, json_answer, times_text, wants_arrow
 from penstock.platform.kit.access import Principal, requires
 from penstock.platform.kit.problems import busy, invalid
-from penstock.platform.registry.service import TagDirectory
+from penstock.platform.registry.service import TagDirectory, TagRef
 
-WINDOWS_MAX = 200_000
-"""Windows times tags of one question: 10 MB of Arrow."""
+TIMES_MAX = 10_000
+"""Times of one question for values at given times."""
+PLOT_POINTS_MAX = 20_000
+"""Points of a picture: five screens side by side."""
+AT_ONCE = 2
+"""Tags read at once: as many as there are query threads, so that a large question leaves room in the queue."""
 
+Reader = Annotated[Principal, requires("samples:read")]
 Names = Annotated[list[Aggregate] | None, Query(alias="aggregate", max_length=len(Aggregate))]
 IntervalText = Annotated[str, Query(max_length=16, description="whole number and ms s m h d w mo")]
 Zone = Annotated[str, Query(max_length=64, description="IANA zone such as Europe/Berlin")]
+Moments = Annotated[
+    list[Annotated[str, Query(max_length=64)]] | None,
+    Query(alias="time", max_length=TIMES_MAX, description="RFC 3339, integer ns, `now` or relative; may be repeated"),
+]
+Statuses = Annotated[bool, Query(description="a column `<aggregate>.status` each, as Part 13 defines it")]
+T = TypeVar("T")
 
 
 class AggregateEndpoints:
@@ -40,15 +65,18 @@ class AggregateEndpoints:
         self._historian, self._directory, self._now_ns = historian, directory, now_ns
 
     def router(self) -> APIRouter:
-        """Give the route."""
+        """Give the routes."""
         router = APIRouter(prefix="/v1", tags=["samples"])
         router.get("/aggregates", response_model=AggregatesPage, responses=ARROW_TOO)(self.aggregates)
+        router.get("/interpolated", response_model=AggregatesPage, responses=ARROW_TOO)(self.interpolated)
+        router.get("/plot", response_model=AggregatesPage, responses=ARROW_TOO)(self.plot)
         return router
 
     async def aggregates(
         self,
         request: Request,
-        principal: Annotated[Principal, requires("samples:read")],
+        principal: Reader,
+        asked: Settings,
         tag: Tags = None,
         key: Keys = None,
         asset: AssetId = None,
@@ -57,59 +85,173 @@ class AggregateEndpoints:
         end: Moment = None,
         interval: IntervalText = "1m",
         zone: Zone = "UTC",
-        stepped: Annotated[bool, Query(description="false: the line between samples")] = True,
-        treat_uncertain_as_bad: bool = False,
+        statuses: Statuses = False,
     ) -> Response:
-        """Give aggregates per tag and window; a window that the span cuts has the Partial bit in its status."""
-        tags = tags_asked(self._directory, principal.tenant, tag, keys=key, asset=asset, limit=RANGE_TAGS_MAX)
+        """Give aggregates per tag and window; a window that is not complete has the Partial bit in its status."""
+        tags = tags_asked(self._directory, principal.tenant, tag, keys=key, asset=asset, limit=TAGS_MAX)
         need_some(tags, asset)
         wanted = list(dict.fromkeys(aggregate or [Aggregate.AVERAGE]))
+        need_suitable(tags, wanted)
         now = self._now_ns()
-        over = _windows(moment(start, "1h-ago", now), moment(end, "now", now), interval, zone)
-        if len(over) * len(tags) > WINDOWS_MAX:
-            told = f"{len(over)} windows of {len(tags)} tags are more than {WINDOWS_MAX}, the limit of one question"
-            msg = f"{told}; take a longer interval, a shorter span or fewer tags."
-            raise invalid(msg, limit=WINDOWS_MAX)
-        settings = AggregateSettings(stepped=stepped, treat_uncertain_as_bad=treat_uncertain_as_bad)
-        try:
-            found = {each: await self._historian.aggregate(each, over, wanted, settings=settings) for each in tags}
-        except TooManyRows as error:
-            raise invalid(error.message, limit=error.limit) from error
-        except RetryLater as error:
-            raise busy(error.message) from error
-        if wants_arrow(request.headers.get("accept", "")):
-            return arrow_answer(_arrow(found, over, wanted))
-        return json_answer({"items": [_item(each, summary, over) for each, summary in found.items()]})
+        over = calendar(moment(start, "1h-ago", now), moment(end, "now", now), interval, zone)
+        need_few(len(over), tags, (2 if statuses else 1) * len(wanted))
+
+        async def read(each: TagRef) -> Summary:
+            return await self._historian.aggregate(each.id, over, wanted, settings=settings_of(each, asked, now))
+
+        found = await _of_each(tags, read)
+        starts = np.array([window.start_ns for window in over], np.int64)
+        tables = {each: _summary_table(starts, wanted, summary, statuses=statuses) for each, summary in found.items()}
+        return _answer(request, tables, _schema(wanted, statuses=statuses))
+
+    async def interpolated(
+        self,
+        request: Request,
+        principal: Reader,
+        asked: Settings,
+        tag: Tags = None,
+        key: Keys = None,
+        asset: AssetId = None,
+        times: Moments = None,
+        start: Moment = None,
+        end: Moment = None,
+        step: IntervalText = "1m",
+        simple: Annotated[bool, Query(description="simple bounding values: nothing across Bad samples")] = False,
+    ) -> Response:
+        """Give each tag's value at the times named, or from start to end in steps (OPC UA ReadAtTime)."""
+        tags = tags_asked(self._directory, principal.tenant, tag, keys=key, asset=asset, limit=TAGS_MAX)
+        need_some(tags, asset)
+        need_suitable(tags, [Aggregate.INTERPOLATIVE])
+        now = self._now_ns()
+        if times:
+            at = np.array(sorted(moment(text, "now", now) for text in times), np.int64)
+        else:
+            at = _steps(moment(start, "1h-ago", now), moment(end, "now", now), step)
+        need_few(len(at), tags, 1)
+
+        async def read(each: TagRef) -> Column:
+            return await self._historian.at_times(each.id, at, settings=settings_of(each, asked, now), simple=simple)
+
+        found = await _of_each(tags, read)
+        schema = pa.schema([("time", pa.int64()), ("value", pa.float64()), ("status", pa.uint32())])
+        tables = {
+            each: pa.table([at, pa.array(column.value, mask=~column.present), column.status], schema=schema)
+            for each, column in found.items()
+        }
+        return _answer(request, tables, schema)
+
+    async def plot(
+        self,
+        request: Request,
+        principal: Reader,
+        tag: Tags = None,
+        key: Keys = None,
+        start: Moment = None,
+        end: Moment = None,
+        points: Annotated[int, Query(ge=10, le=PLOT_POINTS_MAX, description="as many as the picture is wide")] = 2000,
+    ) -> Response:
+        """Give each tag's samples to draw: all when few, else those that keep the line's look (MinMaxLTTB)."""
+        tags = tags_asked(self._directory, principal.tenant, tag, keys=key, limit=RANGE_TAGS_MAX)
+        need_some(tags, None)
+        need_suitable(tags, [Aggregate.INTERPOLATIVE])
+        now = self._now_ns()
+        start_ns, end_ns = moment(start, "1h-ago", now), moment(end, "now", now)
+        span(start_ns, end_ns)
+        need_few(points, tags, 1)
+
+        async def read(each: TagRef) -> Plot:
+            return await self._historian.plot(each.id, start_ns, end_ns, points=points)
+
+        found = await _of_each(tags, read)
+        schema = pa.schema([("time", pa.int64()), ("value", pa.float64()), ("status", pa.uint32())])
+        tables = {
+            each: pa.table([p.series.time, pa.array(p.series.value, mask=~p.drawn), p.series.status], schema=schema)
+            for each, p in found.items()
+        }
+        return _answer(request, tables, schema, {"samples": {str(each): p.samples for each, p in found.items()}})
 
 
-def _windows(start_ns: int, end_ns: int, interval: str, zone: str) -> list[Window]:
+async def _of_each(tags: Mapping[int, TagRef], read: Callable[[TagRef], Awaitable[T]]) -> dict[int, T]:
+    """Read every tag, a few at once; Problem 422 or 429 where one cannot be read."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(tag: TagRef) -> T:
+        async with gate:
+            return await read(tag)
+
     try:
-        return windows(start_ns, end_ns, interval, zone)
+        async with asyncio.TaskGroup() as group:
+            tasks = {tag.id: group.create_task(one(tag)) for tag in tags.values()}
+    except ExceptionGroup as errors:
+        first = errors.exceptions[0]
+        if isinstance(first, TooManyRows):
+            raise invalid(first.message, limit=first.limit) from first
+        if isinstance(first, RetryLater):
+            raise busy(first.message) from first
+        raise
+    return {each: task.result() for each, task in tasks.items()}
+
+
+def _steps(start_ns: int, end_ns: int, step: str) -> np.ndarray[Any, np.dtype[np.int64]]:
+    try:
+        length = Interval.parse(step)
     except ValueError as error:
         raise invalid(str(error)) from None
+    if length.is_calendar or end_ns <= start_ns:
+        msg = "steps are of elapsed time (ms s m h), and end must be after start; for days ask /v1/aggregates"
+        raise invalid(msg)
+    if (end_ns - start_ns) // length.length_ns >= TIMES_MAX:
+        msg = f"more than {TIMES_MAX} steps, the limit of one question; take longer steps or a shorter span"
+        raise invalid(msg, limit=TIMES_MAX)
+    return np.arange(start_ns, end_ns, length.length_ns, dtype=np.int64)
 
 
-def _item(tag: int, summary: Summary, over: Sequence[Window]) -> dict[str, Any]:
-    columns: dict[str, Any] = {"start": times_text(np.array([window.start_ns for window in over], np.int64))}
-    for name, values in summary.values.items():
-        columns[name.value] = float_column(values, summary.present[name])
-    columns["status"] = summary.status.tolist()
-    return {"tag": tag, "columns": columns}
+def _schema(wanted: Sequence[Aggregate], *, statuses: bool) -> pa.Schema:
+    fields: list[tuple[str, pa.DataType]] = [("start", pa.int64())]
+    for name in wanted:
+        fields.append((name.value, pa.float64()))
+        if name in ACTUAL_TIME:
+            fields.append((f"{name}.time", pa.int64()))
+        if statuses:
+            fields.append((f"{name}.status", pa.uint32()))
+    return pa.schema([*fields, ("status", pa.uint32())])
 
 
-def _arrow(found: Mapping[int, Summary], over: Sequence[Window], wanted: Sequence[Aggregate]) -> pa.Table:
-    schema = pa.schema(
-        [
-            ("tag", pa.int64()),
-            ("start", pa.int64()),
-            *((name.value, pa.float64()) for name in wanted),
-            ("status", pa.uint32()),
-        ]
-    )
-    starts = pa.array([window.start_ns for window in over], pa.int64())
-    tables = [schema.empty_table()]
-    for tag, summary in found.items():
-        columns = [pa.array(np.full(len(over), tag, np.int64)), starts]
-        columns += [pa.array(summary.values[name], mask=~summary.present[name]) for name in wanted]
-        tables.append(pa.table([*columns, pa.array(summary.status)], schema=schema))
-    return pa.concat_tables(tables)
+def _summary_table(starts: Any, wanted: Sequence[Aggregate], summary: Summary, *, statuses: bool) -> pa.Table:
+    columns = [pa.array(starts)]
+    for name in wanted:
+        found = summary.columns[name]
+        columns.append(pa.array(found.value, mask=~found.present))
+        if name in ACTUAL_TIME:
+            columns.append(pa.array(found.time))
+        if statuses:
+            columns.append(pa.array(found.status))
+    return pa.table([*columns, pa.array(summary.status)], schema=_schema(wanted, statuses=statuses))
+
+
+def _answer(
+    request: Request, tables: Mapping[int, pa.Table], schema: pa.Schema, beside: Mapping[str, Any] | None = None
+) -> Response:
+    """Answer with one Arrow table of all tags, or JSON columns per tag."""
+    if wants_arrow(request.headers.get("accept", "")):
+        whole = pa.schema([("tag", pa.int64()), *schema])
+        parts = [whole.empty_table()]
+        for tag, table in tables.items():
+            number = pa.array(np.full(table.num_rows, tag, np.int64))
+            parts.append(pa.table([number, *table.columns], schema=whole))
+        return arrow_answer(pa.concat_tables(parts), beside)
+    items = [{"tag": tag, "columns": _json(table)} for tag, table in tables.items()]
+    return json_answer({"items": items, **(beside or {})})
+
+
+def _json(table: pa.Table) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    for name in table.column_names:
+        column = table[name]
+        if column.type == pa.int64():
+            columns[name] = times_text(column.to_numpy())
+        elif column.type == pa.float64():
+            columns[name] = float_column(column.to_numpy(), column.is_valid().to_numpy())
+        else:
+            columns[name] = column.to_pylist()
+    return columns

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
 from penstock.platform.historian.aggregates import Summary
+from penstock.platform.historian.columns_by_count import Column
+from penstock.platform.historian.plot import Plot
 
 Table = Any
 """A pyarrow.Table (pyarrow brings no types)."""
@@ -199,4 +201,14 @@ class Sealed(Protocol):
         self, tag: int, over: Sequence[Window], wanted: Sequence[Aggregate], *, settings: AggregateSettings
     ) -> Summary:
         """Give a tag's aggregates over adjoining windows (OPC UA Part 13). Raise TooManyRows, RetryLater."""
+        ...
+
+    async def at_times(
+        self, tag: int, times: NDArray[np.int64], *, settings: AggregateSettings, simple: bool = False
+    ) -> Column:
+        """Give a tag's value at each of the ascending times (OPC UA Part 11, 6.5.5). Raise TooManyRows, RetryLater."""
+        ...
+
+    async def plot(self, tag: int, start_ns: int, end_ns: int, *, points: int) -> Plot:
+        """Give at most `points` of a tag's samples in start <= time < end to draw, and those next to it."""
         ...

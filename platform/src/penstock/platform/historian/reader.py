@@ -10,12 +10,15 @@ from typing import ParamSpec, TypeVar
 
 import duckdb
 import numpy as np
+from numpy.typing import NDArray
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
-from penstock.platform.historian.aggregates import Series, Summary, summarise
+from penstock.platform.historian.aggregates import Series, Summary, at_times, summarise, wants_more
+from penstock.platform.historian.columns_by_count import Column
 from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.errors import CursorExpired, NotNow, TooManyRows
+from penstock.platform.historian.plot import BUCKETS_PER_POINT, EXTREMES, Plot, of_extremes, thin
 from penstock.platform.historian.ports import STORED_ROWS, RowKey, Since, Table
 from penstock.platform.historian.repeats import column_i64
 from penstock.platform.historian.view import View, over
@@ -23,6 +26,10 @@ from penstock.platform.historian.view import View, over
 QUERY_THREADS = 2
 QUERIES_WAITING_MAX = 64  # at 50 ms each the last one waits under 2 s
 RETRY_MS = 1_000
+PLOT_ROWS_MAX = 200_000
+"""Samples of a plot that are read as they are: 5 MB, 20 ms; of more the database finds the extremes."""
+REACH_NS = 3_600 * 1_000_000_000
+"""How far values at given times look for a usable sample beyond Bad ones, at least (Part 13, 3.1.8)."""
 _COLUMNS = 'tag, time, status, vf, vi, vb, vs, position, "row"'
 
 P = ParamSpec("P")
@@ -117,7 +124,43 @@ class Reader:
         self, tag: int, over: Sequence[Window], wanted: Sequence[Aggregate], settings: AggregateSettings, limit: int
     ) -> Summary:
         """Read a tag's samples and compute."""
-        return summarise(self.series(tag, over[0].start_ns, over[-1].end_ns, limit), over, wanted, settings)
+        series = self.series(tag, over[0].start_ns, over[-1].end_ns, limit)
+        if wants_more(series, over, wanted, settings):
+            reach = max(window.end_ns - window.start_ns for window in over)
+            series = self.series(tag, over[0].start_ns - reach, over[-1].end_ns + reach, limit)
+        return summarise(series, over, wanted, settings)
+
+    def at_times(
+        self, tag: int, times: NDArray[np.int64], settings: AggregateSettings, limit: int, *, simple: bool
+    ) -> Column:
+        """Read a tag's samples around the times and give its values there."""
+        first, last = int(times[0]), int(times[-1])
+        series = self.series(tag, first, last, limit)
+        over = [Window(first, last + 1)]
+        if not simple and wants_more(series, over, [Aggregate.INTERPOLATIVE], settings):
+            reach = max(REACH_NS, last - first)
+            series = self.series(tag, first - reach, last + reach, limit)
+        return at_times(series, times, settings, simple=simple)
+
+    def plot(self, tag: int, start_ns: int, end_ns: int, points: int) -> Plot:
+        """Pick a tag's samples to draw in [start, end), with those next to it; of many, the database finds extremes."""
+        low, high = self._bound(tag, "max", start_ns), self._bound(tag, "min", end_ns)
+        generations = [each for each in self._engine.generations if each.extent.holds_time(low, high + 1)]
+        span: dict[str, object] = {"tag": tag, "low": low, "high": high}
+        where = "FROM $G.sample WHERE tag = $tag AND time >= $low AND time <= $high"
+        if not generations:
+            return thin(self.series(tag, start_ns, end_ns, PLOT_ROWS_MAX), points)
+        counts = "SELECT count(*) AS n, count(*) FILTER (WHERE time >= $start AND time < $end) AS inside"
+        rows = self._engine.over(generations, f"{counts} {where}")
+        inside = span | {"start": start_ns, "end": end_ns}
+        [(count, samples)] = self._engine.rows(f"SELECT sum(n)::BIGINT, sum(inside)::BIGINT FROM ({rows})", inside)
+        if count <= PLOT_ROWS_MAX:
+            return thin(self.series(tag, start_ns, end_ns, PLOT_ROWS_MAX), points, samples=samples)
+        value = "coalesce(vf, vi::DOUBLE, vb::INTEGER::DOUBLE)"
+        rows = self._engine.over(generations, f"SELECT time, status, {value} AS value {where}")
+        width = max((high - low) // (points * BUCKETS_PER_POINT), 1)
+        found = self._engine.query(EXTREMES.replace("{rows}", rows), span | {"width": width})
+        return thin(of_extremes(found), points, samples=samples, picked=True)
 
     def since(self, position: int, limit: int, tags: Sequence[int] | None, head: int, oldest_arrival_ns: int) -> Since:
         """Give whole commits after `position` from the files; raise CursorExpired below the window."""

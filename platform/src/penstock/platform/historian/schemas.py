@@ -73,3 +73,4 @@ class AggregatesPage(BaseModel):
     """Aggregates of the tags asked for."""
 
     items: list[AggregateItem] = Field(max_length=1000)
+    samples: dict[str, int] | None = Field(None, description="plots: samples in the span, by tag")

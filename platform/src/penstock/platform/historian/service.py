@@ -7,18 +7,22 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
 from penstock.platform.historian.aggregates import Summary
+from penstock.platform.historian.columns_by_count import Column
 from penstock.platform.historian.committer import Committer
 from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.generation import Generation
 from penstock.platform.historian.hub import CommitHub
 from penstock.platform.historian.ledger import Ledger
 from penstock.platform.historian.owner import OwnerLock
+from penstock.platform.historian.plot import Plot
 from penstock.platform.historian.ports import (
     CommitResult,
     LatestSample,
@@ -130,6 +134,16 @@ class Historian:
     ) -> Summary:
         """Give a tag's aggregates; see ports.Sealed."""
         return await self._reader.run(self._reader.aggregate, tag, over, wanted, settings, SCAN_ROWS_MAX)
+
+    async def at_times(
+        self, tag: int, times: NDArray[np.int64], *, settings: AggregateSettings, simple: bool = False
+    ) -> Column:
+        """Give a tag's values at given times; see ports.Sealed."""
+        return await self._reader.run(self._reader.at_times, tag, times, settings, SCAN_ROWS_MAX, simple=simple)
+
+    async def plot(self, tag: int, start_ns: int, end_ns: int, *, points: int) -> Plot:
+        """Give the samples to draw; see ports.Sealed."""
+        return await self._reader.run(self._reader.plot, tag, start_ns, end_ns, points)
 
     async def since(self, position: int, *, limit: int, tags: Sequence[int] | None = None) -> Since:
         """Give rows by commit order; see ports.Hot."""

@@ -5,18 +5,31 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed
+from typing import TypedDict, Unpack
 
 import pyarrow as pa
 
 from penstock.sdk.frames import Page, read_arrow, read_page
 from penstock.sdk.models import Asset, Latest, Tag, scalar_of
+from penstock.sdk.processed import INTERPOLATED_SCHEMA, Aggregates, Interpolated, Plot, aggregates_schema
 from penstock.sdk.resources.tags import AsyncTags, TagLike
-from penstock.sdk.samples import Aggregates, Samples, empty_rows
+from penstock.sdk.samples import Samples, empty_rows
 from penstock.sdk.times import When, parameter
 from penstock.sdk.transport import Params, Transport
 
 PAGE_ROWS = 100_000  # the platform's maximum for samples
 TAGS_A_REQUEST = 100  # the platform's maximum for a raw range
+TAGS_PROCESSED = 1000  # the platform's maximum for aggregates and values at given times
+
+
+class AggregateOptions(TypedDict, total=False):
+    """How aggregates are computed (OPC UA Part 13, 4.2.1.2); what is not named has the platform's default."""
+
+    stepped: bool
+    treat_uncertain_as_bad: bool
+    percent_data_good: float
+    percent_data_bad: float
+    use_sloped_extrapolation: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,24 +140,70 @@ class AsyncHistory:
         end: When = "now",
         zone: str = "UTC",
         include_status: bool = False,
+        **settings: Unpack[AggregateOptions],
     ) -> Aggregates:
-        """Read aggregates as OPC UA Part 13 names them, in windows of `interval` (s m h d w mo) in the IANA `zone`."""
+        """Read aggregates as OPC UA Part 13 names them, in windows of `interval` (s m h d w mo) in the IANA `zone`.
+
+        `include_status` adds the status of the windows and of each result. Settings: docs/reference/aggregates.md.
+        """
         chosen = await self._tags.select(tags, asset, properties)
         asked = [("start", parameter(start)), ("end", parameter(end)), ("interval", interval), ("zone", zone)]
         asked += [("aggregate", name) for name in aggregates]
-        schema = pa.schema(
-            [
-                ("tag", pa.int64()),
-                ("start", pa.int64()),
-                *((n, pa.float64()) for n in aggregates),
-                ("status", pa.uint32()),
-            ]
-        )
-        tables = [schema.empty_table()]
+        asked += _options(settings) + ([("statuses", "true")] if include_status else [])
+        tables = await self._processed("/v1/aggregates", chosen, asked)
+        schema = aggregates_schema(aggregates, statuses=include_status)
+        whole = pa.concat_tables([schema.empty_table(), *(table.select(schema.names).cast(schema) for table in tables)])
+        return Aggregates(whole, chosen, include_status=include_status)
+
+    async def interpolated(
+        self,
+        tags: TagLike | Iterable[TagLike] | None = None,
+        *,
+        asset: str | Asset | None = None,
+        properties: Iterable[str] | None = None,
+        times: Iterable[When] | None = None,
+        start: When = "1h-ago",
+        end: When = "now",
+        step: str = "1m",
+        simple: bool = False,
+        include_status: bool = False,
+        **settings: Unpack[AggregateOptions],
+    ) -> Interpolated:
+        """Read the value at each of `times`, or from `start` to `end` in steps of elapsed time (ms s m h).
+
+        Between samples the last one holds, with `stepped=False` the line counts; `simple=True`: nothing across Bad.
+        """
+        chosen = await self._tags.select(tags, asset, properties)
+        asked = [("time", parameter(each)) for each in times or ()]
+        asked = asked or [("start", parameter(start)), ("end", parameter(end)), ("step", step)]
+        asked += _options(settings) + ([("simple", "true")] if simple else [])
+        tables = await self._processed("/v1/interpolated", chosen, asked)
+        whole = pa.concat_tables([INTERPOLATED_SCHEMA.empty_table(), *(t.cast(INTERPOLATED_SCHEMA) for t in tables)])
+        return Interpolated(whole, chosen, include_status=include_status)
+
+    async def plot(
+        self,
+        tags: TagLike | Iterable[TagLike] | None = None,
+        *,
+        asset: str | Asset | None = None,
+        properties: Iterable[str] | None = None,
+        start: When = "1h-ago",
+        end: When = "now",
+        points: int = 2000,
+    ) -> Plot:
+        """Read what a picture of `points` width needs: all samples when few, else those that keep the line's look."""
+        chosen = await self._tags.select(tags, asset, properties)
+        asked = [("start", parameter(start)), ("end", parameter(end)), ("points", str(points))]
+        tables, samples = [INTERPOLATED_SCHEMA.empty_table()], dict[int, int]()
         for part in _parts(chosen):
-            table, _ = read_arrow(await self._transport.arrow("/v1/aggregates", params=[*_tag_params(part), *asked]))
-            tables.append(table.select(schema.names).cast(schema))
-        return Aggregates(pa.concat_tables(tables), chosen, include_status=include_status)
+            found, beside = read_arrow(await self._transport.arrow("/v1/plot", params=[*_tag_params(part), *asked]))
+            tables.append(found.cast(INTERPOLATED_SCHEMA))
+            samples |= {int(tag): int(count) for tag, count in beside["samples"].items()}
+        return Plot(pa.concat_tables(tables), chosen, samples)
+
+    async def _processed(self, path: str, chosen: Mapping[int, Tag], asked: Params) -> list[pa.Table]:
+        parts = _parts(chosen, TAGS_PROCESSED)
+        return [read_arrow(await self._transport.arrow(path, params=[*_tag_params(part), *asked]))[0] for part in parts]
 
     async def since(
         self,
@@ -193,9 +252,13 @@ class AsyncHistory:
                 return
 
 
-def _parts(chosen: Mapping[int, Tag]) -> list[dict[int, Tag]]:
+def _parts(chosen: Mapping[int, Tag], size: int = TAGS_A_REQUEST) -> list[dict[int, Tag]]:
     items = list(chosen.items())
-    return [dict(items[i : i + TAGS_A_REQUEST]) for i in range(0, len(items), TAGS_A_REQUEST)]
+    return [dict(items[i : i + size]) for i in range(0, len(items), size)]
+
+
+def _options(settings: AggregateOptions) -> list[tuple[str, str]]:
+    return [(name, str(value).lower()) for name, value in settings.items()]
 
 
 def _tag_params(chosen: Mapping[int, Tag]) -> list[tuple[str, str]]:

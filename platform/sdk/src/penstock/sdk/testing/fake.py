@@ -229,6 +229,8 @@ class FakePlatform(httpx.AsyncBaseTransport):
             ("GET", "/v1/samples", "samples:read", history.samples),
             ("GET", "/v1/since", "samples:read", history.since),
             ("GET", "/v1/aggregates", "samples:read", history.aggregates),
+            ("GET", "/v1/interpolated", "samples:read", history.interpolated),
+            ("GET", "/v1/plot", "samples:read", history.plot),
             ("GET", "/v1/gateways", "gateways:read", registry.gateways),
             ("GET", "/v1/ledger/summary", "ledger:read", registry.ledger_summary),
             ("GET", "/v1/ledger/(batches|gaps|drops|rejects|quarantine)", "ledger:read", registry.ledger_list),

@@ -10,13 +10,14 @@ import httpx
 import pyarrow as pa
 
 from penstock.core import status as opcua
-from penstock.core.times import format_rfc3339_ns
+from penstock.core.times import format_rfc3339_ns, parse_time
+from penstock.core.windows import Interval
 from penstock.sdk.frames import METADATA_KEY, VALUE_COLUMNS, WIRE, write_arrow
 from penstock.sdk.models import Scalar
 from penstock.sdk.testing.call import Call, open_cursor, seal_cursor
 from penstock.sdk.testing.problem import Refused
 from penstock.sdk.testing.state import Row, State
-from penstock.sdk.testing.summaries import summarise
+from penstock.sdk.testing.summaries import Asked, flag, points_of, settings_of, summarise, to_draw, values_at
 from penstock.sdk.transport import ARROW
 
 ROWS_MAX = 100_000
@@ -84,23 +85,58 @@ def since(state: State, call: Call) -> httpx.Response | dict[str, Any]:
 
 def aggregates(state: State, call: Call) -> httpx.Response | dict[str, Any]:
     """Answer `/v1/aggregates`."""
-    names = call.all("aggregate") or ["Average"]
+    asked = Asked.of(call)
     start, end = call.time("start", "1h-ago"), call.time("end", "now")
-    interval, zone = call.one("interval", "1m") or "1m", call.one("zone", "UTC") or "UTC"
-    items: list[dict[str, Any]] = []
+    tables = {}
     for tag in chosen_tags(state, call):
-        columns = summarise(state.rows[tag], names, start=start, end=end, interval=interval, zone=zone)
-        items.append({"tag": tag, "columns": columns})
+        settings = settings_of(call, state.tags[tag]["type"])
+        tables[tag] = summarise(state.rows[tag], asked, settings, start=start, end=end)
+    return _processed(call, tables, ["start", *asked.columns(), "status"])
+
+
+def interpolated(state: State, call: Call) -> httpx.Response | dict[str, Any]:
+    """Answer `/v1/interpolated`."""
+    named = [parse_time(text, call.now_ns) for text in call.all("time")]
+    start, end = call.time("start", "1h-ago"), call.time("end", "now")
+    tables: dict[int, dict[str, list[Any]]] = {}
+    times = sorted(named) or list(range(start, end, Interval.parse(call.one("step", "1m") or "1m").length_ns))
+    for tag in chosen_tags(state, call):
+        settings = settings_of(call, state.tags[tag]["type"])
+        found = values_at(state.rows[tag], times, settings, simple=flag(call, "simple"))
+        tables[tag] = {"time": times, "value": [r.value for r in found], "status": [r.status for r in found]}
+    return _processed(call, tables, ["time", "value", "status"])
+
+
+def plot(state: State, call: Call) -> httpx.Response | dict[str, Any]:
+    """Answer `/v1/plot`."""
+    start, end, points = call.time("start", "1h-ago"), call.time("end", "now"), call.number("points", 2000)
+    tables: dict[int, dict[str, list[Any]]] = {}
+    samples: dict[str, int] = {}
+    for tag in chosen_tags(state, call):
+        rows = [row for row in state.rows[tag] if start <= row.time < end]
+        samples[str(tag)] = len(rows)
+        drawn = points_of(to_draw(rows, points))
+        values = [None if point.status >= opcua.BAD else point.value for point in drawn]
+        tables[tag] = {"time": [p.time_ns for p in drawn], "value": values, "status": [p.status for p in drawn]}
+    return _processed(call, tables, ["time", "value", "status"], {"samples": samples})
+
+
+def _processed(
+    call: Call, tables: dict[int, dict[str, list[Any]]], names: Sequence[str], beside: dict[str, Any] | None = None
+) -> httpx.Response | dict[str, Any]:
+    """Answer with a column set per tag: times in ns as Arrow, as text in JSON."""
+    timed = [name for name in names if name in ("start", "time") or name.endswith(".time")]
     if ARROW not in call.request.headers.get("accept", ""):
-        for item in items:
-            item["columns"] = {**item["columns"], "start": [format_rfc3339_ns(t) for t in item["columns"]["start"]]}
-        return {"items": items}
-    schema = [("tag", pa.int64()), ("start", pa.int64()), *((n, pa.float64()) for n in names), ("status", pa.uint32())]
-    tables = [pa.schema(schema).empty_table()]
-    for item in items:
-        columns = {"tag": [item["tag"]] * len(item["columns"]["start"]), **item["columns"]}
-        tables.append(pa.table(columns, schema=pa.schema(schema)))
-    return arrow_answer(pa.concat_tables(tables), {})
+        for columns in tables.values():
+            columns |= {name: [format_rfc3339_ns(t) for t in columns[name]] for name in timed}
+        return {"items": [{"tag": tag, "columns": columns} for tag, columns in tables.items()], **(beside or {})}
+    statuses = {name for name in names if name == "status" or name.endswith(".status")}
+    types = {name: pa.int64() if name in timed else pa.uint32() if name in statuses else pa.float64() for name in names}
+    schema = pa.schema([("tag", pa.int64()), *types.items()])
+    parts = [schema.empty_table()]
+    for tag, columns in tables.items():
+        parts.append(pa.table({"tag": [tag] * len(columns[names[0]]), **columns}, schema=schema))
+    return arrow_answer(pa.concat_tables(parts), beside or {})
 
 
 def chosen_tags(state: State, call: Call) -> Sequence[int]:

@@ -1,0 +1,184 @@
+"""Aggregates that go by the number of samples, in columns."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.core import status as codes
+from penstock.core.aggregate import CALCULATED, MULTIPLE_VALUES, Aggregate
+from penstock.platform.historian.scene import BAD, GOOD, UNCERTAIN, Bools, Codes, Floats, Ints, Scene, firsts, status_of
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Hold one aggregate over all windows: `value` counts only where `present`; `time` that of each result."""
+
+    value: Floats
+    present: Bools
+    status: Codes
+    time: Ints
+
+
+def column(
+    scene: Scene,
+    value: Floats,
+    has_data: Bools,
+    severity: Ints,
+    bits: "NDArray[np.generic] | int" = CALCULATED,
+    time: Ints | None = None,
+) -> Column:
+    """Make a column; a Bad result has no value, one without data is Bad_NoData without bits."""
+    status = np.where(has_data, status_of(severity, bits), np.uint32(codes.BAD_NO_DATA)).astype(np.uint32)
+    at = scene.starts if time is None else np.where(has_data, time, scene.starts)
+    return Column(value, has_data & (severity != BAD), status, at)
+
+
+def _average(scene: Scene) -> Column:
+    window, value, _ = scene.chosen(scene.severity == GOOD)
+    count = np.maximum(scene.good_count, 1)
+    mean = np.bincount(window, weights=value / count[window], minlength=scene.size).astype(np.float64)
+    return column(scene, mean, scene.good_count > 0, scene.severity_by_count)
+
+
+def _extreme(sign: int, *, actual: bool) -> Callable[[Scene], Column]:
+    """Give the least (sign 1) or greatest (-1) of the Good samples."""
+
+    def compute(scene: Scene) -> Column:
+        window, value, time = scene.chosen(scene.severity == GOOD)
+        best, number, at = best_of(scene, window, sign * value, time)
+        severity = np.where((scene.unusable_count > 0) | (_beyond(scene, sign) < best), UNCERTAIN, GOOD)
+        is_raw = (severity == GOOD) & (actual | (at == scene.starts))
+        bits = np.where(is_raw, 0, CALCULATED) | np.where(number > 1, MULTIPLE_VALUES, 0)
+        return column(scene, sign * best, scene.good_count > 0, severity, bits, at if actual else None)
+
+    return compute
+
+
+def best_of(scene: Scene, window: Ints, value: Floats, time: Ints) -> tuple[Floats, Ints, Ints]:
+    """Give the least value per window, how many have it, and the time of the first."""
+    best = _least(scene, window, value)
+    hit = np.flatnonzero(value == best[window])
+    number = np.bincount(window[hit], minlength=scene.size).astype(np.int64)
+    at = scene.starts.copy()
+    first = hit[firsts(window[hit])]
+    at[window[first]] = time[first]
+    return best, number, at
+
+
+def _least(scene: Scene, window: Ints, value: Floats) -> Floats:
+    best = np.full(scene.size, np.inf)
+    np.minimum.at(best, window, value)
+    return best
+
+
+def _beyond(scene: Scene, sign: int) -> Floats:
+    """Give the extreme of the Uncertain samples."""
+    window, value, _ = scene.chosen(scene.severity == UNCERTAIN)
+    return _least(scene, window, sign * value)
+
+
+def _range(scene: Scene) -> Column:
+    least, greatest = _extreme(1, actual=False)(scene), _extreme(-1, actual=False)(scene)
+    doubtful = (least.status | greatest.status) >> np.uint32(30) != 0
+    return column(scene, greatest.value - least.value, scene.good_count > 0, np.where(doubtful, UNCERTAIN, GOOD))
+
+
+def _count(scene: Scene) -> Column:
+    everywhere = np.ones(scene.size, np.bool_)
+    return column(scene, scene.good_count.astype(np.float64), everywhere, scene.severity_by_count)
+
+
+def _transitions(scene: Scene) -> Column:
+    place = np.flatnonzero(scene.usable)
+    value = scene.value[place]
+    changed = np.ones(len(place), np.bool_)
+    changed[1:] = value[1:] != value[:-1]
+    marked = np.zeros(len(scene.time), np.bool_)
+    marked[place[changed]] = True
+    number = scene.count(marked).astype(np.float64)
+    return column(scene, number, np.ones(scene.size, np.bool_), scene.severity_by_count)
+
+
+def _edge(*, last: bool) -> Callable[[Scene], Column]:
+    def compute(scene: Scene) -> Column:
+        has_any = scene.all_count > 0
+        at = np.where(has_any, scene.high - 1 if last else scene.low, 0)
+        status = np.where(has_any, scene.status[at], np.uint32(codes.BAD_NO_DATA)).astype(np.uint32)
+        present = has_any & (scene.severity[at] != BAD)
+        return Column(scene.value[at], present, status, np.where(has_any, scene.time[at], scene.starts))
+
+    return compute
+
+
+def _delta(scene: Scene) -> Column:
+    good = np.flatnonzero(scene.severity == GOOD)
+    if len(good) == 0:
+        return column(scene, np.zeros(scene.size), np.zeros(scene.size, np.bool_), np.full(scene.size, GOOD))
+    has_any = scene.good_count > 0
+    first = good[np.minimum(np.searchsorted(good, scene.low), len(good) - 1)]
+    last = good[np.maximum(np.searchsorted(good, scene.high) - 1, 0)]
+    skipped = (first != scene.low) | (last != scene.high - 1)
+    return column(scene, scene.value[last] - scene.value[first], has_any, np.where(skipped, UNCERTAIN, GOOD))
+
+
+def _worst_quality(*, bounded: bool) -> Callable[[Scene], Column]:
+    def compute(scene: Scene) -> Column:
+        rank = np.minimum(scene.status >> np.uint32(30), BAD).astype(np.int64)
+        inside = np.flatnonzero(scene.window_of >= 0)
+        window = scene.window_of[inside]
+        worst = np.full(scene.size, -1)
+        np.maximum.at(worst, window, rank[inside])
+        hit = inside[rank[inside] == worst[window]]
+        number = np.bincount(scene.window_of[hit], minlength=scene.size)
+        value = np.zeros(scene.size, np.uint32)
+        first = hit[firsts(scene.window_of[hit])]
+        value[scene.window_of[first]] = scene.status[first]
+        if bounded:
+            bound = scene.lenient.simple_bound(scene.starts)
+            starts_raw = (scene.all_count > 0) & (
+                scene.time[np.minimum(scene.low, len(scene.time) - 1)] == scene.starts
+            )
+            own = np.where(starts_raw, -1, bound.severity)
+            number = np.where(worst >= own, number, 0) + (own >= worst)
+            value = np.where(own >= worst, bound.status & np.uint32(codes.CODE_MASK), value)
+            worst = np.maximum(own, worst)
+        bits = CALCULATED | np.where(number > 1, MULTIPLE_VALUES, 0)
+        return column(scene, value.astype(np.float64), worst >= 0, np.full(scene.size, GOOD), bits)
+
+    return compute
+
+
+def _variance(*, sample: bool, root: bool) -> Callable[[Scene], Column]:
+    def compute(scene: Scene) -> Column:
+        window, value, _ = scene.chosen(scene.severity == GOOD)
+        count = np.maximum(scene.good_count, 1)
+        mean = np.bincount(window, weights=value / count[window], minlength=scene.size)
+        squares = np.bincount(window, weights=(value - mean[window]) ** 2, minlength=scene.size)
+        variance = squares / np.maximum(count - sample, 1)
+        severity = np.where(scene.good_count < scene.all_count, UNCERTAIN, GOOD)
+        return column(scene, np.sqrt(variance) if root else variance, scene.good_count > 0, severity)
+
+    return compute
+
+
+BY_COUNT: dict[Aggregate, Callable[[Scene], Column]] = {
+    Aggregate.AVERAGE: _average,
+    Aggregate.MINIMUM: _extreme(1, actual=False),
+    Aggregate.MAXIMUM: _extreme(-1, actual=False),
+    Aggregate.MINIMUM_ACTUAL_TIME: _extreme(1, actual=True),
+    Aggregate.MAXIMUM_ACTUAL_TIME: _extreme(-1, actual=True),
+    Aggregate.RANGE: _range,
+    Aggregate.COUNT: _count,
+    Aggregate.NUMBER_OF_TRANSITIONS: _transitions,
+    Aggregate.START: _edge(last=False),
+    Aggregate.END: _edge(last=True),
+    Aggregate.DELTA: _delta,
+    Aggregate.WORST_QUALITY: _worst_quality(bounded=False),
+    Aggregate.WORST_QUALITY2: _worst_quality(bounded=True),
+    Aggregate.STANDARD_DEVIATION_SAMPLE: _variance(sample=True, root=True),
+    Aggregate.STANDARD_DEVIATION_POPULATION: _variance(sample=False, root=True),
+    Aggregate.VARIANCE_SAMPLE: _variance(sample=True, root=False),
+    Aggregate.VARIANCE_POPULATION: _variance(sample=False, root=False),
+}
