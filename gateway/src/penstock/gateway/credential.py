@@ -1,12 +1,12 @@
-"""What the gateway got at enrolment, and the files that hold secrets."""
+"""What the gateway got at enrolment, and the broker's user."""
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from penstock.core.errors import ConfigError
 from penstock.edge.driver import MqttCredentials
+from penstock.edge.durable import make_folder, write_durably
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +32,8 @@ def load_credential(path: Path) -> Credential | None:
 
 def store_credential(path: Path, credential: Credential) -> None:
     """Write the credential whole, synced, readable by its owner alone."""
-    write_durably(path, json.dumps(asdict(credential)))
-
-
-def write_durably(path: Path, text: str) -> None:
-    """Write a file whole, synced, mode 0600."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    sync_directory(path.parent)
-
-
-def sync_directory(folder: Path) -> None:
-    """Make a rename in the folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    make_folder(path.parent)
+    write_durably(path, json.dumps(asdict(credential)).encode())
 
 
 def load_mqtt_credentials(path: Path | None) -> MqttCredentials | None:

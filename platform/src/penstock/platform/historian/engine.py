@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from penstock.platform.historian.durable import DurableFolder, sync_file, sync_folder
+from penstock.platform.historian.durable import DurableFolder, forget_before, keep_before, settle, sync_file
 from penstock.platform.historian.errors import HistorianDamaged
 from penstock.platform.historian.generation import (
     TABLES,
@@ -24,6 +24,8 @@ from penstock.platform.historian.generation import (
     remove_unborn,
 )
 from penstock.platform.historian.ports import Table
+from penstock.platform.historian.torn import cut_torn_tail
+from penstock.platform.kit.files import sync_folder
 
 MEMORY_LIMIT = "512MB"  # beyond it DuckDB spills to its temporary folder; the whole stack must stay under 1.2 GB
 CHECKPOINT_THRESHOLD = "1GB"  # never inside a commit: a checkpoint is made after rotation
@@ -58,15 +60,24 @@ class Engine:
                 "autoload_known_extensions": False,
             },
         )
+        self._root.execute("PRAGMA disable_checkpoint_on_shutdown")
         self._opened += 1
+        for _, path in list_files(self.folder):
+            settle(path)
         self.generations = [self._attach(number, path) for number, path in list_files(self.folder)]
         self.durable.sync_new_names()
 
     def close(self) -> None:
-        """Close the instance; DuckDB checkpoints what is open."""
+        """Close the instance; what is in the logs stays there."""
         root, self._root = self._root, None
         if root is not None:
             root.close()
+
+    def close_folded(self) -> None:
+        """Fold the log of the last generation into its file, for the next start to be quick, and close the instance."""
+        if self._root is not None and self.generations:
+            self.checkpoint(self.generations[-1])
+        self.close()
 
     def reopen(self) -> None:
         """Begin anew from the files: after an I/O fault DuckDB refuses all further work on an instance."""
@@ -132,17 +143,19 @@ class Engine:
         return generation
 
     def checkpoint(self, generation: Generation) -> None:
-        """Fold the log of a full generation into its file; off the ingest path."""
+        """Fold the log of a generation that takes no commits into its file; off the ingest path."""
         try:
+            keep_before(generation.path)
             self.cursor().execute(f"CHECKPOINT {generation.name}")
-        except duckdb.Error as error:  # readers may stand in the way; the log is as good as the file
+            forget_before(generation.path)
+        except (duckdb.Error, OSError) as error:  # readers may stand in the way; the log is as good as the file
             log.warning("generation %d keeps its log until the next start: %s", generation.number, error)
 
     def _attach(self, number: int, path: Path) -> Generation:
         generation = Generation(number, path, Extent())
         cursor = self.cursor()
         try:
-            cursor.execute(f"ATTACH '{_quoted(path)}' AS {generation.name}")
+            _attach_whole(cursor, generation)
             _measure(cursor, generation)
         except duckdb.Error as error:
             message = (
@@ -151,6 +164,16 @@ class Engine:
             )
             raise HistorianDamaged(message, path=str(path)) from error
         return generation
+
+
+def _attach_whole(cursor: Connection, generation: Generation) -> None:
+    attach = f"ATTACH '{_quoted(generation.path)}' AS {generation.name}"
+    try:
+        cursor.execute(attach)
+    except duckdb.Error as error:
+        if not cut_torn_tail(generation.path, error):
+            raise
+        cursor.execute(attach)
 
 
 def _fill(cursor: Connection, number: int, head: int, made_ns: int, birth: Mapping[str, Table]) -> None:

@@ -31,6 +31,7 @@ from penstock.platform.historian.ports import (
 )
 from penstock.platform.historian.reader import Reader
 from penstock.platform.historian.store import Store
+from penstock.platform.kit.files import make_folder
 
 SCAN_ROWS_MAX = 3_000_000
 """Samples of a tag that one question may read: a month at one a second, 60 MB in memory."""
@@ -73,7 +74,7 @@ class Historian:
         self._committer.start()
 
     def _open(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self._folder)
         self._lock.take()
         try:
             self._engine.open()
@@ -94,7 +95,7 @@ class Historian:
         self._committer.stop()
         self._reader.stop()
         self._housekeeping.shutdown(wait=True)
-        self._engine.close()
+        self._engine.close_folded()
         self._lock.release()
 
     async def append(self, batches: Sequence[WriterBatch]) -> CommitResult:
