@@ -24,7 +24,9 @@ from penstock.platform.historian.generation import (
     remove_unborn,
 )
 from penstock.platform.historian.ports import Table
-from penstock.platform.historian.torn import cut_torn_tail
+from penstock.platform.historian.proof import crc_of
+from penstock.platform.historian.tables import WRITTEN
+from penstock.platform.historian.torn import cut_last_commit, cut_torn_tail, has_log
 from penstock.platform.kit.files import sync_folder
 
 MEMORY_LIMIT = "512MB"  # beyond it DuckDB spills to its temporary folder; the whole stack must stay under 1.2 GB
@@ -174,6 +176,32 @@ def _attach_whole(cursor: Connection, generation: Generation) -> None:
         if not cut_torn_tail(generation.path, error):
             raise
         cursor.execute(attach)
+    if has_log(generation.path) and not _is_proved(cursor, generation.name):
+        cursor.execute(f"DETACH {generation.name}")
+        cut_last_commit(generation.path)
+        cursor.execute(attach)
+
+
+def _is_proved(cursor: Connection, name: str) -> bool:
+    """Say whether the newest commit reads back as it was written; older ones were synced before it began."""
+    ((made_by,),) = cursor.execute(
+        f"SELECT count(*) FROM duckdb_tables() WHERE database_name = '{name}' AND table_name = 'proof'"
+    ).fetchall()
+    if not made_by:
+        return True  # a file from before there were proofs
+    newest = cursor.execute(f"SELECT first, last, crc FROM {name}.proof ORDER BY last DESC LIMIT 1").fetchall()
+    first, last, crc = newest[0] if newest else (0, 0, 0)
+    if (cursor.execute(f"SELECT max(position) FROM {name}.ledger").fetchall()[0][0] or 0) > last:
+        return False
+    return not newest or crc_of([_written(cursor, name, table, (first, last)) for table in WRITTEN]) == crc
+
+
+def _written(cursor: Connection, name: str, table: str, positions: tuple[int, int]) -> Table:
+    schema, order = WRITTEN[table]
+    columns = ", ".join(f'"{column}"' for column in schema.names)
+    sql = f"SELECT {columns} FROM {name}.{table} WHERE position BETWEEN ? AND ? ORDER BY {order}"
+    found: Any = cursor.sql(sql, params=list(positions))
+    return found.to_arrow_table().cast(schema)
 
 
 def _fill(cursor: Connection, number: int, head: int, made_ns: int, birth: Mapping[str, Table]) -> None:

@@ -35,18 +35,44 @@ def cut_torn_tail(path: Path, error: Exception) -> bool:
     at = int(found[1]) - ENTRY_HEAD_BYTES
     if at < 0 or not _is_last_commit(octets[at:]):
         return False
+    _cut(logged, octets, _end_of_commit(octets, at))
+    return True
+
+
+def has_log(path: Path) -> bool:
+    """Say whether the log of a database file holds a commit."""
+    logged = path.with_name(path.name + LOG_SUFFIX)
+    return logged.exists() and FLUSH_PAYLOAD in logged.read_bytes()
+
+
+def cut_last_commit(path: Path) -> None:
+    """Cut the last commit off the log of a database file that is not open."""
+    logged = path.with_name(path.name + LOG_SUFFIX)
+    octets = logged.read_bytes()
+    _cut(logged, octets, _end_of_commit(octets, octets.rfind(FLUSH_PAYLOAD)))
+
+
+def _end_of_commit(octets: bytes, before: int) -> int:
+    """Give where the last commit ends that lies wholly before a byte; 0 where there is none."""
+    found = octets.rfind(FLUSH_PAYLOAD, 0, before)
+    return found + len(FLUSH_PAYLOAD) if found >= 0 else 0
+
+
+def _cut(logged: Path, octets: bytes, at: int) -> None:
     kept = logged.with_name(logged.name + TORN_SUFFIX)
     kept.write_bytes(octets[at:])
-    os.truncate(logged, at)
-    sync_file(logged)
-    sync_folder(path.parent)
+    if at == 0:
+        logged.unlink()  # nothing of it was ever whole
+    else:
+        os.truncate(logged, at)
+        sync_file(logged)
+    sync_folder(logged.parent)
     log.warning(
         "%s: the last %d bytes, of a commit that a power cut interrupted, are cut off and kept in %s",
         logged,
         len(octets) - at,
         kept.name,
     )
-    return True
 
 
 def _is_last_commit(tail: bytes) -> bool:
