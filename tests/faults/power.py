@@ -6,7 +6,7 @@ again, and the judge says what is missing of what the writer had told. Many cuts
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from tests.faults.campaign import Campaign, Options, Result, fresh
 from tests.faults.disk import Policy, Record, build, choose_cuts
@@ -34,18 +34,15 @@ def record_writer(store: str, options: Options, number: int, plant: str = "") ->
         return record([*writer, *([plant] if plant else [])], run, options.folder / "strace.log")
 
 
-def cut_often(
+def findings_of(
     store: str, found: Record, options: Options, n: int, policies: Sequence[Policy] = tuple(Policy)
-) -> tuple[int, list[str]]:
-    """Cut the record n times; give how often something had been told before the cut, and the findings."""
-    told_before, findings = 0, []
+) -> Iterator[str]:
+    """Cut the record n times, open and judge each state; give the findings as they come."""
     for cut in choose_cuts(found, options.chance, n, policies):
         told = [json.loads(line) for line in found.told(cut.at)]
-        told_before += bool(told)
         with fresh(options.folder / "disk") as disk:
             build(found, cut, disk)
-            findings += [f"{store}: {cut}: {finding}" for finding in JUDGES[store](disk, told)[:3]]
-    return told_before, findings
+            yield from (f"{store}: {cut}: {finding}" for finding in JUDGES[store](disk, told)[:3])
 
 
 def campaign_of(store: str) -> Callable[[Options], Result]:
@@ -57,11 +54,9 @@ def campaign_of(store: str) -> Callable[[Options], Result]:
         for number in range(records):
             found = record_writer(store, options, number)
             n = options.n // records
-            told_before, findings = cut_often(store, found, options, n)
+            result.failures += findings_of(store, found, options, n)
             result.n += n
-            result.failures += findings
             result.count("operations", len(found.operations))
-            result.count("cuts after a word", told_before)
         if store in CONTROL:
             _control(store, options, result)
         return result
@@ -73,7 +68,7 @@ def _control(store: str, options: Options, result: Result) -> None:
     plant = CONTROL[store]
     n = max(20, options.n // 10)
     found = record_writer(store, options, 0, plant)
-    _, findings = cut_often(store, found, options, n, [Policy.NONE])
+    findings = findings_of(store, found, options, n, [Policy.NONE])
     with_loss = len({finding.split(": lost", 1)[0] for finding in findings if ": lost" in finding})
     result.figures[f"control ({plant})"] = f"{with_loss} of {n} cuts with loss"
     if not with_loss:

@@ -7,11 +7,13 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_der_x509_certificate
 
 from penstock.edge.opcua.certificates import own_certificate
+from tests.faults.plants import plant_writer
 from tests.faults.telling import Told, newest, tell
 
 
 def write(folder: Path, chance: random.Random, steps: int, plant: str) -> None:
     """Make the gateway's own OPC UA certificate and use it again."""
+    plant_writer(plant)
     for _ in range(steps + chance.randint(1, 2)):
         own = own_certificate(folder / "gateway" / "pki", folder / "trust", "edge-1")
         tell(certificate=own.certificate.read_bytes().hex())

@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from penstock.core.errors import PenstockError
-from penstock.platform.historian.durable import DurableFolder
 from penstock.platform.historian.service import Historian
 from tests.builders.historian import EPOCH, NOON_NS, batch_of, plain_rows, rows_of
+from tests.faults.plants import plant_writer
 from tests.faults.telling import Told, newest, tell
 
 FOLDER = Path("platform") / "historian"
@@ -21,8 +21,7 @@ EVER = (-(2**62), 2**62)
 
 def write(folder: Path, chance: random.Random, steps: int, plant: str) -> None:
     """Commit groups, rotate, checkpoint, stop and start again."""
-    if plant == "folder not synced":
-        DurableFolder.sync_new_names = lambda self: None  # type: ignore[method-assign]
+    plant_writer(plant)
     asyncio.run(_historian(folder, chance, steps))
 
 

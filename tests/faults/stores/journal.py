@@ -7,10 +7,13 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from penstock.core.errors import PenstockError
 from penstock.core.frames import iter_frames
 from penstock.gateway.journal import schema
-from penstock.gateway.journal.store import Epoch, JournalStore, NewBatch, TagMark, TagState
+from penstock.gateway.journal.store import Epoch, GapMark, Heard, JournalStore, NewBatch, TagState
+from tests.faults.plants import plant_writer
 from tests.faults.telling import Told, newest, tell
 
 FILE = Path("gateway") / "journal.sqlite"
@@ -34,9 +37,10 @@ def tag_state(index: int) -> TagState:
 
 def write(folder: Path, chance: random.Random, steps: int, plant: str) -> None:
     """Journal, release, trim, close and open again."""
+    plant_writer(plant)
     schema.WAL_CHECKPOINT_PAGES = CHECKPOINT_PAGES
     at, released = 0, 0
-    store = open_journal(folder, plant)
+    store = open_journal(folder)
     epoch = secrets.token_hex(16)
     store.open_epoch(epoch, NOON_NS)
     tell(epoch=epoch)
@@ -44,7 +48,7 @@ def write(folder: Path, chance: random.Random, steps: int, plant: str) -> None:
         tags = [tag_state(index) for index in range(step % TAGS + 1)]
         batches = [
             NewBatch(
-                payload_of(epoch, at + k + 1), 3, NOON_NS + step, (TagMark(step % TAGS, NOON_NS + step, None, None),)
+                payload_of(epoch, at + k + 1), 3, NOON_NS + step, heard(step), (GapMark(step % TAGS, NOON_NS, ""),)
             )
             for k in range(chance.randint(1, 4))
         ]
@@ -59,16 +63,18 @@ def write(folder: Path, chance: random.Random, steps: int, plant: str) -> None:
             tell(trimmed=trimmed[-1].trimmed if trimmed else 0)
         if chance.random() < 0.04:
             store.close()
-            store = open_journal(folder, plant)
+            store = open_journal(folder)
     store.close()
 
 
-def open_journal(folder: Path, plant: str) -> JournalStore:
-    """Open it as the gateway does; the control syncs at checkpoints only."""
-    store = JournalStore(folder / FILE)
-    if plant == "synchronous=NORMAL":
-        store._db.execute("PRAGMA synchronous=NORMAL")
-    return store
+def heard(step: int) -> Heard:
+    """Say that a tag has a newer source time."""
+    return Heard(np.array([step % TAGS], np.uint32), np.array([NOON_NS + step], np.int64))
+
+
+def open_journal(folder: Path) -> JournalStore:
+    """Open it as the gateway does."""
+    return JournalStore(folder / FILE)
 
 
 def judge(folder: Path, told: Told) -> list[str]:
@@ -103,7 +109,7 @@ def _journal_findings(store: JournalStore, told: Told) -> Iterator[str]:
     if one.released < newest(told, "released", 0):
         yield f"lost: released {one.released}"
     yield from _tag_findings(store, told)
-    again = store.append([NewBatch(payload_of(epoch, one.head + 1), 3, NOON_NS, ())], [])
+    again = store.append([NewBatch(payload_of(epoch, one.head + 1), 3, NOON_NS)], [])
     if again.batches[0].seq != one.head + 1:
         yield f"the next batch got seq {again.batches[0].seq} after head {one.head}"
 

@@ -20,6 +20,7 @@ from penstock.platform.kit.authority import Authority, utc_now
 from penstock.platform.kit.db import Database
 from penstock.platform.kit.problems import Problem
 from penstock.platform.kit.settings import Settings
+from tests.faults.plants import plant_writer
 from tests.faults.telling import Told, newest, tell
 
 EPOCH = "00" * 16
@@ -38,6 +39,7 @@ def settings_of(folder: Path) -> Settings:
 
 def write(folder: Path, chance: random.Random, steps: int, plant: str) -> None:
     """First start of the relational store and its secrets, enrolments, new credentials, starts again."""
+    plant_writer(plant)
     os.umask(0o077)
     settings = settings_of(folder)
     for step in range(steps):

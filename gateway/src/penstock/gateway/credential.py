@@ -1,12 +1,15 @@
 """What the gateway got at enrolment, and the broker's user."""
 
 import json
+import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from penstock.core.errors import ConfigError
 from penstock.edge.driver import MqttCredentials
 from penstock.edge.durable import make_folder, write_durably
+
+SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,35 @@ def store_credential(path: Path, credential: Credential) -> None:
     """Write the credential whole, synced, readable by its owner alone."""
     make_folder(path.parent)
     write_durably(path, json.dumps(asdict(credential)).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """Carry what a gateway asks to enrol with: on its disk before it is sent, so that it can be sent again."""
+
+    token: str = field(repr=False)
+    client_secret: str = field(repr=False)
+
+
+def begin_enrolment(path: Path, token: str) -> Enrolment | None:
+    """Give what to ask with: what was begun with this token, or anew; without a token, what was begun."""
+    begun = _begun(path)
+    if begun is not None and token in ("", begun.token):
+        return begun
+    if not token:
+        return None
+    enrolment = Enrolment(token, secrets.token_urlsafe(SECRET_BYTES))
+    make_folder(path.parent)
+    write_durably(path, json.dumps(asdict(enrolment)).encode())
+    return enrolment
+
+
+def _begun(path: Path) -> Enrolment | None:
+    try:
+        document = _load(path)
+        return None if document is None else Enrolment(str(document["token"]), str(document["client_secret"]))
+    except (ConfigError, KeyError):
+        return None
 
 
 def load_mqtt_credentials(path: Path | None) -> MqttCredentials | None:
