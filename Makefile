@@ -12,7 +12,7 @@ export UV_SYSTEM_CERTS := 1
 export UV_PROJECT_ENVIRONMENT := $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-full check fmt lock bench docs compose-test clean
+.PHONY: help install demo test test-full check fmt lock bench docs compose-test faults clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,6 +50,9 @@ test: $(STAMP) $(PEERS) ## all tests that need no root: unit, property, simulati
 
 test-full: $(STAMP) $(PEERS) ## browser, containers, short campaigns
 	$(BIN)/pytest -m "full" -n $(WORKERS) --dist loadfile $(PYTEST_OPTIONS)
+
+faults: $(STAMP) ## campaigns of kills, power cuts and other faults, hours; FAULTS_OPTIONS="--short" or "power-journal --n 50"; needs strace
+	nice $(BIN)/python -m tests.faults $(FAULTS_OPTIONS)
 
 lock: $(UV) ## resolve again and export the pins, per room
 	@UV="$(UV)" scripts/lock $(LOCK_OPTIONS)

@@ -95,6 +95,20 @@ def test_enrolment_token_works_once_and_a_second_one_keeps_the_gateway(db: Datab
     assert gateways.current_session(first.gateway_id) == 2
 
 
+def test_gateway_that_chose_its_secret_may_ask_again_and_nobody_else(db: Database) -> None:
+    gateways = GatewayDirectory(db, Throttle())
+    token = gateways.make_token(audit.Actor("north", "x", "x"), "edge-1")
+    first = gateways.enrol(token, "edge-1", "a", secret="s" * 43)
+    assert first.client_secret == "s" * 43
+    assert gateways.enrol(token, "edge-1", "a", secret="s" * 43) == first
+    for secret in ("t" * 43, None):
+        with pytest.raises(Problem, match="enrolment-token-used"):
+            gateways.enrol(token, "edge-1", "a", secret=secret)
+    gateways.enrol(gateways.make_token(audit.Actor("north", "x", "x"), "edge-1"), "edge-1", "a")
+    with pytest.raises(Problem, match="enrolment-token-used"):
+        gateways.enrol(token, "edge-1", "a", secret="s" * 43)
+
+
 def test_registry_pages_filters_and_computed_tags(db: Database) -> None:
     directory = TagDirectory(db)
     entries = [entry(n, f"plc/tag_{n:02}", asset=f"e/s/a{n % 3}") for n in range(25)]

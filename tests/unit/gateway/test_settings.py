@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from penstock.core.errors import ConfigError
-from penstock.gateway.credential import Credential, load_credential, load_mqtt_credentials, store_credential
+from penstock.gateway.credential import (
+    Credential,
+    begin_enrolment,
+    load_credential,
+    load_mqtt_credentials,
+    store_credential,
+)
 from penstock.gateway.health import listen
 from penstock.gateway.logs import OneLine
 from penstock.gateway.settings import Settings, check_platform_url
@@ -45,6 +51,21 @@ def test_credential_is_stored_for_its_owner_alone_and_hides_its_secret(tmp_path:
     assert load_credential(path) == credential
     assert path.stat().st_mode & 0o777 == 0o600
     assert "s3cret" not in repr(credential)
+
+
+def test_enrolment_that_was_begun_is_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "gateway" / "enrolment.json"
+    assert begin_enrolment(path, "") is None
+    begun = begin_enrolment(path, "token-1")
+    assert begun is not None
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert begin_enrolment(path, "token-1") == begun
+    assert begin_enrolment(path, "") == begun
+    other = begin_enrolment(path, "token-2")
+    assert other is not None
+    assert other.client_secret != begun.client_secret
+    path.write_text("{", encoding="utf-8")
+    assert begin_enrolment(path, "") is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"gateway": "x"}', "{"])

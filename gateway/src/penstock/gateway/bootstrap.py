@@ -12,6 +12,7 @@ from typing import Any
 
 from penstock.core.errors import ConfigError
 from penstock.edge.driver import DriverContext, DriverState
+from penstock.edge.durable import make_folder
 from penstock.gateway.batcher import Batcher
 from penstock.gateway.credential import load_mqtt_credentials
 from penstock.gateway.delivery import Delivery
@@ -244,7 +245,7 @@ class Gateway:
 
 def hold_data_folder(settings: Settings) -> int:
     """Hold the data folder alone; a second gateway on it is a ConfigError."""
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(settings.data)
     descriptor = os.open(settings.data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,12 +1,15 @@
-"""What the gateway got at enrolment, and the files that hold secrets."""
+"""What the gateway got at enrolment, and the broker's user."""
 
 import json
-import os
+import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from penstock.core.errors import ConfigError
 from penstock.edge.driver import MqttCredentials
+from penstock.edge.durable import make_folder, write_durably
+
+SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +35,37 @@ def load_credential(path: Path) -> Credential | None:
 
 def store_credential(path: Path, credential: Credential) -> None:
     """Write the credential whole, synced, readable by its owner alone."""
-    write_durably(path, json.dumps(asdict(credential)))
+    make_folder(path.parent)
+    write_durably(path, json.dumps(asdict(credential)).encode())
 
 
-def write_durably(path: Path, text: str) -> None:
-    """Write a file whole, synced, mode 0600."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    sync_directory(path.parent)
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """Carry what a gateway asks to enrol with: on its disk before it is sent, so that it can be sent again."""
+
+    token: str = field(repr=False)
+    client_secret: str = field(repr=False)
 
 
-def sync_directory(folder: Path) -> None:
-    """Make a rename in the folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def begin_enrolment(path: Path, token: str) -> Enrolment | None:
+    """Give what to ask with: what was begun with this token, or anew; without a token, what was begun."""
+    begun = _begun(path)
+    if begun is not None and token in ("", begun.token):
+        return begun
+    if not token:
+        return None
+    enrolment = Enrolment(token, secrets.token_urlsafe(SECRET_BYTES))
+    make_folder(path.parent)
+    write_durably(path, json.dumps(asdict(enrolment)).encode())
+    return enrolment
+
+
+def _begun(path: Path) -> Enrolment | None:
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        document = _load(path)
+        return None if document is None else Enrolment(str(document["token"]), str(document["client_secret"]))
+    except (ConfigError, KeyError):
+        return None
 
 
 def load_mqtt_credentials(path: Path | None) -> MqttCredentials | None:

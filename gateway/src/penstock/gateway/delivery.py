@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from penstock.core.dictionary import DictionaryEntry
 from penstock.core.errors import ConfigError
 from penstock.core.uplink import DictionaryChanged, Synced, Trimmed
-from penstock.gateway.credential import Credential, load_credential, store_credential
+from penstock.gateway.credential import Credential, begin_enrolment, load_credential, store_credential
 from penstock.gateway.journal.store import Appended, Epoch, JournalStore
 from penstock.gateway.platform_client import UNKNOWN_CLIENT, UNTRUSTED, Answer, PlatformClient
 from penstock.gateway.settings import Settings
@@ -124,7 +124,7 @@ class Delivery:
             token = token_file.read_text(encoding="utf-8").strip() if token_file else ""
         except (OSError, UnicodeDecodeError):
             token = ""
-        if not token:
+        if not token and not self.settings.enrolment_file.exists():
             where = f"; no token in {token_file}" if token_file else ""
             message = f"this gateway is not enrolled{where}. {enrol_hint(self.settings)}"
             raise NotEnrolled(message)
@@ -223,10 +223,18 @@ def untrusted(settings: Settings, answer: Answer) -> str:
 
 
 async def enrol(settings: Settings, url: str, token: str) -> Credential:
-    """Trade the token for a credential and store it; NotEnrolled says why not."""
+    """Trade the token for a credential and store it; NotEnrolled says why not.
+
+    What is asked with is on the disk first. A gateway that is killed before it has stored the answer, or never hears
+    it, asks again with the same; without a token, with what it began with.
+    """
+    enrolment = await asyncio.to_thread(begin_enrolment, settings.enrolment_file, token)
+    if enrolment is None:
+        message = f"this gateway is not enrolled, and there is no token. {enrol_hint(settings)}"
+        raise NotEnrolled(message)
     trust = trust_of(settings, url)
     async with PlatformClient(url, None, trust.context if trust else None) as client:
-        answer = await client.enrol(token, settings.name)
+        answer = await client.enrol(enrolment.token, settings.name, enrolment.client_secret)
     if answer.problem == UNTRUSTED:
         raise NotEnrolled(untrusted(settings, answer))
     if answer.status == 0:
@@ -234,6 +242,8 @@ async def enrol(settings: Settings, url: str, token: str) -> Credential:
         raise NotEnrolled(message)
     try:
         if not answer.ok:
+            if answer.status == 401:
+                settings.enrolment_file.unlink(missing_ok=True)
             raise KeyError(answer.problem)
         document = answer.document
         credential = Credential(*(str(document[key]) for key in ("gateway", "client_id", "client_secret")))
@@ -242,5 +252,6 @@ async def enrol(settings: Settings, url: str, token: str) -> Credential:
         message = f"the platform at {url} refused to enrol {settings.name!r}: {why}. {enrol_hint(settings)}"
         raise NotEnrolled(message) from error
     await asyncio.to_thread(store_credential, settings.credential_file, credential)
+    settings.enrolment_file.unlink(missing_ok=True)
     log.info("enrolled at %s as %s", url, credential.gateway)
     return credential

@@ -73,9 +73,10 @@ class PlatformClient:
         """Fetch a new token before the next request: the platform refused this one."""
         self._token = ""
 
-    async def enrol(self, token: str, name: str) -> Answer:
-        """Trade a single-use token for a credential of the gateway's own."""
-        return await self._send("POST", "/v1/gateways/enrol", json={"token": token, "name": name})
+    async def enrol(self, token: str, name: str, secret: str) -> Answer:
+        """Trade a single-use token for a credential of the gateway's own, with the secret that it chose."""
+        body = {"token": token, "name": name, "client_secret": secret}
+        return await self._send("POST", "/v1/gateways/enrol", json=body)
 
     async def authorities(self) -> Answer:
         """Ask for the certificates of the platform's authorities."""

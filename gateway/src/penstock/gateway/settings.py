@@ -46,6 +46,11 @@ class Settings(BaseSettings):
         return self.data / "credential.json"
 
     @property
+    def enrolment_file(self) -> Path:
+        """Name what the gateway asks to enrol with, until it has: token and chosen secret, mode 0600."""
+        return self.data / "enrolment.json"
+
+    @property
     def learnt_ca_file(self) -> Path:
         """Name the authorities that the platform itself gave."""
         return self.data / "platform-ca.pem"

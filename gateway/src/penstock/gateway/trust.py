@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from penstock.core.errors import ConfigError
-from penstock.gateway.credential import write_durably
+from penstock.edge.durable import make_folder, write_durably
 from penstock.gateway.platform_client import Answer
 
 ASK_S = 6 * 3600.0
@@ -58,7 +58,8 @@ class Trust:
         if not pem or len(pem) > BUNDLE_MAX_CHARS or (self.learnt.exists() and self.learnt.read_text("ascii") == pem):
             return False
         self.context.load_verify_locations(cadata=pem)
-        write_durably(self.learnt, pem)
+        make_folder(self.learnt.parent)
+        write_durably(self.learnt, pem.encode("ascii"))
         return True
 
     async def follow(self, ask: Callable[[], Awaitable[Answer]]) -> None:

@@ -49,6 +49,7 @@ from penstock.platform.ingest.service import Ingest
 from penstock.platform.kit.audit import Actor, record
 from penstock.platform.kit.authority import Authority, utc_now
 from penstock.platform.kit.db import Database
+from penstock.platform.kit.files import make_folder
 from penstock.platform.kit.pages import FormGuard
 from penstock.platform.kit.serving import Certificate
 from penstock.platform.kit.settings import Settings
@@ -76,7 +77,7 @@ class Platform:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         issuer = settings.issuer
-        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(settings.data)
         self.db = Database(settings.relational_url, settings.database_password_file)
         self.db.create_or_migrate()
         self.keys = SigningKeys.open(settings.keys)

@@ -23,7 +23,7 @@ from penstock.platform.identity.people import People
 from penstock.platform.identity.roles import OPERATOR_SCOPES
 from penstock.platform.kit.audit import Actor, record
 from penstock.platform.kit.db import Database
-from penstock.platform.kit.files import secret_path, write_secret
+from penstock.platform.kit.files import make_folder, secret_path, write_secret
 from penstock.platform.kit.problems import Problem
 from penstock.platform.kit.settings import Settings
 
@@ -57,7 +57,7 @@ class FirstStart:
 
         `authorities` (PEM) is put beside each enrolment token, for the gateway to know the platform by.
         """
-        self._settings.secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self._settings.secrets)
         admin = self._people.first_admin()
         platform = Actor(admin.tenant, "platform", "Penstock")
         if admin.password_hash is None and not self._link_is_good():

@@ -1,7 +1,6 @@
 """The gateway's own certificate, and whom it trusts (OPC 10000-4 6.1, OPC 10000-6 6.2.2)."""
 
 import hashlib
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -18,6 +17,8 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from penstock.edge.durable import make_folder, write_durably
 
 CERTIFICATE_DAYS = 5 * 365
 """Valid for five years: a renewed certificate must be trusted again at every server by hand."""
@@ -57,7 +58,7 @@ def _host() -> str:
 
 
 def _create(own: OwnCertificate, name: str) -> None:
-    own.key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(own.key.parent)
     key = generate_private_key()
     certificate = generate_self_signed_app_certificate(
         key,
@@ -67,24 +68,16 @@ def _create(own: OwnCertificate, name: str) -> None:
         extended=[ExtendedKeyUsageOID.CLIENT_AUTH],
         days=CERTIFICATE_DAYS,
     )
-    descriptor = os.open(own.key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(dump_private_key_as_pem(key))
-    _write_whole(own.certificate, certificate.public_bytes(Encoding.DER))
+    write_durably(own.key, dump_private_key_as_pem(key))
+    write_durably(own.certificate, certificate.public_bytes(Encoding.DER))
 
 
 def _publish(own: OwnCertificate, target: Path) -> None:
     der = own.certificate.read_bytes()
     if target.exists() and target.read_bytes() == der:
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _write_whole(target, der)
-
-
-def _write_whole(path: Path, octets: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(octets)
-    part.replace(path)
+    make_folder(target.parent, mode=0o777)  # others must read it: their servers
+    write_durably(target, der, mode=0o644)
 
 
 def check_server_certificate(der: bytes, *, application_uri: str, trust_dir: Path, rejected_dir: Path) -> None:
@@ -101,8 +94,8 @@ def check_server_certificate(der: bytes, *, application_uri: str, trust_dir: Pat
     subject = f"{certificate.subject.rfc4514_string()}, SHA-1 {_thumbprint(der)}"
     if not _is_trusted(certificate, der, trust_dir):
         kept = rejected_dir / f"{_thumbprint(der)}.der"
-        rejected_dir.mkdir(parents=True, exist_ok=True)
-        _write_whole(kept, der)
+        make_folder(rejected_dir)
+        write_durably(kept, der)
         message = (
             f"the server's certificate is not trusted ({subject}): look at {kept}, and if it is the right one copy it "
             f"into {trust_dir} (BadCertificateUntrusted)"

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from penstock.core.errors import ConfigError
+from penstock.edge.durable import make_folder
 from penstock.gateway.journal.broken import TABLE as BROKEN
 from penstock.gateway.journal.newest import TABLE as NEWEST
 from penstock.gateway.journal.newest import put_newest
@@ -60,7 +61,7 @@ FROM_MARKS = (
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open the journal, made if absent; a file that is none, or of a later version, is a ConfigError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000)
     try:
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")

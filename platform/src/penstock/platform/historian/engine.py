@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from penstock.platform.historian.durable import DurableFolder, sync_file, sync_folder
+from penstock.platform.historian.durable import DurableFolder, forget_before, keep_before, settle, sync_file
 from penstock.platform.historian.errors import HistorianDamaged
 from penstock.platform.historian.generation import (
     TABLES,
@@ -24,8 +24,12 @@ from penstock.platform.historian.generation import (
 )
 from penstock.platform.historian.manifest import DeletedRun, Manifest
 from penstock.platform.historian.ports import Table
+from penstock.platform.historian.proof import crc_of
 from penstock.platform.historian.run import ORDERS, RUNS_FOLDER, Run, parse_folder_name, quoted
+from penstock.platform.historian.tables import WRITTEN
+from penstock.platform.historian.torn import cut_last_commit, cut_torn_tail, has_log
 from penstock.platform.historian.view import Source, View, Views
+from penstock.platform.kit.files import sync_folder
 
 MEMORY_LIMIT = "512MB"  # beyond it DuckDB spills to its temporary folder; the whole stack must stay under 1.2 GB
 CHECKPOINT_THRESHOLD = "1GB"  # never inside a commit: a checkpoint is made after rotation
@@ -79,6 +83,8 @@ class Engine:
             for run in runs:
                 self._attach_run(run)
             hot = [each for each in list_files(self.folder) if not any(run.covers(each[0]) for run in runs)]
+            for _, path in hot:
+                settle(path)
             sources: list[Source] = [*runs, *(self._attach(number, path) for number, path in hot)]
             self.views.exchange(lambda _: sources)
             self.durable.sync_new_names()
@@ -96,13 +102,20 @@ class Engine:
             },
         )
         self._root.execute("SET GLOBAL parquet_metadata_cache = true")  # runs never change
+        self._root.execute("PRAGMA disable_checkpoint_on_shutdown")
         self._opened += 1
 
     def close(self) -> None:
-        """Close the instance; DuckDB checkpoints what is open."""
+        """Close the instance; what is in the logs stays there."""
         root, self._root = self._root, None
         if root is not None:
             root.close()
+
+    def close_folded(self) -> None:
+        """Fold the log of the last generation into its file, for the next start to be quick, and close the instance."""
+        if self._root is not None and self.generations:
+            self.checkpoint(self.generations[-1])
+        self.close()
 
     def reopen(self) -> None:
         """Begin anew from the files: after an I/O fault DuckDB refuses all further work on an instance."""
@@ -205,10 +218,12 @@ class Engine:
             self.cursor().execute(f"DETACH DATABASE IF EXISTS {name}")
 
     def checkpoint(self, generation: Generation) -> None:
-        """Fold the log of a full generation into its file; off the ingest path."""
+        """Fold the log of a generation that takes no commits into its file; off the ingest path."""
         try:
+            keep_before(generation.path)
             self.cursor().execute(f"CHECKPOINT {generation.name}")
-        except duckdb.Error as error:  # readers may stand in the way; the log is as good as the file
+            forget_before(generation.path)
+        except (duckdb.Error, OSError) as error:  # readers may stand in the way; the log is as good as the file
             log.warning("generation %d keeps its log until the next start: %s", generation.number, error)
 
     def _attach_run(self, run: Run) -> None:
@@ -229,7 +244,7 @@ class Engine:
         generation = Generation(number, path, Extent())
         cursor = self.cursor()
         try:
-            cursor.execute(f"ATTACH '{quoted(path)}' AS {generation.name}")
+            _attach_whole(cursor, generation)
             _measure(cursor, generation)
         except duckdb.Error as error:
             message = (
@@ -238,6 +253,42 @@ class Engine:
             )
             raise HistorianDamaged(message, path=str(path)) from error
         return generation
+
+
+def _attach_whole(cursor: Connection, generation: Generation) -> None:
+    attach = f"ATTACH '{quoted(generation.path)}' AS {generation.name}"
+    try:
+        cursor.execute(attach)
+    except duckdb.Error as error:
+        if not cut_torn_tail(generation.path, error):
+            raise
+        cursor.execute(attach)
+    if has_log(generation.path) and not _is_proved(cursor, generation.name):
+        cursor.execute(f"DETACH {generation.name}")
+        cut_last_commit(generation.path)
+        cursor.execute(attach)
+
+
+def _is_proved(cursor: Connection, name: str) -> bool:
+    """Say whether the newest commit reads back as it was written; older ones were synced before it began."""
+    ((made_by,),) = cursor.execute(
+        f"SELECT count(*) FROM duckdb_tables() WHERE database_name = '{name}' AND table_name = 'proof'"
+    ).fetchall()
+    if not made_by:
+        return True  # a file from before there were proofs
+    newest = cursor.execute(f"SELECT first, last, crc FROM {name}.proof ORDER BY last DESC LIMIT 1").fetchall()
+    first, last, crc = newest[0] if newest else (0, 0, 0)
+    if (cursor.execute(f"SELECT max(position) FROM {name}.ledger").fetchall()[0][0] or 0) > last:
+        return False
+    return not newest or crc_of([_written(cursor, name, table, (first, last)) for table in WRITTEN]) == crc
+
+
+def _written(cursor: Connection, name: str, table: str, positions: tuple[int, int]) -> Table:
+    schema, order = WRITTEN[table]
+    columns = ", ".join(f'"{column}"' for column in schema.names)
+    sql = f"SELECT {columns} FROM {name}.{table} WHERE position BETWEEN ? AND ? ORDER BY {order}"
+    found: Any = cursor.sql(sql, params=list(positions))
+    return found.to_arrow_table().cast(schema)
 
 
 def _fill(cursor: Connection, number: int, head: int, made_ns: int, birth: Mapping[str, Table]) -> None:

@@ -28,6 +28,7 @@ TABLES = (
         seq BIGINT NOT NULL, crc UINTEGER NOT NULL, reason VARCHAR NOT NULL, detail VARCHAR NOT NULL,
         rows BIGINT NOT NULL, arrival_platform BIGINT NOT NULL, payload BLOB NOT NULL)""",
     "CREATE TABLE {name}.resolution (quarantined BIGINT NOT NULL, position BIGINT NOT NULL, time BIGINT NOT NULL)",
+    "CREATE TABLE {name}.proof (first BIGINT NOT NULL, last BIGINT NOT NULL, crc UINTEGER NOT NULL)",
     """CREATE TABLE {name}.birth_newest (
         tag BIGINT NOT NULL, time BIGINT NOT NULL, status UINTEGER NOT NULL, vf DOUBLE, vi BIGINT, vb BOOLEAN,
         vs VARCHAR, position BIGINT NOT NULL, "row" BIGINT NOT NULL, arrival_gateway BIGINT NOT NULL,

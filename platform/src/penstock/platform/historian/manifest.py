@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from penstock.platform.historian.durable import sync_folder
 from penstock.platform.historian.errors import HistorianDamaged
 from penstock.platform.historian.generation import Extent
 from penstock.platform.historian.run import Run, RunFile, TagSpans
+from penstock.platform.kit.files import sync_folder
 
 MANIFEST_FILE = "manifest.sqlite"
 FORMAT = 1

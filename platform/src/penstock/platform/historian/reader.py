@@ -144,23 +144,22 @@ class Reader:
 
     def plot(self, tag: int, start_ns: int, end_ns: int, points: int) -> Plot:
         """Pick a tag's samples to draw in [start, end), with those next to it; of many, the database finds extremes."""
-        low, high = self._bound(tag, "max", start_ns), self._bound(tag, "min", end_ns)
-        generations = [each for each in self._engine.generations if each.extent.holds_time(low, high + 1)]
-        span: dict[str, object] = {"tag": tag, "low": low, "high": high}
-        where = "FROM $G.sample WHERE tag = $tag AND time >= $low AND time <= $high"
-        if not generations:
-            return thin(self.series(tag, start_ns, end_ns, PLOT_ROWS_MAX), points)
-        counts = "SELECT count(*) AS n, count(*) FILTER (WHERE time >= $start AND time < $end) AS inside"
-        rows = self._engine.over(generations, f"{counts} {where}")
-        inside = span | {"start": start_ns, "end": end_ns}
-        [(count, samples)] = self._engine.rows(f"SELECT sum(n)::BIGINT, sum(inside)::BIGINT FROM ({rows})", inside)
-        if count <= PLOT_ROWS_MAX:
-            return thin(self.series(tag, start_ns, end_ns, PLOT_ROWS_MAX), points, samples=samples)
-        value = "coalesce(vf, vi::DOUBLE, vb::INTEGER::DOUBLE)"
-        rows = self._engine.over(generations, f"SELECT time, status, {value} AS value {where}")
-        width = max((high - low) // (points * BUCKETS_PER_POINT), 1)
-        found = self._engine.query(EXTREMES.replace("{rows}", rows), span | {"width": width})
-        return thin(of_extremes(found), points, samples=samples, picked=True)
+        with self._engine.view() as view:
+            low, high = self._bound(view, tag, start_ns, before=True), self._bound(view, tag, end_ns, before=False)
+            span: dict[str, object] = {"tag": tag, "low": low, "high": high}
+            where = "FROM $G.sample WHERE tag = $tag AND time >= $low AND time <= $high"
+            counts = "SELECT count(*) AS n, count(*) FILTER (WHERE time >= $start AND time < $end) AS inside"
+            rows = view.over(f"{counts} {where}", lambda source: source.holds((tag,), low, high + 1))
+            inside = span | {"start": start_ns, "end": end_ns}
+            [(count, samples)] = self._engine.rows(f"SELECT sum(n)::BIGINT, sum(inside)::BIGINT FROM ({rows})", inside)
+            if count > PLOT_ROWS_MAX:
+                value = "coalesce(vf, vi::DOUBLE, vb::INTEGER::DOUBLE)"
+                select = f"SELECT time, status, {value} AS value {where}"
+                rows = view.over(select, lambda source: source.holds((tag,), low, high + 1))
+                width = max((high - low) // (points * BUCKETS_PER_POINT), 1)
+                found = self._engine.query(EXTREMES.replace("{rows}", rows), span | {"width": width})
+                return thin(of_extremes(found), points, samples=samples, picked=True)
+        return thin(self.series(tag, start_ns, end_ns, PLOT_ROWS_MAX), points, samples=samples)
 
     def since(self, position: int, limit: int, tags: Sequence[int] | None, head: int, oldest_arrival_ns: int) -> Since:
         """Give whole commits after `position` from the files; raise CursorExpired below the window."""

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.core.errors import PenstockError
-from penstock.platform.historian.durable import sync_file, sync_folder
+from penstock.platform.historian.durable import sync_file
 from penstock.platform.historian.generation import UNBORN_SUFFIX, Extent
 from penstock.platform.historian.view import Source, Tags, over
+from penstock.platform.kit.files import sync_folder
 
 RUNS_FOLDER = "runs"
 ROW_GROUP_ROWS = 61_440

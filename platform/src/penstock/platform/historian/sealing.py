@@ -29,13 +29,14 @@ from pathlib import Path
 import duckdb
 
 from penstock.core.errors import PenstockError
-from penstock.platform.historian.durable import sync_folder
+from penstock.platform.historian.durable import BEFORE_SUFFIX, LOG_SUFFIX
 from penstock.platform.historian.engine import Connection, Engine
 from penstock.platform.historian.errors import HistorianDamaged
 from penstock.platform.historian.generation import UNBORN_SUFFIX, Generation, list_files
 from penstock.platform.historian.run import Run, folder_name, parse_folder_name, schema_name, write_run
 from penstock.platform.historian.upkeep import Deletion, bytes_to_merge, expired, mergeable
 from penstock.platform.historian.view import Source
+from penstock.platform.kit.files import sync_folder
 
 STEPS = ("checkpointed", "written", "renamed", "listed", "switched", "drained", "detached", "unlinked")
 MERGE_STEPS = tuple(f"merge-{step}" for step in STEPS[1:])
@@ -223,7 +224,8 @@ class Sealer:
         if path.is_dir():
             shutil.rmtree(path)
         else:
-            path.with_name(path.name + ".wal").unlink(missing_ok=True)
+            for suffix in (BEFORE_SUFFIX + ".part", BEFORE_SUFFIX, LOG_SUFFIX):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
             path.unlink()
         sync_folder(path.parent)
         self._step(f"{kind}unlinked")

@@ -36,6 +36,7 @@ from penstock.platform.historian.reader import Reader
 from penstock.platform.historian.sealing import Sealer, Upkeep, check_runs
 from penstock.platform.historian.store import Store
 from penstock.platform.historian.upkeep import Deletion
+from penstock.platform.kit.files import make_folder
 
 SCAN_ROWS_MAX = 3_000_000
 """Samples of a tag that one question may read: a month at one a second, 60 MB in memory."""
@@ -83,7 +84,7 @@ class Historian:
         self._sealer.start()
 
     def _open(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self._folder)
         self._lock.take()
         try:
             self._engine.open()
@@ -109,7 +110,7 @@ class Historian:
         self._committer.stop()
         self._reader.stop()
         self._sealer.stop()
-        self._engine.close()
+        self._engine.close_folded()
         self._lock.release()
 
     async def append(self, batches: Sequence[WriterBatch]) -> CommitResult:

@@ -13,6 +13,7 @@ from penstock.platform.historian.generation import Generation
 from penstock.platform.historian.group import SEQ_CONFLICT, BatchKey, Earlier, Judged, judge
 from penstock.platform.historian.newest import BIRTH_NEWEST, Newest
 from penstock.platform.historian.ports import ROWS, STORED_ROWS, Table, Verdict, WriterBatch
+from penstock.platform.historian.proof import proof_row
 from penstock.platform.historian.rebuild import rebuild, rebuild_from_runs
 from penstock.platform.historian.repeats import column_i64, repeats, twins
 from penstock.platform.historian.tables import ledger_rows, quarantine_rows, record_rows, resolution_rows
@@ -56,13 +57,19 @@ class Store:
             return group
         rows, future = self._new_rows(new)
         generation = self._engine.generations[-1]
+        tables = {
+            "sample": rows.cast(STORED_ROWS),
+            "ledger": ledger_rows(new),
+            "record": record_rows(new),
+            "quarantine": quarantine_rows(written),
+            "resolution": resolution_rows(new),
+        }
+        proof = proof_row(written[0].position, written[-1].position, list(tables.values()))
         with self._engine.transaction() as cursor:
             name = generation.name
-            insert(cursor, name, "sample", rows)
-            insert(cursor, name, "ledger", ledger_rows(new))
-            insert(cursor, name, "record", record_rows(new))
-            insert(cursor, name, "quarantine", quarantine_rows(written))
-            insert(cursor, name, "resolution", resolution_rows(new))
+            for table, content in tables.items():
+                insert(cursor, name, table, content)
+            insert(cursor, name, "proof", proof)
         self._follow(generation, new, written, rows, future)
         return group
 

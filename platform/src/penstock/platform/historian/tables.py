@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from penstock.platform.historian.group import Judged
-from penstock.platform.historian.ports import Table
+from penstock.platform.historian.ports import STORED_ROWS, Table
 
 _I64, _TEXT = pa.int64(), pa.string()
 _LEDGER = pa.schema(
@@ -60,6 +60,15 @@ _QUARANTINE = pa.schema(
     ]
 )
 _RESOLUTION = pa.schema([("quarantined", _I64), ("position", _I64), ("time", _I64)])
+
+WRITTEN = {
+    "sample": (STORED_ROWS, 'position, "row"'),
+    "ledger": (_LEDGER, "position"),
+    "record": (_RECORD, "position, ordinal"),
+    "quarantine": (_QUARANTINE, "position"),
+    "resolution": (_RESOLUTION, "position"),
+}
+"""What a commit writes: table → its schema, and the order in which its rows were written."""
 
 
 def ledger_rows(new: Sequence[Judged]) -> Table:

@@ -27,9 +27,10 @@ def make_client(
     scopes: Iterable[str],
     user_scopes: Iterable[str] = (),
     redirect_uris: Sequence[str] = (),
+    secret: str | None = None,
 ) -> tuple[Client, str]:
-    """Make a client; give it and its secret, which is not kept."""
-    secret = new_secret()
+    """Make a client; give it and its secret, which is not kept; absent, one is made."""
+    secret = secret or new_secret()
     client = Client(
         id=new_id(_PREFIX[kind]),
         tenant=tenant,
@@ -47,9 +48,9 @@ def make_client(
     return client, secret
 
 
-def renew_secret(client: Client) -> str:
-    """Give the client a new secret; the old one and all its tokens end."""
-    secret = new_secret()
+def renew_secret(client: Client, secret: str | None = None) -> str:
+    """Give the client a new secret, made here where absent; the old one and all its tokens end."""
+    secret = secret or new_secret()
     client.secret_hash = digest(secret)
     client.generation += 1
     return secret

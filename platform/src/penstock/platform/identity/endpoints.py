@@ -103,7 +103,7 @@ class IdentityEndpoints:
 
     def enrol(self, request: Request, body: EnrolInput) -> EnrolOutput:
         """Exchange an enrolment token for the gateway's own credential."""
-        made = self._gateways.enrol(body.token, body.name, address_of(request))
+        made = self._gateways.enrol(body.token, body.name, address_of(request), secret=body.client_secret)
         return EnrolOutput(gateway=made.gateway_id, client_id=made.client_id, client_secret=made.client_secret)
 
     def audit(

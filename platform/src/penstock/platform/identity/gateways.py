@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from penstock.platform.identity.clients import make_client, renew_secret
 from penstock.platform.identity.model import Client, EnrolToken, Gateway
-from penstock.platform.identity.passwords import digest, new_secret
+from penstock.platform.identity.passwords import digest, new_secret, secret_matches
 from penstock.platform.identity.roles import GATEWAY_SCOPES
 from penstock.platform.identity.throttle import Throttle
 from penstock.platform.kit.access import Principal
@@ -74,14 +74,20 @@ class GatewayDirectory:
             record(session, by, "gateway.enrol-token", object=name, detail={"expires_s": lifetime_s})
         return token
 
-    def enrol(self, token: str, name: str, address: str) -> Enrolled:
-        """Give the gateway its credential; Problem 401 for a token that is not good for it."""
+    def enrol(self, token: str, name: str, address: str, *, secret: str | None = None) -> Enrolled:
+        """Give the gateway its credential; Problem 401 for a token that is not good for it.
+
+        A gateway that chose its `secret` may ask again with the used token: it did not hear the answer, or was killed
+        before it was on its disk. Whoever has the token but not the secret is refused.
+        """
         self._throttle.check("enrol", address)
         now = time.time_ns()
         try:
             with self._db.session() as session:
                 row = session.get(EnrolToken, digest(token), with_for_update=True)
-                enrolled = _enrol(session, _usable(row, name, now), now)
+                enrolled = _enrolled_before(session, row, name, secret)
+                if enrolled is None:
+                    enrolled = _enrol(session, _usable(row, name, now), now, secret)
         except Problem:
             self._throttle.count("enrol", address)
             raise
@@ -157,19 +163,30 @@ def _usable(row: EnrolToken | None, name: str, now: int) -> EnrolToken:
     return row
 
 
-def _enrol(session: Session, token: EnrolToken, now: int) -> Enrolled:
+def _enrolled_before(session: Session, token: EnrolToken | None, name: str, secret: str | None) -> Enrolled | None:
+    """Give what was answered before to a gateway that asks again with the secret it chose."""
+    if token is None or token.used_ns is None or token.name != name or secret is None:
+        return None
+    query = select(Gateway.id, Client.id, Client.secret_hash).join(Client, Client.id == Gateway.client_id)
+    found = session.execute(query.where(Gateway.tenant == token.tenant, Gateway.name == name)).one_or_none()
+    if found is None or not secret_matches(found[2], secret):
+        return None
+    return Enrolled(found[0], found[1], secret)
+
+
+def _enrol(session: Session, token: EnrolToken, now: int, chosen: str | None) -> Enrolled:
     token.used_ns = now
     query = select(Gateway).where(Gateway.tenant == token.tenant, Gateway.name == token.name)
     gateway = session.execute(query).scalar_one_or_none()
     if gateway is None:
-        client, secret = make_client(session, token.tenant, "gateway", token.name, scopes=GATEWAY_SCOPES)
+        client, secret = make_client(session, token.tenant, "gateway", token.name, scopes=GATEWAY_SCOPES, secret=chosen)
         gateway = Gateway(id=new_id("gtw"), tenant=token.tenant, name=token.name, client_id=client.id)
         gateway.enrolled_ns, gateway.session = now, 0
         session.add(gateway)
         session.flush()
     else:
         client = session.get_one(Client, gateway.client_id)
-        secret = renew_secret(client)
+        secret = renew_secret(client, chosen)
         gateway.enrolled_ns = now
     actor = Actor(token.tenant, gateway.id, gateway.name, client.id)
     record(session, actor, "gateway.enrol", object=gateway.id, detail={"name": gateway.name})

@@ -8,7 +8,7 @@ from typing import Any
 from joserfc.jwk import OKPKey
 
 from penstock.core.errors import ConfigError
-from penstock.platform.kit.files import write_secret
+from penstock.platform.kit.files import make_folder, write_secret
 
 ALGORITHM = "Ed25519"
 """RFC 9864; one algorithm, named here and nowhere else, never taken from a token."""
@@ -25,7 +25,7 @@ class SigningKeys:
     @classmethod
     def open(cls, folder: Path) -> "SigningKeys":
         """Read the keys, or make the first one."""
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(folder)
         if not any(folder.glob("signing-*.json")):
             key = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
             write_secret(folder / "signing-1.json", json.dumps(key.as_dict(private=True)))

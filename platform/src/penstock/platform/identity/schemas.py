@@ -64,10 +64,16 @@ class EnrolTokenOutput(Output):
 
 
 class EnrolInput(Input):
-    """A gateway that enrols."""
+    """A gateway that enrols.
+
+    With a secret of its own choice the request can be sent again until its answer has arrived.
+    """
 
     token: Secret
     name: Slug
+    client_secret: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9_-]{43,100}$", description="256 random bits that the gateway chose, URL-safe"
+    )
 
 
 class EnrolOutput(Output):

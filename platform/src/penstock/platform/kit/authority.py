@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from penstock.core.errors import ConfigError
-from penstock.platform.kit.files import write_secret
+from penstock.platform.kit.files import make_folder, write_secret
 
 AUTHORITY_LIFE = timedelta(days=3650)
 """Ten years: as long as a gateway on a plant floor is left alone."""
@@ -54,7 +54,7 @@ class Authority:
 
     def prepare(self) -> bool:
         """Make what is absent or near its end; say whether the server's certificate is a new one."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self._folder)
         valid = self._valid()
         if not valid or self._ends(valid[-1]) - self._now() < SUCCESSOR_BEFORE:
             self.add_authority()

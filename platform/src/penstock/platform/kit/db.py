@@ -18,6 +18,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
+from penstock.platform.kit.files import make_folder
+
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 10
 POOL_OVERFLOW = 30  # Starlette runs up to 40 threads
@@ -72,7 +74,7 @@ class Database:
     def create_or_migrate(self) -> None:
         """Bring the schema to the newest revision; safe to repeat, and when two processes start at once."""
         if self.is_sqlite and self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(Path(self.url.database).parent)
         with self.engine.begin() as connection:
             if not self.is_sqlite:
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7306911)")
@@ -115,7 +117,7 @@ def _server(url: URL) -> Engine:
 
 def _sqlite(url: URL) -> Engine:
     if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(Path(url.database).parent)
     engine = create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW, hide_parameters=True)
 
     @event.listens_for(engine, "connect")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from penstock.core.errors import PenstockError
+from penstock.platform.kit.files import make_folder
 
 BACKLOG = 512
 _LISTENING = "0A"  # /proc/net/tcp, state
@@ -18,7 +19,7 @@ _LISTENING = "0A"  # /proc/net/tcp, state
 @contextmanager
 def own(data: Path) -> Iterator[None]:
     """Hold the data folder; raise PenstockError naming the process that has it."""
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(data)
     path = data / "platform.lock"
     with path.open("a+", encoding="utf-8") as file:
         try:

@@ -1,0 +1,178 @@
+"""A17 and A1: SIGKILL of the historian at any moment, named steps among them; then every question is asked again.
+
+A writer process commits, rotates, checkpoints and answers; it is killed by time or when a step's file shows. Like a
+gateway it sends again what was not answered, and a little of what was. Random range questions are compared with what
+was sent; answers by the reader thread that runs beside the writer must be a whole number of commits: before or after,
+never half.
+"""
+
+import asyncio
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.builders.historian import EPOCH, NOON_NS, Sample, batch_of, plain_rows
+from tests.faults.campaign import Campaign, Options, Result
+from tests.faults.stores.historian import FOLDER, TAGS, open_historian, samples_of
+
+QUERIES_PER_KILL = 100
+BATCH_NS = 1_000_000
+"""Between the source times of one batch and the next: batches do not overlap, so order can be told."""
+START_S = 60.0
+STEP_S = 4.0
+"""A step that does not come within this is killed anyway."""
+COMMITS_MAX = 400
+"""Of one folder; then a new one is begun, so that a judge's look stays short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Name a moment: the first sight of a file below the historian's folder, or none: any time."""
+
+    name: str
+    pattern: str = ""
+
+
+STEPS = [
+    Step("any time"),
+    Step("first start", "gen-000001.duckdb.new"),
+    Step("rotation", "gen-*.duckdb.new"),
+    Step("checkpoint", "gen-*.duckdb.before"),
+    Step("copy before a checkpoint", "gen-*.before.part"),
+    Step("new log", "gen-*.duckdb.wal"),
+]
+"""Moments to kill in; who adds a step to the historian (sealing, compaction) adds it here."""
+
+PROGRAM = "import sys; from tests.faults.historian_kills import write_until_killed as w; w(*sys.argv[1:])"
+
+
+def write_until_killed(folder: str, seed: str, plant: str = "") -> None:
+    """Commit for ever from the watermark on, with some repeats; tell what is answered; ask whole commits beside."""
+    from tests.faults.plants import plant_historian
+
+    plant_historian(plant)
+    asyncio.run(_write(Path(folder), random.Random(seed)))
+
+
+async def _write(folder: Path, chance: random.Random) -> None:
+    store = await open_historian(folder)
+    seq = store.watermark("gtw_a", EPOCH).watermark
+    sys.stdout.write("open\n")
+    sys.stdout.flush()
+    while True:
+        again = range(max(1, seq - chance.randint(0, 2)), seq + 1)
+        fresh_ones = range(seq + 1, seq + chance.randint(2, 4))
+        seqs = [*again, *fresh_ones]
+        await asyncio.gather(*(store.append([batch_of(samples_of(each), seq=each)]) for each in seqs))
+        seq = seqs[-1]
+        sys.stdout.write(f"{seq}\n")
+        sys.stdout.flush()
+        probe = chance.choice(seqs)
+        start = NOON_NS + probe * BATCH_NS
+        found = await store.range([*range(1, TAGS + 1)], start, start + BATCH_NS, limit=10**6)
+        if found.num_rows != samples_of(probe).num_rows:
+            sys.stdout.write(f"half: batch {probe} answered {found.num_rows} rows\n")
+            sys.stdout.flush()
+
+
+def kill_once(folder: Path, step: Step, chance: random.Random, plant: str) -> tuple[int, list[str]]:
+    """Run the writer, kill it in the step; give the last seq it was answered for, and what it complained of."""
+    command = [sys.executable, "-c", PROGRAM, str(folder), str(chance.randrange(2**32)), plant]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        if step.name != "first start":
+            line = writer.stdout.readline()
+            assert line == "open\n", (line, writer.communicate()[1][-3000:])
+        _wait_for(folder / FOLDER, step, chance)
+        writer.send_signal(signal.SIGKILL)
+        told = writer.stdout.read().splitlines(keepends=True)
+    whole = [line.strip() for line in told if line.endswith("\n")]
+    complaints = [line for line in whole if line.startswith("half")]
+    return max((int(line) for line in whole if line.isdigit()), default=0), complaints
+
+
+def _wait_for(folder: Path, step: Step, chance: random.Random) -> None:
+    ends = time.monotonic() + (START_S if step.name == "first start" else STEP_S)
+    if not step.pattern:
+        time.sleep(chance.uniform(0.02, 0.6))
+        return
+    known = {} if step.name == "first start" else _inodes(folder, step)
+    while time.monotonic() < ends and not _inodes(folder, step).items() - known.items():
+        time.sleep(0.0005)
+    time.sleep(chance.choice((0.0, 0.001, 0.004, 0.02)))
+
+
+def _inodes(folder: Path, step: Step) -> dict[str, int]:
+    found = {}
+    for path in folder.glob(step.pattern):
+        try:
+            found[path.name] = path.stat().st_ino
+        except FileNotFoundError:
+            continue
+    return found
+
+
+async def look(folder: Path, acknowledged: int, chance: random.Random, queries: int) -> list[str]:
+    """Open what the kill left; give the findings of the watermark and of random questions."""
+    store = await open_historian(folder)
+    try:
+        watermark = store.watermark("gtw_a", EPOCH).watermark
+        sent = {seq: plain_rows(samples_of(seq)) for seq in range(1, watermark + 1)}
+        findings = [f"lost: answered for {acknowledged}, watermark {watermark}"] if watermark < acknowledged else []
+        for number in range(queries if watermark else 0):
+            tags = sorted(chance.sample(range(1, TAGS + 1), chance.randint(1, TAGS)))
+            low = chance.randint(1, watermark)
+            high = watermark + 1 if number == 0 else chance.randint(low, min(watermark + 1, low + 40))
+            start, end = (NOON_NS + seq * BATCH_NS + chance.randint(0, 300) for seq in (low, high))
+            rows = plain_rows(await store.range(tags, start, end, limit=10**6))
+            near = (row for seq in range(low, min(high, watermark) + 1) for row in sent[seq])
+            want = sorted((row for row in near if row[0] in tags and start <= row[1] < end), key=lambda row: row[1])
+            if rows != want:
+                findings.append(_difference(rows, want, f"tags {tags} [{start}, {end})"))
+        return findings
+    finally:
+        await store.stop()
+
+
+def _difference(rows: Sequence[Sample], want: Sequence[Sample], asked: str) -> str:
+    got, wanted = set(rows), set(want)
+    if len(rows) != len(got):
+        return f"dup: {len(rows) - len(got)} of {asked}"
+    if missing := wanted - got:
+        kind = "corrupt" if {row[:2] for row in missing} <= {row[:2] for row in got} else "lost"
+        return f"{kind}: {len(missing)} of {asked}"
+    return f"phantom: {len(got - wanted)} of {asked}" if got - wanted else f"ooo: {asked}"
+
+
+def run(options: Options, plant: str = "", steps: Sequence[Step] = STEPS) -> Result:
+    """Kill n times, round the steps; a folder serves until it holds many commits."""
+    result, chance, number = Result(), options.chance, 0
+    acknowledged = 0
+    folder = options.folder / "0"
+    for kill in range(options.n):
+        step = steps[kill % len(steps)]
+        if step.name == "first start" or acknowledged > COMMITS_MAX:
+            number, acknowledged = number + 1, 0
+        folder = options.folder / str(number)
+        last, complaints = kill_once(folder, step, chance, plant)
+        acknowledged = max(acknowledged, last)
+        result.n += 1
+        result.count(f"kills: {step.name}")
+        queries = QUERIES_PER_KILL if acknowledged else 0
+        result.count("questions", queries)
+        findings = [*complaints, *asyncio.run(look(folder, acknowledged, chance, queries))]
+        result.failures += [f"kill {kill} ({step.name}): {finding}" for finding in findings[:3]]
+        if plant and result.failures:
+            break
+    result.figures["batches"] = acknowledged
+    return result
+
+
+CAMPAIGNS = [
+    Campaign("kills-historian", "A17", "SIGKILL of the historian in named steps, random questions", 120, 6, run),
+]

@@ -1,0 +1,140 @@
+"""The whole stack as processes under load, with everything between and below them in the harness's hand."""
+
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from penstock.simulators.ledger import read_ledger
+from tests.builders.mqtt_proxy import MqttProxy
+from tests.builders.stack import Stack, free_port, wait_for
+from tests.faults.campaign import Options, Result
+from tests.faults.outcome import Outcome, all_tags, gaps, read_back
+from tests.faults.wire import Wire
+
+DRAIN_S = 300.0
+PROCESSES = ("broker", "platform", "gateway", "sim")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Say how many doubles change how often, over MQTT and over OPC UA each."""
+
+    tags: int
+    rate_Hz: int
+
+
+class FaultStack(Stack):
+    """A stack whose platform and gateway have a clock to step, and a platform with small generations."""
+
+    __slots__ = ()
+
+    def _command(self, name: str) -> list[str]:
+        if name in ("platform", "gateway"):
+            return [sys.executable, "-m", "tests.faults.launch", str(self.clock_of(name)), name, "run"]
+        return super()._command(name)
+
+    def clock_of(self, name: str) -> Path:
+        """Name the file with the nanoseconds to add to a process's clock."""
+        return self.folder / f"clock-{name}"
+
+
+@dataclass(slots=True)
+class Live:
+    """A running stack: its processes, the two ways out of the gateway, the devices' ledger."""
+
+    stack: FaultStack
+    mqtt: MqttProxy
+    wire: Wire
+    ledger: Path
+
+    def offered(self) -> int:
+        """Count the values that the devices have offered."""
+        return self.ledger.read_bytes().count(b"\n") if self.ledger.exists() else 0
+
+    def revive(self) -> None:
+        """Heal the ways and the clocks, start what is down."""
+        self.wire.heal()
+        for name in ("broker", "platform", "gateway"):
+            self.stack.clock_of(name).write_text("0")
+            if self.stack.processes[name].poll() is not None:
+                self.stack.start(name)
+
+
+@contextmanager
+def live(options: Options, load: Load) -> Iterator[Live]:
+    """Start everything and wait until all tags are known; end everything at the end."""
+    folder = options.folder / "stack"
+    shutil.rmtree(folder, ignore_errors=True)
+    plant = folder / "plant"
+    _write_plant(plant, load)
+    ledger = folder / "ledger"
+    stack = FaultStack(folder / "run", plant, environment={"PENSTOCK_SIM_LEDGER": str(ledger)})
+    mqtt, wire = MqttProxy(stack.ports["mqtt"]), Wire(stack.ports["platform"], options.seed)
+    mqtt.start()
+    wire.start()
+    stack.mqtt_port_of_gateway = mqtt.port
+    stack.environment["PENSTOCK_GATEWAY_PLATFORM_URL"] = f"http://127.0.0.1:{wire.port}"
+    try:
+        for name in PROCESSES:
+            stack.start(name)
+        with stack.client() as client:
+            wait_for(lambda: len(list(all_tags(client))) == 2 * load.tags, "all tags are known", timeout_s=120)
+        yield Live(stack, mqtt, wire, ledger)
+    finally:
+        wire.heal()
+        stack.close()
+        mqtt.stop()
+        wire.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def settle(running: Live, result: Result) -> None:
+    """Heal all, stop the devices, wait until the gateway has delivered, read back and judge into the result."""
+    running.revive()
+    running.stack.stop("sim")
+    began = time.monotonic()
+    wait_for(lambda: _drained(running.stack), "the gateway has delivered everything", timeout_s=DRAIN_S)
+    result.figures["drained_s"] = round(time.monotonic() - began, 1)
+    with running.stack.client() as client:
+        rows = list(read_back(client))
+        outcome = Outcome.of(read_ledger(running.ledger), rows, running.mqtt, list(gaps(client)))
+    for name in ("offered", "matched", "lost", "dup", "ooo", "corrupt", "phantom", "in_marked_gap", "not_acknowledged"):
+        result.figures[name] = int(getattr(outcome, name))
+    result.figures["not_held"] = outcome.not_held
+    if outcome.failures:
+        result.failures += outcome.examples
+    if outcome.matched < 0.3 * outcome.offered:
+        result.failures.append(f"only {outcome.matched} of {outcome.offered} came through: nothing was tried")
+
+
+def _drained(stack: Stack) -> bool:
+    health = httpx.get(stack.url("gateway") + "/health", timeout=5).json()
+    return bool(health["journal"]["waiting_batches"] == 0)
+
+
+def _write_plant(plant: Path, load: Load) -> None:
+    (plant / "devices").mkdir(parents=True)
+    (plant / "types").mkdir()
+    (plant / "plant.yaml").write_text("version: 1\nenterprise: penstock\n")
+    mqtt = "connection: {driver: mqtt, broker: '${PENSTOCK_MQTT_URL}', topic: load/mqtt, time_field: time}\n"
+    opcua = (
+        f"connection: {{driver: opcua, endpoint: 'opc.tcp://127.0.0.1:{free_port()}',"
+        " namespace: 'urn:penstock:sim:load-opcua',"
+        " security: Basic256Sha256/SignAndEncrypt, publishing_ms: 250, sampling_ms: 50}\n"
+    )
+    (plant / "devices" / "load-mqtt.yaml").write_text(_device("load-mqtt", mqtt, "{{field: t{i:03d}}}", load))
+    (plant / "devices" / "load-opcua.yaml").write_text(_device("load-opcua", opcua, "{{node: t{i:03d}}}", load))
+
+
+def _device(name: str, connection: str, source: str, load: Load) -> str:
+    """Write a device of doubles, all at the same rate."""
+    head = f"version: 1\ndevice: {name}\nasset: penstock/test/load/cell/{name}\n{connection}"
+    head += "simulate: {model: load}\ntags:\n"
+    tag = "  t{i:03d}: {{type: float64, rate_hz: {rate}, source: {source}, signal: {{output: value}}}}\n"
+    return head + "".join(tag.format(i=i, rate=load.rate_Hz, source=source.format(i=i)) for i in range(load.tags))

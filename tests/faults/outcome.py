@@ -1,0 +1,130 @@
+"""Read everything back through the public API and judge it by the devices' own ledger.
+
+Must arrive: every MQTT publish whose PUBACK from the gateway the proxy saw, every OPC UA value outside a marked gap.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import httpx
+
+from penstock.core.times import parse_rfc3339_ns
+from penstock.simulators.ledger import Ledger, Row, judge
+from tests.builders.mqtt_proxy import MqttProxy
+
+PAGE_ROWS = 100_000
+
+
+def all_tags(client: httpx.Client) -> Iterator[tuple[int, str]]:
+    cursor: str | None = None
+    while True:
+        page = (
+            client.get("/v1/tags", params={"limit": 1000, **({"cursor": cursor} if cursor else {})})
+            .raise_for_status()
+            .json()
+        )
+        yield from ((tag["id"], tag["key"]) for tag in page["items"])
+        cursor = page["next"]
+        if cursor is None:
+            return
+
+
+def read_back(client: httpx.Client) -> Iterator[Row]:
+    """Read every sample of every tag, in the order of the answers."""
+    for tag, key in all_tags(client):
+        cursor: str | None = None
+        while True:
+            params: dict[str, str | int] = {"tag": tag, "start": "1d-ago", "end": "now", "limit": PAGE_ROWS}
+            if cursor:
+                params["cursor"] = cursor
+            page = client.get("/v1/samples", params=params).raise_for_status().json()
+            columns = page["columns"]
+            for time_text, value, status, position, row in zip(
+                columns["time"], columns["value"], columns["status"], columns["position"], columns["row"], strict=True
+            ):
+                yield Row(key, parse_rfc3339_ns(time_text), status, value, position, row)
+            cursor = page["next"]
+            if cursor is None:
+                break
+
+
+def gaps(client: httpx.Client) -> Iterator[tuple[str, int, int]]:
+    """Give (tag key, from, to) of every gap record; an open one ends never."""
+    cursor: str | None = None
+    keys = dict(all_tags(client))
+    while True:
+        page = (
+            client.get("/v1/ledger/gaps", params={"limit": 1000, **({"cursor": cursor} if cursor else {})})
+            .raise_for_status()
+            .json()
+        )
+        for gap in page["items"]:
+            end = parse_rfc3339_ns(gap["to"]) if gap["to"] else 2**63 - 1
+            yield keys[gap["tag"]], parse_rfc3339_ns(gap["from"]), end
+        cursor = page["next"]
+        if cursor is None:
+            return
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Hold the judge's verdict with the missing values told apart."""
+
+    offered: int
+    matched: int
+    lost: int
+    dup: int
+    ooo: int
+    corrupt: int
+    phantom: int
+    in_marked_gap: int
+    not_acknowledged: int
+    not_held: int
+    acknowledged: int
+    examples: list[str] = field(default_factory=list)
+
+    @property
+    def failures(self) -> int:
+        return self.lost + self.dup + self.ooo + self.corrupt + self.phantom
+
+    @classmethod
+    def of(
+        cls, ledger: Ledger, rows: list[Row], proxy: MqttProxy, gap_records: list[tuple[str, int, int]]
+    ) -> "Outcome":
+        verdict = judge(ledger, rows)
+        returned = {(row.key, row.time_ns) for row in rows}
+        acknowledged = {parse_rfc3339_ns(json.loads(payload)["time"]) for _topic, payload in proxy.acknowledged}
+        by_key: dict[str, list[tuple[int, int]]] = {}
+        for key, start, end in gap_records:
+            by_key.setdefault(key, []).append((start, end))
+        in_gap = unacknowledged = 0
+        lost: list[str] = []
+        for entry in ledger.entries:
+            at = (entry.device, entry.n)
+            if (entry.key, entry.time_ns) in returned or at in ledger.not_held or at in ledger.dropped:
+                continue
+            if entry.device == "load-mqtt":
+                if entry.time_ns in acknowledged:
+                    lost.append(f"{entry.key} at {entry.time_ns}: acknowledged by the gateway, no query returned it")
+                else:
+                    unacknowledged += 1
+            elif any(start <= entry.time_ns <= end for start, end in by_key.get(entry.key, ())):
+                in_gap += 1
+            else:
+                lost.append(f"{entry.key} at {entry.time_ns}: in no marked gap, no query returned it")
+        assert len(lost) + in_gap + unacknowledged == verdict.lost
+        return cls(
+            offered=verdict.offered,
+            matched=verdict.matched,
+            lost=len(lost),
+            dup=verdict.dup,
+            ooo=verdict.ooo,
+            corrupt=verdict.corrupt,
+            phantom=verdict.phantom,
+            in_marked_gap=in_gap,
+            not_acknowledged=unacknowledged,
+            not_held=verdict.not_held,
+            acknowledged=len(acknowledged),
+            examples=[*lost[:10], *(text for text in verdict.examples if not text.startswith("lost"))],
+        )
