@@ -1,12 +1,16 @@
-"""CPU per OPC UA value: the gateway against a stock asyncua client that only subscribes, in the same run.
+"""CPU per OPC UA value, from the socket to the synced journal, beside two clients that keep nothing.
 
-Both subscribe to one simulated device with the same intervals, trigger StatusValueTimestamp and the same queue. The
-gateway does the whole way from socket to synced journal; `--platform` adds the uplink, with a real platform that
-commits. CPU is all that the process used in the window, its housekeeping included; values are its own count.
+The gateway, a stock asyncua client and a node-opcua client subscribe to one source at the same rate, in the same run:
+10,000 values/s as ten notifications of 1,000 values a second, or a hundred of 100. The clients only count. CPU is all
+that a process used in the window, its housekeeping included; values are its own count. No platform runs.
+
+Then what one process does at most: publish responses recorded from the source go through decoding, normalising, gaps,
+batching and the fsynced journal as quickly as they can.
 """
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -16,118 +20,177 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from bench._processes import cpu_s, load, rss_MiB
 from bench._results import store
-from penstock.simulators.load import load_device_file
-from penstock.simulators.pki import own_certificate
+from bench.opcua_plant import OFFERED_MIN, QUEUE, ROOT, SECURITY, SETTLE_S, gateway_health, gateway_values
+from penstock.simulators.pki import OwnCertificate, own_certificate
+from tests.builders.edge import node_binary
 from tests.builders.stack import Stack, free_port, wait_for
 
-RATE_HZ = 10.0
-QUEUE = 1000
-SETTLE_S = 4.0
-OFFERED_MIN = 0.7
-"""Share of the rate below which a turn says nothing: the simulator, or the machine, is the limit."""
-SECURITY = {"None": "none, I accept plain text", "SignAndEncrypt": "Basic256Sha256/SignAndEncrypt"}
-ROOT = Path(__file__).resolve().parents[1]
+NAMESPACE = "urn:penstock:bench"
+PEER_MODULES = ROOT / "tests" / "peers" / "node-opcua" / "node_modules"
+PEER_MIN = 0.1
+"""A stock client has one publish request on the way: on a busy machine its round trips bound what it gets."""
+NAMES = ("gateway", "asyncua", "node_opcua")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure each security setting and rate in turns, print a table, store the result."""
+    """Measure each size of notification and security in turns, print a table, store the result."""
     parser = argparse.ArgumentParser(prog="python -m bench opcua")
-    parser.add_argument("--rates", type=int, nargs="+", default=[500, 1000, 2000], help="values a second, tens")
+    parser.add_argument("--rate", type=int, default=10_000, help="values a second")
+    parser.add_argument("--per", type=int, nargs="+", default=[1_000, 100], help="values a notification")
+    parser.add_argument("--security", nargs="+", choices=list(SECURITY), default=list(SECURITY))
     parser.add_argument("--seconds", type=float, default=20.0, help="length of a turn")
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--platform", action="store_true", help="with the uplink to a real platform")
+    parser.add_argument("--recorded-values", type=int, default=2_000_000, help="values of the run through one process")
     asked = parser.parse_args(arguments)
-    figures: dict[str, Any] = {"seconds": asked.seconds, "with_uplink": asked.platform, "load_begin": load()}
+    if not PEER_MODULES.exists():
+        message = "the node-opcua client is missing: make tests/peers/node-opcua/node_modules/.installed"
+        raise SystemExit(message)
+    figures: dict[str, Any] = {"rate": asked.rate, "seconds": asked.seconds, "load_begin": load()}
     cells = []
-    for rate in asked.rates:
-        for security in SECURITY:
-            cells.append(cell(rate, security, asked))
+    for per in asked.per:
+        for security in asked.security:
+            cells.append(cell(per, security, asked))
             show(cells[-1])
     figures |= {"load_end": load(), "cells": cells}
-    print(f"stored {store('opcua', figures, 'asyncua', 'pyarrow')}")
+    print(f"stored {store('opcua', figures, 'asyncua', 'pyarrow', 'numpy')}")
     return 0
 
 
-def cell(rate: int, security: str, asked: argparse.Namespace) -> dict[str, Any]:
-    """Give the turns of one rate and security, and their medians."""
-    with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
-        stack = stack_with_load(Path(folder), rate, SECURITY[security])
-        stock = None
+def cell(per: int, security: str, asked: argparse.Namespace) -> dict[str, Any]:
+    """Give the turns of one size and security, and their medians."""
+    with tempfile.TemporaryDirectory(prefix="penstock-bench-") as name:
+        rig = Rig(Path(name), per, security, asked.rate)
         try:
-            for name in ("platform", "sim", "gateway") if asked.platform else ("sim", "gateway"):
-                stack.start(name)
-            wait_for(lambda: gateway_values(stack) > rate, "values in the gateway")
-            stock = Stock(stack, rate, security)
-            time.sleep(SETTLE_S)
-            turns = [turn(stack, stock, rate, asked.seconds) for _ in range(asked.turns)]
-            memory = {"gateway": rss_MiB(stack.processes["gateway"].pid), "stock": rss_MiB(stock.process.pid)}
+            rig.start()
+            turns = [turn(rig, asked.rate, asked.seconds) for _ in range(asked.turns)]
+            memory = {who: rss_MiB(rig.pids()[who]) for who in NAMES}
+            recorded = [rig.replay(asked.recorded_values) for _ in range(asked.turns)] if asked.recorded_values else []
         finally:
-            if stock is not None:
-                stock.close()
-            stack.close()
+            rig.close()
     medians = {key: statistics.median(one[key] for one in turns) for key in turns[0]}
-    return {"rate": rate, "security": security, **medians, "rss_MiB": memory, "turns": turns}
+    replayed = {key: statistics.median(one[key] for one in recorded) for key in recorded[0]} if recorded else {}
+    return {
+        "per_notification": per,
+        "security": security,
+        **medians,
+        "rss_MiB": memory,
+        "turns": turns,
+        "recorded": {**replayed, "turns": recorded},
+    }
 
 
-def stack_with_load(folder: Path, rate: int, security: str) -> Stack:
-    """Make a plant with one OPC UA device of rate / 10 tags at 10 Hz."""
-    devices = folder / "plant" / "devices"
-    devices.mkdir(parents=True)
-    (folder / "plant" / "types").mkdir()
-    (folder / "plant" / "plant.yaml").write_text("version: 1\nenterprise: penstock\n")
-    text = load_device_file(
-        device="load", tags=tags_of(rate), rate_hz=RATE_HZ, driver="opcua", port=free_port(), security=security
-    )
-    (devices / "load.yaml").write_text(text)
-    return Stack(folder, folder / "plant")
+class Rig:
+    """The source and its three clients."""
 
+    def __init__(self, folder: Path, per: int, security: str, rate: int) -> None:
+        self.folder, self.rate = folder, rate
+        self.secure = security != "None"
+        devices = folder / "plant" / "devices"
+        devices.mkdir(parents=True)
+        (folder / "plant" / "types").mkdir()
+        (folder / "plant" / "plant.yaml").write_text("version: 1\nenterprise: penstock\n")
+        self.stack = Stack(folder, folder / "plant")
+        self.endpoint = f"opc.tcp://127.0.0.1:{free_port()}"
+        self.nodes = [f"v{number:05d}" for number in range(per)]
+        self.publishing_ms = 1_000 * per // rate
+        (devices / "load.yaml").write_text(self._device(SECURITY[security]))
+        self.peers: dict[str, Peer] = {}
 
-def tags_of(rate: int) -> int:
-    """Give the number of tags that make the rate."""
-    return round(rate / RATE_HZ)
+    def _device(self, security: str) -> str:
+        tags = "".join(f"  {name}: {{type: float64, source: {{node: {name}, scale: 0.5}}}}\n" for name in self.nodes)
+        return (
+            f"version: 1\ndevice: load\nconnection:\n  driver: opcua\n  endpoint: {self.endpoint}\n"
+            f"  namespace: {NAMESPACE}\n  security: '{security}'\n  publishing_ms: {self.publishing_ms}\n"
+            f"  sampling_ms: {self.publishing_ms}\ntags:\n{tags}"
+        )
 
+    def start(self) -> None:
+        """Start the source, then the clients, and wait until all of them receive."""
+        source = self._certificate("source")
+        self._start("source", [sys.executable, "-m", "bench._opcua_source"], source)
+        self.stack.start("gateway")
+        self._start("asyncua", [sys.executable, "-m", "bench._stock_opcua"], self._certificate("stock"))
+        self._start("node_opcua", [node_binary(), str(ROOT / "bench" / "_node_opcua.js")], self._certificate("node"))
+        wait_for(lambda: gateway_values(self.stack) > self.rate, "values in the gateway")
+        time.sleep(SETTLE_S)
 
-class Stock:
-    """The stock client in a process of its own, subscribed like the gateway."""
+    def _certificate(self, name: str) -> OwnCertificate:
+        return own_certificate(self.folder / "pki", name=name, hosts=set(), trust=self.folder / "trust")
 
-    def __init__(self, stack: Stack, rate: int, security: str) -> None:
-        text = (stack.plant / "devices" / "load.yaml").read_text()
-        port = next(line for line in text.splitlines() if "endpoint" in line).rpartition(":")[2]
-        own = own_certificate(stack.folder / "stock", name="stock", hosts=set(), trust=stack.folder / "trust")
+    def _start(self, name: str, command: list[str], own: OwnCertificate) -> None:
         asked = {
-            "endpoint": f"opc.tcp://127.0.0.1:{port}",
-            "namespace": "urn:penstock:sim:load",
-            "nodes": ["count", *(f"v{number:05d}" for number in range(1, tags_of(rate)))],
-            "publishing_ms": 200,
-            "sampling_ms": 50,
+            "endpoint": self.endpoint,
+            "namespace": NAMESPACE,
+            "nodes": self.nodes,
+            "publishing_ms": self.publishing_ms,
+            "sampling_ms": self.publishing_ms,
             "queue": QUEUE,
             "uri": own.uri,
-            "certificate": str(own.certificate) if security != "None" else None,
+            "certificate": str(own.certificate) if self.secure or name == "source" else None,
             "key": str(own.key),
+            "secure": self.secure,
+            "folder": str(self.folder),
         }
+        self.peers[name] = Peer([*command, json.dumps(asked)])
+        said = self.peers[name].answer()
+        assert said == "ready", f"{name}: {said}"
+
+    def pids(self) -> dict[str, int]:
+        """Name the processes that are measured."""
+        pids = {name: peer.process.pid for name, peer in self.peers.items()}
+        return {**pids, "gateway": self.stack.processes["gateway"].pid}
+
+    def replay(self, values: int) -> dict[str, float]:
+        """Let a process of its own record from the source and put it through as often as asked."""
+        asked = {"endpoint": self.endpoint, "namespace": NAMESPACE, "nodes": self.nodes, "values": values}
+        asked |= {"publishing_ms": self.publishing_ms, "folder": str(self.folder), "device": self._device("recorded")}
+        own = self._certificate("recorder")
+        asked |= {"secure": self.secure, "uri": own.uri, "certificate": str(own.certificate), "key": str(own.key)}
+        peer = Peer([sys.executable, "-m", "bench._opcua_recorded", json.dumps(asked)])
+        try:
+            answer: dict[str, float] = json.loads(peer.answer())
+        finally:
+            peer.close()
+        return answer
+
+    def close(self) -> None:
+        """End what runs."""
+        for name in reversed(self.peers):
+            self.peers[name].close()
+        self.stack.close()
+
+
+class Peer:
+    """A process that answers lines on standard output."""
+
+    def __init__(self, command: list[str]) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bench._stock_opcua", json.dumps(asked)],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             text=True,
             cwd=ROOT,
+            env={**os.environ, "NODE_PATH": str(PEER_MODULES)},
         )
-        assert self._answer() == "ready", "the stock client did not subscribe"
 
-    def _answer(self) -> str:
+    def answer(self) -> str:
+        """Read one line, without what libraries print before."""
         assert self.process.stdout is not None, "piped"
-        return self.process.stdout.readline().strip()
+        for line in self.process.stdout:
+            said = line.strip()
+            if said == "ready" or said.isdigit() or said.startswith("{"):
+                return said
+        return f"ended with {self.process.wait()}"
 
     def values(self) -> int:
         """Ask how many values came."""
         assert self.process.stdin is not None, "piped"
         self.process.stdin.write("\n")
         self.process.stdin.flush()
-        return int(self._answer())
+        return int(self.answer())
 
     def close(self) -> None:
         """Let it end, and end it where it does not."""
@@ -140,59 +203,52 @@ class Stock:
             self.process.wait(10)
 
 
-def gateway_health(stack: Stack) -> dict[str, Any]:
-    """Ask the gateway how it goes."""
-    health: dict[str, Any] = httpx.get(stack.url("gateway") + "/health", timeout=10).json()
-    return health
+def measure(rig: Rig) -> tuple[dict[str, int], dict[str, float], dict[str, Any]]:
+    """Read values and CPU of all, one right after the other."""
+    health = gateway_health(rig.stack)
+    values = {name: rig.peers[name].values() for name in NAMES[1:]} | {"gateway": health["intake"]["samples"]}
+    return values, {name: cpu_s(pid) for name, pid in rig.pids().items()}, health
 
 
-def gateway_values(stack: Stack) -> int:
-    """Give what the OPC UA driver has counted since start."""
-    counters = gateway_health(stack)["devices"].get("load", {}).get("counters", {})
-    return int(counters.get("values", 0))
-
-
-def turn(stack: Stack, stock: Stock, rate: int, seconds: float) -> dict[str, float]:
-    """Measure both over the same window; both must get what the source should offer."""
-    gateway_pid, sim_pid = stack.processes["gateway"].pid, stack.processes["sim"].pid
-    platform = stack.processes.get("platform")
-    platform_began_s = cpu_s(platform.pid) if platform else 0.0
-    began = (gateway_health(stack), cpu_s(gateway_pid), stock.values(), cpu_s(stock.process.pid), cpu_s(sim_pid))
+def turn(rig: Rig, rate: int, seconds: float) -> dict[str, float]:
+    """Measure all over the same window; each must get what the source offers."""
     began_s = time.monotonic()
+    values_before, cpu_before, health_before = measure(rig)
     time.sleep(seconds)
-    ended = (gateway_health(stack), cpu_s(gateway_pid), stock.values(), cpu_s(stock.process.pid), cpu_s(sim_pid))
+    values_after, cpu_after, health = measure(rig)
     elapsed_s = time.monotonic() - began_s
-    platform_s = cpu_s(platform.pid) - platform_began_s if platform else 0.0
-    journalled = ended[0]["intake"]["samples"] - began[0]["intake"]["samples"]
-    batches = ended[0]["journal"]["batches"] - began[0]["journal"]["batches"]
-    for who, count in (("gateway", journalled), ("stock client", ended[2] - began[2])):
-        if count < OFFERED_MIN * rate * elapsed_s:
-            message = f"the {who} got {count} values in {elapsed_s:.0f} s instead of {rate}/s: is the machine too busy?"
+    figures: dict[str, float] = {}
+    for name in NAMES:
+        count = values_after[name] - values_before[name]
+        if count < (OFFERED_MIN if name == "gateway" else PEER_MIN) * rate * elapsed_s:
+            source = 100 * (cpu_after["source"] - cpu_before["source"]) / elapsed_s
+            message = (
+                f"{name} got {count} values in {elapsed_s:.0f} s instead of {rate}/s (source at {source:.0f} % of a "
+                f"core, load {load():.1f}): is the machine too busy?"
+            )
             raise SystemExit(message)
-    ours_us = (ended[1] - began[1]) / journalled * 1e6
-    stock_us = (ended[3] - began[3]) / (ended[2] - began[2]) * 1e6
+        figures[f"{name}_us"] = (cpu_after[name] - cpu_before[name]) / count * 1e6
+        figures[f"{name}_per_s"] = count / elapsed_s
+    batches = health["journal"]["batches"] - health_before["journal"]["batches"]
     return {
-        "gateway_us": ours_us,
-        "stock_us": stock_us,
-        "platform_us": platform_s / journalled * 1e6,
-        "ratio": ours_us / stock_us,
-        "journalled_per_s": journalled / elapsed_s,
-        "stock_per_s": (ended[2] - began[2]) / elapsed_s,
-        "rows_per_batch": journalled / max(batches, 1),
-        "gateway_cpu_percent": 100 * (ended[1] - began[1]) / elapsed_s,
-        "sim_cpu_percent": 100 * (ended[4] - began[4]) / elapsed_s,
-        "overflows": ended[0]["devices"]["load"]["counters"]["overflows"],
+        **figures,
+        "rows_per_batch": (values_after["gateway"] - values_before["gateway"]) / max(batches, 1),
+        "source_cpu_percent": 100 * (cpu_after["source"] - cpu_before["source"]) / elapsed_s,
+        "rejects": health["intake"]["rejects"],
+        "gaps": health["intake"]["gaps"],
         "load": load(),
     }
 
 
 def show(one: dict[str, Any]) -> None:
-    """Print a cell with the range of its ratio."""
-    ratios = [each["ratio"] for each in one["turns"]]
+    """Print a cell with the range of the gateway's figure."""
+    ours = [each["gateway_us"] for each in one["turns"]]
+    recorded = one["recorded"]
+    through = f"{recorded['per_s'] / 1e3:.0f}k/s at {recorded['us']:.2f} µs" if "us" in recorded else "-"
+    rate = {name: f"{one[f'{name}_us']:5.2f} of {one[f'{name}_per_s']:.0f}/s" for name in NAMES}
     print(
-        f"{one['rate']:5d}/s {one['security']:14}  gateway {one['gateway_us']:6.1f} µs/value of"
-        f" {one['journalled_per_s']:6.0f}/s   stock {one['stock_us']:6.1f} µs/value of {one['stock_per_s']:6.0f}/s  "
-        f" ratio {one['ratio']:.2f} ({min(ratios):.2f} to {max(ratios):.2f})   "
-        f"platform {one['platform_us']:.1f} µs/value   "
-        f"rows a batch {one['rows_per_batch']:.0f}, overflows {one['overflows']:.0f}, load {one['load']:.1f}"
+        f"{one['per_notification']:5d} values {one['security']:14}  µs/value: gateway {rate['gateway']}"
+        f" ({min(ours):.2f} to {max(ours):.2f})   asyncua {rate['asyncua']}   node-opcua {rate['node_opcua']}"
+        f"   recorded, one process {through}   rows a batch {one['rows_per_batch']:.0f}, source"
+        f" {one['source_cpu_percent']:.0f} %, load {one['load']:.1f}"
     )

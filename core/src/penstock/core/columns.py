@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -51,7 +51,7 @@ class SampleColumns:
     vs: npt.NDArray[np.object_]
 
     def __post_init__(self) -> None:
-        lengths = {len(getattr(self, field.name)) for field in fields(self)}
+        lengths = {len(getattr(self, name)) for name in _COLUMNS}
         assert len(lengths) == 1, f"columns of unequal lengths: {sorted(lengths)}"
 
     def __len__(self) -> int:
@@ -65,12 +65,12 @@ class SampleColumns:
         return cls(
             tag=tags,
             time=np.asarray(time, dtype=np.int64),
-            status=np.broadcast_to(np.asarray(status, dtype=np.uint32), (n,)).copy(),
+            status=_filled(status, n),
             kind=np.zeros(n, np.uint8),
             vf=np.zeros(n, np.float64),
             vi=np.zeros(n, np.int64),
             vb=np.zeros(n, np.bool_),
-            vs=np.full(n, None, np.object_),
+            vs=np.empty(n, np.object_),
         )
 
     @classmethod
@@ -85,11 +85,11 @@ class SampleColumns:
             return cls.empty()
         if len(pieces) == 1:
             return pieces[0]
-        return cls(*(np.concatenate([getattr(piece, field.name) for piece in pieces]) for field in fields(cls)))
+        return cls(*[np.concatenate([getattr(piece, name) for piece in pieces]) for name in _COLUMNS])
 
     def take(self, rows: slice | npt.NDArray[Any]) -> SampleColumns:
         """Give the rows of a slice, an index array or a boolean mask."""
-        return SampleColumns(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return SampleColumns(*[getattr(self, name)[rows] for name in _COLUMNS])
 
     def with_tags(self, tag: npt.NDArray[np.uint32]) -> SampleColumns:
         """Give the same rows under other tag indexes."""
@@ -148,6 +148,15 @@ class SampleColumns:
             values[name] = _plain(column, name)
         tag, time, status = (batch.column(name).to_numpy() for name in ("tag", "time", "status"))
         return cls(tag=tag, time=time, status=status, kind=kind, **values)
+
+
+_COLUMNS: Final = tuple(SampleColumns.__slots__)
+
+
+def _filled(status: npt.ArrayLike, n: int) -> npt.NDArray[np.uint32]:
+    filled = np.empty(n, np.uint32)
+    filled[:] = status
+    return filled
 
 
 _EMPTY: Final[dict[str, Any]] = {"vf": np.float64, "vi": np.int64, "vb": np.bool_}

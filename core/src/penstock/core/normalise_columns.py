@@ -6,7 +6,6 @@ the edge of its type, a time beyond int64) is judged by `Normaliser` itself: wha
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any, Final
 
 import numpy as np
@@ -100,9 +99,9 @@ class ColumnNormaliser:
         judged = self._one_by_one.apply(chosen, arrival_ns)
         rejected = rest[list(judged.rejected_rows)] if judged.rejected_rows else rest[:0]
         accepted = np.setdiff1d(rest, rejected, assume_unique=True)
-        for field in fields(SampleColumns):
-            column: npt.NDArray[Any] = getattr(columns, field.name)
-            column[accepted] = getattr(judged.columns, field.name)
+        for name in SampleColumns.__slots__:
+            column: npt.NDArray[Any] = getattr(columns, name)
+            column[accepted] = getattr(judged.columns, name)
         if not len(rejected):
             return Normalised(columns, ())
         keep = np.ones(len(readings), np.bool_)

@@ -6,8 +6,7 @@ The same rows as a list of `Reading`; which form a driver uses changes nothing i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-from enum import IntEnum
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -20,22 +19,25 @@ BEYOND_NS: Final = INT64_MAX + 1
 """Stands for any time that 64 bits of nanoseconds cannot hold: it is rejected, whatever it is."""
 
 
-class RawKind(IntEnum):
-    """Say where a row's raw value is: nowhere, in `vf`, in `vi` (integers and booleans), or in `objects`."""
+class RawKind:
+    """Say where a row's raw value is: nowhere, in `vf`, in `vi` (integers and booleans), or in `objects`.
 
-    NONE = 0
-    FLOAT = 1
-    INT = 2
-    BOOL = 3
-    OBJECT = 4
+    Plain numbers: an enumeration's members cost more to name than ten values cost to decode.
+    """
+
+    NONE: Final = 0
+    FLOAT: Final = 1
+    INT: Final = 2
+    BOOL: Final = 3
+    OBJECT: Final = 4
 
 
-class Stamp(IntEnum):
+class Stamp:
     """Say whether a row has a source time, and whether int64 holds it."""
 
-    ABSENT = 0
-    GIVEN = 1
-    BEYOND = 2
+    ABSENT: Final = 0
+    GIVEN: Final = 1
+    BEYOND: Final = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +60,7 @@ class ReadingColumns:
     objects: npt.NDArray[np.object_]
 
     def __post_init__(self) -> None:
-        lengths = {len(getattr(self, field.name)) for field in fields(self)[1:]}
+        lengths = {len(getattr(self, name)) for name in _COLUMNS}
         assert len(lengths) == 1, f"columns of unequal lengths: {sorted(lengths)}"
 
     def __len__(self) -> int:
@@ -85,7 +87,7 @@ class ReadingColumns:
 
     def take(self, rows: slice | npt.NDArray[Any]) -> ReadingColumns:
         """Give the rows of a slice, an index array or a boolean mask."""
-        return ReadingColumns(self.names, *(getattr(self, field.name)[rows] for field in fields(self)[1:]))
+        return ReadingColumns(self.names, *[getattr(self, name)[rows] for name in _COLUMNS])
 
     def readings(self) -> Iterator[Reading]:
         """Give the rows one by one; for the few that need judging one by one, and for tests."""
@@ -100,6 +102,9 @@ class ReadingColumns:
         return Reading(self.names[self.tag[row]], time_ns, int(self.status[row]), raw)
 
 
+_COLUMNS: Final = tuple(name for name in ReadingColumns.__slots__ if name != "names")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RawColumns:
     """Hold n raw values, as the last four columns of `ReadingColumns` do."""
@@ -112,7 +117,7 @@ class RawColumns:
     @classmethod
     def empty(cls, n: int) -> RawColumns:
         """Make n rows without a value, to be filled."""
-        return cls(np.zeros(n, np.uint8), np.zeros(n, np.float64), np.zeros(n, np.int64), np.full(n, None, np.object_))
+        return cls(np.zeros(n, np.uint8), np.zeros(n, np.float64), np.zeros(n, np.int64), np.empty(n, np.object_))
 
     @classmethod
     def of(cls, values: Sequence[object]) -> RawColumns:
@@ -137,7 +142,7 @@ class RawColumns:
                 self.kind[row], self.objects[row] = RawKind.OBJECT, raw
 
 
-def stamp_of(time_ns: int | None) -> Stamp:
+def stamp_of(time_ns: int | None) -> int:
     """Judge a time."""
     if time_ns is None:
         return Stamp.ABSENT
@@ -153,7 +158,7 @@ def raw_at(
     objects: npt.NDArray[np.object_],
 ) -> object:
     """Give one raw value as Python has it."""
-    match RawKind(kind[row]):
+    match int(kind[row]):
         case RawKind.NONE:
             return None
         case RawKind.FLOAT:
@@ -162,6 +167,6 @@ def raw_at(
             return int(vi[row])
         case RawKind.BOOL:
             return bool(vi[row])
-        case RawKind.OBJECT:
+        case _:
             raw: object = objects[row]
             return raw

@@ -84,15 +84,16 @@ class GapTracker:
         """Take samples: leave out held ones that close nothing, close the gaps of tags that are heard again."""
         if not len(columns):
             return Marked(columns, ())
-        columns = columns.take(self._keep(columns))
+        held = (columns.status & FLAGS_MASK) == GOOD_HELD
+        if held.any():
+            columns = columns.take(self._keep(columns, held))
         records = self._close(columns) if self.open else ()
         if len(columns):
             self._fit(int(columns.tag.max()))
             np.maximum.at(self._newest, columns.tag, columns.time)
         return Marked(columns, records)
 
-    def _keep(self, columns: SampleColumns) -> npt.NDArray[np.bool_]:
-        held = (columns.status & FLAGS_MASK) == GOOD_HELD
+    def _keep(self, columns: SampleColumns, held: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         keep: npt.NDArray[np.bool_] = ~held
         for row in np.flatnonzero(held):
             gap = self.open.get(int(columns.tag[row]))

@@ -244,5 +244,8 @@ def _place(device: DeviceFile, tag: str | None) -> str:
 def _pieces(columns: SampleColumns) -> Iterator[SampleColumns]:
     text = bool((columns.kind == ValueKind.STRING).any())
     step = TEXT_ROWS_PER_PIECE if text else ROWS_PER_PIECE
+    if 0 < len(columns) <= step:
+        yield columns
+        return
     for start in range(0, len(columns), step):
         yield columns.take(slice(start, start + step))

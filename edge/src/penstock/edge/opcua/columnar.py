@@ -10,7 +10,7 @@ one by one, within the same pass.
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -69,7 +69,9 @@ class ItemColumns:
     @classmethod
     def empty(cls) -> "ItemColumns":
         """Make columns of no items."""
-        return _columns(np.zeros(0, np.uint32), RawColumns.empty(0))
+        none, stamps, raw = np.zeros(0, np.int64), np.zeros(0, np.uint8), RawColumns.empty(0)
+        handle, status = np.zeros(0, np.uint32), np.zeros(0, np.uint32)
+        return cls(handle, status, none, stamps, none, stamps, raw.kind, raw.vf, raw.vi, raw.objects)
 
     @classmethod
     def concat(cls, pieces: list["ItemColumns"]) -> "ItemColumns":
@@ -78,11 +80,11 @@ class ItemColumns:
             return pieces[0]
         if not pieces:
             return cls.empty()
-        return cls(*(np.concatenate([getattr(piece, field.name) for piece in pieces]) for field in fields(cls)))
+        return cls(*[np.concatenate([getattr(piece, name) for piece in pieces]) for name in cls.__slots__])
 
     def take(self, rows: npt.NDArray[np.bool_]) -> "ItemColumns":
         """Give the rows of a mask."""
-        return ItemColumns(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return ItemColumns(*[getattr(self, name)[rows] for name in self.__slots__])
 
     def items(self) -> Iterator[ItemValue]:
         """Give the items one by one; for tests and rare ways, not for hot paths."""
@@ -94,22 +96,6 @@ class ItemColumns:
                 int(self.source_time[row]) if self.source_stamp[row] == Stamp.GIVEN else None,
                 int(self.server_time[row]) if self.server_stamp[row] == Stamp.GIVEN else None,
             )
-
-
-def _columns(handle: npt.NDArray[np.uint32], raw: RawColumns) -> ItemColumns:
-    n = len(handle)
-    return ItemColumns(
-        handle=handle,
-        status=np.zeros(n, np.uint32),
-        source_time=np.zeros(n, np.int64),
-        source_stamp=np.zeros(n, np.uint8),
-        server_time=np.zeros(n, np.int64),
-        server_stamp=np.zeros(n, np.uint8),
-        kind=raw.kind,
-        vf=raw.vf,
-        vi=raw.vi,
-        objects=raw.objects,
-    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,6 +146,9 @@ class _Layout:
         return self.texts is None or np.array_equal(view.at("<i4")[self.texts.at], self.lengths)
 
 
+_DTYPES = {name: np.dtype(name) for name in ("u1", "i1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f4", "<f8")}
+
+
 class _View:
     """Look at bytes as numbers that begin at any byte."""
 
@@ -171,12 +160,12 @@ class _View:
 
     def at(self, dtype: str) -> npt.NDArray[np.generic]:
         """Give the numbers of that type by their first byte."""
-        kind = np.dtype(dtype)
+        kind = _DTYPES[dtype]
         n = max(len(self.body) - kind.itemsize + 1, 0)
         return np.ndarray((n,), kind, self.body, 0, (1,))
 
 
-_READ: dict[int, tuple[str, RawKind]] = {
+_READ: dict[int, tuple[str, int]] = {
     1: ("u1", RawKind.BOOL),
     2: ("i1", RawKind.INT),
     3: ("u1", RawKind.INT),
@@ -296,24 +285,30 @@ _FIELDS = (
 
 def _gather(view: _View, layout: _Layout, alone: dict[int, object]) -> ItemColumns:
     handle = np.asarray(view.at("<u4")[layout.starts], np.uint32)
-    raw = RawColumns.empty(len(handle))
+    n = len(handle)
+    raw = RawColumns.empty(n)
     for kind, rows in layout.values:
         _gather_values(view, kind, rows, raw)
     if layout.texts is not None:
         _gather_texts(view.body, layout, raw)
     for row, value in alone.items():
         raw.put(row, value)
-    columns = _columns(handle, raw)
+    status = np.zeros(n, np.uint32)
     if layout.status is not None:
-        columns.status[_all(layout.status)] = view.at("<u4")[layout.status.at]
-    source_time, source_stamp = _gather_times(view, layout.source_time, layout.source_ps, len(handle))
-    server_time, server_stamp = _gather_times(view, layout.server_time, layout.server_ps, len(handle))
-    return replace(
-        columns,
+        status[_all(layout.status)] = view.at("<u4")[layout.status.at]
+    source_time, source_stamp = _gather_times(view, layout.source_time, layout.source_ps, n)
+    server_time, server_stamp = _gather_times(view, layout.server_time, layout.server_ps, n)
+    return ItemColumns(
+        handle=handle,
+        status=status,
         source_time=source_time,
         source_stamp=source_stamp,
         server_time=server_time,
         server_stamp=server_stamp,
+        kind=raw.kind,
+        vf=raw.vf,
+        vi=raw.vi,
+        objects=raw.objects,
     )
 
 
@@ -337,7 +332,7 @@ def _gather_values(view: _View, kind: int, rows: _Rows, raw: RawColumns) -> None
         )
         return
     raw.kind[at] = raw_kind
-    if raw_kind is RawKind.FLOAT:
+    if raw_kind == RawKind.FLOAT:
         raw.vf[at] = numbers
         return
     if kind == _UINT64:
@@ -345,7 +340,7 @@ def _gather_values(view: _View, kind: int, rows: _Rows, raw: RawColumns) -> None
         raw.vi[at] = numbers.view(np.int64)
         _put_far(far, rows, raw, numbers[far].tolist())
         return
-    raw.vi[at] = numbers != 0 if raw_kind is RawKind.BOOL else numbers
+    raw.vi[at] = numbers != 0 if raw_kind == RawKind.BOOL else numbers
 
 
 def _put_far(chosen: Ints, rows: _Rows, raw: RawColumns, numbers: list[int]) -> None:
@@ -364,10 +359,12 @@ def _gather_texts(body: bytes, layout: _Layout, raw: RawColumns) -> None:
 
 
 def _gather_times(view: _View, times: _Rows | None, picoseconds: _Rows | None, n: int) -> tuple[Ints, Bytes]:
-    filetimes = np.zeros(n, np.int64)
     if times is None:
-        return filetimes, np.zeros(n, np.uint8)
-    filetimes[_all(times)] = view.at("<i8")[times.at]
+        return np.zeros(n, np.int64), np.zeros(n, np.uint8)
+    filetimes = np.asarray(view.at("<i8")[times.at], np.int64)
+    if times.rows is not None:
+        some, filetimes = filetimes, np.zeros(n, np.int64)
+        filetimes[times.rows] = some
     if picoseconds is None:
         return _times(filetimes, 0)
     tens = np.zeros(n, np.int64)
@@ -376,11 +373,15 @@ def _gather_times(view: _View, times: _Rows | None, picoseconds: _Rows | None, n
 
 
 _TICKS_MOST = INT64_MAX // 100
+_FILETIME_NEAR = (max(FILETIME_UNIX - _TICKS_MOST + 1, 0), FILETIME_UNIX + _TICKS_MOST - 1)
+"""Between these every time is one, whatever its picoseconds."""
 
 
 def _times(filetimes: Ints, part_ns: Ints | int) -> tuple[Ints, Bytes]:
     """Give ns since 1970 and whether that is a time: 0 and less is none, too far from 1970 is beyond int64."""
     ticks = filetimes - FILETIME_UNIX
+    if len(filetimes) and filetimes.min() > _FILETIME_NEAR[0] and filetimes.max() < _FILETIME_NEAR[1]:
+        return ticks * 100 + part_ns, np.ones(len(ticks), np.uint8)
     near = (ticks >= -_TICKS_MOST) & (ticks <= _TICKS_MOST)
     times = ticks * 100 + part_ns
     near &= (times < 0) == (ticks < 0)

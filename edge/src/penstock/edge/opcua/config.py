@@ -19,6 +19,11 @@ KEEP_ALIVE_MS = 1_000
 LIFETIME_MS = 60_000
 """How long a server keeps a subscription that nobody asks for: back-pressure of a minute loses only queue overflow."""
 
+PUBLISH_OUTSTANDING_MIN, PUBLISH_OUTSTANDING_MAX = 2, 10
+"""One request waits at the server while the answer of another is on its way; a server refuses too many."""
+ROUND_TRIP_MS = 100
+"""What a publish request takes on a busy machine: with fewer requests than intervals in it, a server must wait."""
+
 
 class Security(StrEnum):
     """The ways to connect; plain text is said in words."""
@@ -58,6 +63,12 @@ class OpcUaConnection(FileModel):
         """Size the server's queue for one item from publishing and sampling interval."""
         per_publish = math.ceil(self.publishing_ms / max(self.sampling_ms, 1))
         return min(max(QUEUE_MIN, per_publish * QUEUE_HEADROOM), QUEUE_MAX)
+
+    @property
+    def publish_outstanding(self) -> int:
+        """Count the publish requests that wait at the server or are on their way."""
+        wanted = math.ceil(ROUND_TRIP_MS / self.publishing_ms)
+        return min(max(PUBLISH_OUTSTANDING_MIN, wanted), PUBLISH_OUTSTANDING_MAX)
 
     @property
     def keep_alive_count(self) -> int:

@@ -105,6 +105,11 @@ def read_variant(cursor: Cursor) -> object:
     return value
 
 
+def skip_node_id(cursor: Cursor) -> None:
+    """Go over a NodeId."""
+    _Walk(cursor).node_id()
+
+
 def skip_diagnostic_info(cursor: Cursor) -> None:
     """Go over a DiagnosticInfo."""
     _Walk(cursor).element(_DIAGNOSTIC_INFO, 0)

@@ -1,6 +1,6 @@
 """One connection to an OPC UA server, from its first byte to its loss.
 
-Open: endpoint and certificate checked, session, namespaces read, one subscription, monitored items. Then two publish
+Open: endpoint and certificate checked, session, namespaces read, one subscription, monitored items. Then some publish
 requests are kept outstanding; what they bring is put into the sink, and a notification is acknowledged to the server
 only when the sink's receipt says that the journal has it. While the gateway is full, `put` waits, no further request
 goes out, and the server's queue fills: that is the back-pressure. A queue that overflows says so in the status of
@@ -29,8 +29,6 @@ from penstock.edge.opcua.nodes import MonitoredTag, UnknownNamespace, resolve_no
 from penstock.edge.opcua.notification import Notification
 from penstock.edge.opcua.session import PublishClient
 
-PUBLISH_OUTSTANDING = 2
-"""One request waits at the server while the answer of the other is journalled: no round trip is lost."""
 ITEMS_PER_CALL = 500
 """Servers limit the operations of one call (OPC 10000-5 6.3.11); few limit below this."""
 NOTIFICATIONS_PER_PUBLISH = 10_000
@@ -154,7 +152,7 @@ class Link:
         lost = asyncio.create_task(self._lost.wait(), name=f"opcua-lost-{self.device.device}")
         try:
             while True:
-                while len(pending) < PUBLISH_OUTSTANDING:
+                while len(pending) < self.settings.publish_outstanding:
                     pending.append(asyncio.create_task(self._publish(), name=f"opcua-publish-{self.device.device}"))
                 await asyncio.wait([pending[0], lost], return_when=asyncio.FIRST_COMPLETED)
                 if not pending[0].done():

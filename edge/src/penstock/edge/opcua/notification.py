@@ -25,10 +25,13 @@ from penstock.edge.opcua.encoding import (
     datetime_ns,
     skip_diagnostic_info,
     skip_extension_object,
+    skip_node_id,
 )
 
 DATA_CHANGE = 811
 STATUS_CHANGE = 820
+_DATA_CHANGE_ID = b"\x01\x00" + DATA_CHANGE.to_bytes(2, "little")
+"""As every server writes it: a node id of four bytes."""
 _JUNK = (struct.error, UaError, ValueError, TypeError, IndexError, OverflowError)
 """What broken bytes make the decoders raise."""
 
@@ -57,8 +60,8 @@ def decode_publish_response(buffer: Buffer, decoder: ColumnDecoder | None = None
     A decoder that is given again knows the layouts of the messages before.
     """
     try:
-        nodeid_from_binary(buffer)
         cursor = Cursor(bytes(buffer))
+        skip_node_id(cursor)
         stamped, result = _decode_header(cursor)
     except _JUNK as error:
         raise MalformedNotification(str(error)) from error
@@ -122,11 +125,15 @@ def _decode_message(cursor: Cursor, decoder: ColumnDecoder) -> tuple[int, int | 
 
 
 def _extension_object(cursor: Cursor) -> tuple[object, bytes]:
-    buffer = Buffer(cursor.body, cursor.at)
-    kind = nodeid_from_binary(buffer)
-    cursor.at = buffer.cur_pos
+    identifier: object = DATA_CHANGE
+    if cursor.body.startswith(_DATA_CHANGE_ID, cursor.at):
+        cursor.at += len(_DATA_CHANGE_ID)
+    else:
+        buffer = Buffer(cursor.body, cursor.at)
+        kind = nodeid_from_binary(buffer)
+        cursor.at = buffer.cur_pos
+        identifier = kind.Identifier if kind.NamespaceIndex == 0 else None
     encoding = cursor.take(U8)
-    identifier = kind.Identifier if kind.NamespaceIndex == 0 else None
     if not encoding & 1:
         return identifier, b""
     size = cursor.take(I32)
