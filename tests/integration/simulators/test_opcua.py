@@ -1,5 +1,6 @@
 """The simulated PLCs over real OPC UA: who gets in, who may do what, what arrives."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +39,9 @@ async def serve(folder: Path, security: str) -> Plc:
     url = f"opc.tcp://127.0.0.1:{free_port()}"
     own = own_certificate(folder / "pki", name="simulators", hosts=set(), trust=folder / "trust")
     endpoint = OpcUaEndpoint(url, security=security, own=own, trust=folder / "trust", bind_host=None)
-    await endpoint.start()
+    await endpoint.build()
     await endpoint.add("plc", NAMESPACE, NODES)
+    await endpoint.listen()
     return Plc(endpoint, url, folder / "trust", folder / "client")
 
 
@@ -217,7 +219,48 @@ async def test_plain_text_is_served_only_when_asked_for_in_words(tmp_path: Path)
 async def test_taken_port_and_unknown_security_are_named(plc: Plc, tmp_path: Path) -> None:
     own = own_certificate(tmp_path / "p", name="second", hosts=set(), trust=tmp_path / "t")
     second = OpcUaEndpoint(plc.url, security=PLAIN, own=own, trust=tmp_path, bind_host=None)
+    await second.build()
     with pytest.raises(EndpointError, match="cannot listen on 127"):
-        await second.start()
+        await second.listen()
     with pytest.raises(EndpointError, match="'None' is not served; use one of: Basic256Sha256/SignAndEncrypt"):
         OpcUaEndpoint(plc.url, security="None", own=own, trust=tmp_path, bind_host=None)
+
+
+async def test_nobody_gets_in_before_the_nodes_are_there(tmp_path: Path) -> None:
+    port = free_port()
+    own = own_certificate(tmp_path / "p", name="late", hosts=set(), trust=tmp_path / "t")
+    late = OpcUaEndpoint(f"opc.tcp://127.0.0.1:{port}", security=PLAIN, own=own, trust=tmp_path, bind_host=None)
+    await late.build()
+    await late.add("plc", NAMESPACE, NODES)
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", port)
+    await late.listen()
+    try:
+        async with Client(late.url) as client:
+            assert await client.get_namespace_index(NAMESPACE) == 2
+    finally:
+        await late.stop()
+
+
+async def test_servers_share_the_standard_nodes_and_nothing_else(plc: Plc, tmp_path: Path) -> None:
+    own = own_certificate(tmp_path / "p", name="other", hosts=set(), trust=tmp_path / "t")
+    url = f"opc.tcp://127.0.0.1:{free_port()}"
+    other = OpcUaEndpoint(url, security=PLAIN, own=own, trust=tmp_path, bind_host=None)
+    await other.build()
+    await other.add("own", "urn:test:own", NODES)
+    await other.listen()
+    try:
+        async with Client(url) as client, secure_client(plc.url, pki=plc.pki, trust=plc.trust) as first:
+            assert NAMESPACE not in await client.get_namespace_array()
+            assert "urn:test:own" not in await first.get_namespace_array()
+            found = []
+            for one in (client, first):
+                servers = await one.get_node(ua.ObjectIds.Server_ServerArray).read_value()
+                children = await one.nodes.objects.get_children()
+                found.append((servers, {(await child.read_browse_name()).Name for child in children}))
+            assert [servers for servers, _ in found] == [[other.uri], [plc.endpoint.uri]]
+            assert found[0][1] - found[1][1] == {"own"}
+            types = await client.nodes.base_object_type.get_children(ua.ObjectIds.HasSubtype)
+            assert len(types) > 20, "the standard types are there to be browsed"
+    finally:
+        await other.stop()

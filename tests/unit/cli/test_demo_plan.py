@@ -12,7 +12,7 @@ from penstock.cli.demo import broker, plan
 from penstock.cli.demo.command import only_one
 from penstock.cli.demo.layout import LOG_BYTES_MAX, DemoError, Layout, Ports
 from penstock.cli.demo.plan import Parts, check_ports, environment
-from penstock.cli.demo.readiness import connect_packet
+from penstock.cli.demo.readiness import Patience, connect_packet
 from penstock.cli.main import cli
 
 
@@ -149,3 +149,15 @@ def test_the_login_packet_is_mqtt_3_1_1() -> None:
     assert packet[:2] == bytes([0x10, len(packet) - 2])
     assert packet[2:10] == b"\x00\x04MQTT\x04\xc2"
     assert packet.endswith(b"\x00\x01u\x00\x01p")
+
+
+def test_a_process_whose_devices_are_starting_is_waited_for_but_not_for_ever() -> None:
+    patience, starting = Patience(45.0), {"status": "starting"}
+    assert not patience.is_ready(None, 0.0)
+    assert not patience.is_ready(starting, 10.0)
+    assert not patience.is_ready(starting, 54.9)
+    assert patience.is_ready(starting, 55.0)
+    assert not patience.is_ready(starting, 60.0), "after a restart the time begins anew"
+    assert not patience.is_ready(None, 90.0)
+    assert not patience.is_ready(starting, 100.0)
+    assert patience.is_ready({"status": "degraded"}, 101.0)

@@ -40,7 +40,7 @@ def control_app(runner: Runner, token: str) -> Starlette:
     guard = _guard(token)
 
     async def health(request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return JSONResponse(runner.health())
 
     async def status(request: Request) -> Response:
         return JSONResponse(runner.status())

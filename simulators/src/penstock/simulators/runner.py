@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from penstock.core.device_file import DeviceFile
-from penstock.core.errors import ConfigError
 from penstock.simulators.device import SimulatedDevice
 from penstock.simulators.emission import Emission
 from penstock.simulators.folder import Changes, PlantFolder
@@ -22,6 +21,7 @@ from penstock.simulators.models.world import World
 from penstock.simulators.plant import SimulatedPlant
 from penstock.simulators.recordings import SHIPPED
 from penstock.simulators.settings import SimSettings
+from penstock.simulators.settling import Settler
 from penstock.simulators.signals.spec import reader_below
 from penstock.simulators.state import StateFile, TruthLog
 from penstock.simulators.wires import Wire, Wires
@@ -31,13 +31,15 @@ FOLLOW_s: Final = 1.0
 SAVE_s: Final = 5.0
 RETRY_s: Final = 5.0
 """A device whose wire did not open (a taken port) is tried again."""
+NAMED_MAX: Final = 20
+"""Devices and problems that the health answer names; /status has them all."""
 log = logging.getLogger(__name__)
 
 
 class Runner:
     """Run the simulated plant of a folder until cancelled."""
 
-    def __init__(self, settings: SimSettings, environ: Mapping[str, str]) -> None:
+    def __init__(self, settings: SimSettings, environ: Mapping[str, str], wires: Wires | None = None) -> None:
         self._settings = settings
         data = settings.data
         data.mkdir(parents=True, exist_ok=True)
@@ -47,7 +49,7 @@ class Runner:
         self._ledger = LedgerWriter(settings.ledger) if settings.ledger is not None else None
         self._read = reader_below(settings.plant, SHIPPED)
         self.plant = SimulatedPlant(_now_ns())
-        self._wires = Wires(
+        self._wires = wires or Wires(
             data=data,
             trust=settings.trust_folder,
             opcua_host=settings.opcua_host,
@@ -55,34 +57,42 @@ class Runner:
             ledger=self._ledger,
         )
         self._open: dict[str, Wire] = {}
-        self._waiting: dict[str, DeviceFile] = {}
-        self._errors: dict[str, str] = {}
+        self._ticking = asyncio.Lock()
+        self._settler = Settler(self._put_in, self._take_out)
+        self._looked = False
         self._file_errors: dict[str, str] = {}
         self.emitted = 0
 
     async def run(self) -> None:
         """Tick until cancelled; then save the state and close everything."""
-        loop = asyncio.get_running_loop()
-        next_follow = next_save = next_retry = loop.time()
         try:
-            while True:
-                began = loop.time()
-                if began >= next_follow:
-                    await self._follow()
-                    next_follow = loop.time() + FOLLOW_s
-                if began >= next_retry:
-                    await self._retry()
-                    next_retry = loop.time() + RETRY_s
-                await self._tick()
-                if loop.time() >= next_save:
-                    await asyncio.to_thread(self._state.write, self.plant.save())
-                    next_save = loop.time() + SAVE_s
-                await asyncio.sleep(max(0.0, TICK_s - (loop.time() - began)))
+            async with asyncio.TaskGroup() as group:
+                self._settler.begin(group)
+                await self._go()
         finally:
             self._state.write(self.plant.save())
             await self._wires.close()
             if self._ledger is not None:
                 self._ledger.close()
+
+    async def _go(self) -> None:
+        loop = asyncio.get_running_loop()
+        next_follow = next_save = next_retry = loop.time()
+        while True:
+            began = loop.time()
+            if began >= next_follow:
+                await self._follow()
+                next_follow = loop.time() + FOLLOW_s
+            if began >= next_retry:
+                self._settler.retry()
+                next_retry = loop.time() + RETRY_s
+            async with self._ticking:
+                await self._tick()
+            if loop.time() >= next_save:
+                async with self._ticking:
+                    await asyncio.to_thread(self._state.write, self.plant.save())
+                next_save = loop.time() + SAVE_s
+            await asyncio.sleep(max(0.0, TICK_s - (loop.time() - began)))
 
     async def _tick(self) -> None:
         emissions = self.plant.advance(_now_ns())
@@ -117,50 +127,39 @@ class Runner:
     async def _follow(self) -> None:
         changes = await asyncio.to_thread(self._folder.look)
         if changes:
-            await self._apply(changes)
+            self._apply(changes)
         for file, error in self._folder.errors.items():
             if self._file_errors.get(file) != str(error):
                 log.error("%s", error)
         self._file_errors = {file: str(error) for file, error in self._folder.errors.items()}
+        self._looked = True
 
-    async def _apply(self, changes: Changes) -> None:
+    def _apply(self, changes: Changes) -> None:
         for name in changes.removed:
-            self._waiting.pop(name, None)
-            self._errors.pop(name, None)
-            await self._take_out(name)
-            log.info("device %s: gone", name)
+            self._settler.want(name, None)
         for file in (*changes.added, *changes.changed):
-            self._waiting[file.device] = file
-        await self._retry()
-
-    async def _retry(self) -> None:
-        for name, file in list(self._waiting.items()):
-            try:
-                await self._put_in(file)
-            except ConfigError as error:
-                if self._errors.get(name) != str(error):
-                    log.error("%s", error)
-                self._errors[name] = str(error)
-                continue
-            self._errors.pop(name, None)
-            del self._waiting[name]
+            self._settler.want(file.device, file)
 
     async def _put_in(self, file: DeviceFile) -> None:
-        name = file.device
-        SimulatedDevice(file, world=World(), read=self._read)  # a wrong file is found before the old device goes
-        await self._take_out(name)
+        """Put a device on its wire; it joins the plant between two ticks, when clients can already find it."""
+        await asyncio.to_thread(SimulatedDevice, file, world=World(), read=self._read)
+        await self._take_out(file.device)  # not before its new file is known to be right
         wire = await self._wires.open(file)
-        device = SimulatedDevice(file, world=self.plant.world, read=self._read)
-        self.plant.add(device, self._state.devices.get(name))
-        self._open[name] = wire
-        log.info("device %s: %d tags over %s", name, len(file.tags), file.connection.driver)
+        async with self._ticking:
+            device = SimulatedDevice(file, world=self.plant.world, read=self._read)
+            self.plant.add(device, self._state.devices.get(file.device))
+            self._open[file.device] = wire
+        log.info("device %s: %d tags over %s", file.device, len(file.tags), file.connection.driver)
 
     async def _take_out(self, name: str) -> None:
-        if name in self.plant.devices:
-            self._state.write({name: self.plant.remove(name)})
-        wire = self._open.pop(name, None)
+        async with self._ticking:
+            state = self.plant.remove(name) if name in self.plant.devices else None
+            wire = self._open.pop(name, None)
+            if state is not None:
+                await asyncio.to_thread(self._state.write, {name: state})
         if wire is not None:
             await wire.close()
+            log.info("device %s: off its wire", name)
 
     def inject(self, device: str, request: FaultRequest) -> None:
         """Start a fault, and note it in the truth."""
@@ -187,10 +186,24 @@ class Runner:
         """Say what runs, what does not and why."""
         return {
             "devices": {name: wire.status() for name, wire in self._open.items()},
-            "errors": {**self._errors, **self._file_errors},
+            "starting": self._settler.starting(),
+            "errors": {**self._settler.errors, **self._file_errors},
             "emitted": self.emitted,
             "skipped_s": self.plant.skipped_s,
             "ledger": None if self._ledger is None else str(self._settings.ledger),
+        }
+
+    def health(self) -> dict[str, Any]:
+        """Say whether all devices serve: `starting` while some come up, `degraded` where something is wrong."""
+        starting = self._settler.starting()
+        wanted = {*self._open, *starting, *self._settler.refused()}
+        problems = [*self._settler.errors.values(), *self._file_errors.values()]
+        status = "degraded" if problems else "ok"
+        return {
+            "status": status if self._looked and not starting else "starting",
+            "devices": {"serving": len(self._open), "wanted": len(wanted)},
+            "starting": starting[:NAMED_MAX],
+            "problems": problems[:NAMED_MAX],
         }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ class StateFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._writing = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         self.devices: dict[str, Any] = self._read()
 
@@ -32,15 +34,16 @@ class StateFile:
         return devices if isinstance(devices, dict) else {}
 
     def write(self, devices: dict[str, Any]) -> None:
-        """Keep the state of these devices, and of those known before that are absent now."""
-        self.devices = {**self.devices, **devices}
-        content = json.dumps({"version": VERSION, "devices": self.devices}).encode()
-        part = self._path.with_suffix(".part")
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self._path)
+        """Keep the state of these devices, and of those known before that are absent now. Threads may call it."""
+        with self._writing:
+            self.devices = {**self.devices, **devices}
+            content = json.dumps({"version": VERSION, "devices": self.devices}).encode()
+            part = self._path.with_suffix(".part")
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self._path)
 
 
 class TruthLog:

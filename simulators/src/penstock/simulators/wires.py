@@ -125,6 +125,7 @@ class Wires:
         self._data, self._trust, self._host = data, trust, opcua_host
         self._credentials_file, self._ledger, self._application = mqtt_credentials, ledger, application
         self._endpoints: dict[str, OpcUaEndpoint] = {}
+        self._opening = asyncio.Lock()  # one OPC UA device after another: those that run have the rest of the time
         self._brokers: dict[str, MqttPublisher] = {}
         self._outboxes: list[Outbox] = []
 
@@ -152,8 +153,10 @@ class Wires:
                 message = "an OPC UA tag needs a node"
                 raise file.error(message, "tags", name, "source")
             nodes.append(NodeSpec(name, tag.source.node, tag.type, tag.description))
-        endpoint = await self._endpoint(file, url, security)
-        await endpoint.add(file.device, settings["namespace"], nodes)
+        async with self._opening:
+            endpoint = await self._endpoint(file, url, security)
+            await endpoint.add(file.device, settings["namespace"], nodes)
+            await self._listen(file, endpoint)
         return OpcUaWire(file.device, endpoint, self._ledger)
 
     async def _endpoint(self, file: DeviceFile, url: str, security: str) -> OpcUaEndpoint:
@@ -169,13 +172,22 @@ class Wires:
         )
         try:
             endpoint = OpcUaEndpoint(url, security=security, own=own, trust=self._trust, bind_host=self._host)
-            await endpoint.start()
         except EndpointError as error:
             key = "security" if "security" in str(error) else "endpoint"
             raise file.error(str(error), "connection", key) from error
-        log.info("serving %s, %s", url, security)
-        self._endpoints[url] = endpoint
+        await endpoint.build()
         return endpoint
+
+    async def _listen(self, file: DeviceFile, endpoint: OpcUaEndpoint) -> None:
+        """Let clients in, when the first device of the endpoint is there for them to find."""
+        if endpoint.url in self._endpoints:
+            return
+        try:
+            await endpoint.listen()
+        except EndpointError as error:
+            raise file.error(str(error), "connection", "endpoint") from error
+        log.info("serving %s, %s", endpoint.url, endpoint.security)
+        self._endpoints[endpoint.url] = endpoint
 
     def _open_mqtt(self, file: DeviceFile) -> Wire:
         mapping = JsonMapping(file)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from penstock.cli.demo import broker
 from penstock.cli.demo.layout import APPS, GATEWAY, DemoError, Layout, Ports
 from penstock.cli.demo.ports import holder, is_taken
-from penstock.cli.demo.readiness import http_ok, mqtt_login
+from penstock.cli.demo.readiness import http_ok, mqtt_login, serves
 from penstock.cli.demo.supervisor import ProcessSpec
+
+DEVICES_WITHIN_S = 45.0
+"""The simulators count as ready when all devices serve, or after this time with those that do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,9 @@ def plan(layout: Layout, ports: Ports, parts: Parts) -> Sequence[ProcessSpec]:
         spec("platform", penstock("platform", "run"), "/health/ready"),
     ]
     if parts.simulators:
-        specs.append(spec("simulators", penstock("sim", "run"), "/health", "broker"))
+        simulators = spec("simulators", penstock("sim", "run"), "/health", "broker")
+        served = serves(f"{ports.url('simulators')}/health", starting_max_s=DEVICES_WITHIN_S)
+        specs.append(replace(simulators, ready=served))
     specs.append(spec("gateway", penstock("gateway", "run"), "/health", "broker", "platform"))
     if parts.apps:
         for name in APPS:

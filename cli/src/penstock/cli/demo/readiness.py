@@ -40,6 +40,41 @@ async def delivery_problem(url: str, *, patience_s: float = 10.0, pause_s: float
     return ""
 
 
+class Patience:
+    """Wait while a process says that it is `starting`, for at most max_s; then it counts as ready all the same."""
+
+    def __init__(self, max_s: float) -> None:
+        self._max_s = max_s
+        self._since_s: float | None = None
+
+    def is_ready(self, said: object, now_s: float) -> bool:
+        """Judge a health answer; None: there was none."""
+        if not isinstance(said, dict):
+            self._since_s = None
+            return False
+        if said.get("status") == "starting":
+            self._since_s = now_s if self._since_s is None else self._since_s
+            if now_s - self._since_s < self._max_s:
+                return False
+        self._since_s = None
+        return True
+
+
+def serves(url: str, *, starting_max_s: float) -> Check:
+    """Ready when the health answer is 2xx and no longer `starting`, or has been that for starting_max_s."""
+    patience = Patience(starting_max_s)
+
+    async def check() -> bool:
+        said: object = None
+        with suppress(httpx.HTTPError, ValueError):
+            async with httpx.AsyncClient(timeout=CHECK_TIMEOUT_S, trust_env=False) as http:
+                answer = await http.get(url)
+            said = answer.json() if answer.is_success else None
+        return patience.is_ready(said, asyncio.get_running_loop().time())
+
+    return check
+
+
 def mqtt_login(port: int, user: str, password: str) -> Check:
     """Ready when the broker accepts a login (MQTT 3.1.1 CONNECT answered by CONNACK 0)."""
 

@@ -77,15 +77,15 @@ class OpcUaEndpoint:
         if security != PLAIN and security not in SECURE:
             message = f"security {security!r} is not served; use one of: {', '.join(SECURE)}, or the words: {PLAIN}"
             raise EndpointError(message)
-        self.url, self.security = url, security
+        self.url, self.security, self.uri = url, security, own.uri
         self._own, self._trust = own, TrustFolder(trust)
         self._address = (bind_host or "127.0.0.1", parsed.port)
         self._nodes: dict[str, dict[str, tuple[Any, ValueType]]] = {}
         visitors = Visitors(None if security == PLAIN else self._trust)
         self._server = Server(iserver=GuardedServer(user_manager=visitors))
 
-    async def start(self) -> None:
-        """Listen; EndpointError names a port that is taken."""
+    async def build(self) -> None:
+        """Make the address space and the security settings. Nobody can connect before `listen`."""
         server = self._server
         await server.init()
         server.name, server.manufacturer_name = "Penstock simulators", "Penstock"
@@ -101,8 +101,11 @@ class OpcUaEndpoint:
             await server.load_certificate(self._own.certificate)
             await server.load_private_key(self._own.key)
             server.set_certificate_validator(CertificateGuard(self._trust))
+
+    async def listen(self) -> None:
+        """Let clients in, once what they look for is there; EndpointError names a port that is taken."""
         try:
-            await server.start()
+            await self._server.start()
         except OSError as error:
             message = f"{self.url}: cannot listen on {self._address[0]}:{self._address[1]}: {error.strerror or error}"
             raise EndpointError(message) from error
@@ -112,7 +115,7 @@ class OpcUaEndpoint:
         await self._server.stop()
 
     async def add(self, device: str, namespace: str, nodes: Iterable[NodeSpec]) -> None:
-        """Make a folder for the device; every variable waits for its first value."""
+        """Make a folder for the device; every variable waits for its first value. Others run between two variables."""
         index = await self._server.register_namespace(namespace)
         folder = await self._server.nodes.objects.add_object(ua.NodeId(device, index), ua.QualifiedName(device, index))
         made: dict[str, tuple[Any, ValueType]] = {}
@@ -129,6 +132,7 @@ class OpcUaEndpoint:
             description = ua.DataValue(ua.Variant(ua.LocalizedText(spec.description or spec.tag)))
             await self._server.write_attribute_value(node.nodeid, description, ua.AttributeIds.Description)
             made[spec.tag] = (node.nodeid, spec.type)
+            await asyncio.sleep(0)  # asyncua awaits nothing above
         self._nodes[device] = made
 
     async def _node_id(self, text: str, index: int) -> Any:
@@ -146,7 +150,9 @@ class OpcUaEndpoint:
             await self._server.write_attribute_value(node_id, gone)
             for handle in list(space[node_id].attributes[ua.AttributeIds.Value].datachange_callbacks):
                 space.delete_datachange_callback(handle)  # asyncua itself would call it and never await it
-            await self._server.delete_nodes([self._server.get_node(node_id)])
+            item = ua.DeleteNodesItem(NodeId=node_id, DeleteTargetReferences=False)  # the folder alone refers to it
+            await self._server.iserver.isession.delete_nodes(ua.DeleteNodesParameters(NodesToDelete=[item]))
+            await asyncio.sleep(0)  # asyncua awaits nothing above
         folders = await self._server.nodes.objects.get_children(ua.ObjectIds.HasComponent)
         folders += await self._server.nodes.objects.get_children(ua.ObjectIds.Organizes)
         await self._server.delete_nodes([node for node in folders if node.nodeid.Identifier == device])

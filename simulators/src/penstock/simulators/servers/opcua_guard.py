@@ -8,6 +8,7 @@ know no write.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from asyncua.common.utils import ServiceError
@@ -20,6 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from penstock.simulators.pki import TrustFolder
+from penstock.simulators.servers.standard_nodes import NodesOverStandard, standard_nodes
 from penstock.simulators.servers.ua import ua
 
 READ_ONLY = frozenset(
@@ -114,7 +116,11 @@ class GuardedSession(InternalSession):
 
 
 class GuardedServer(InternalServer):
-    """Make guarded sessions."""
+    """Make guarded sessions, over standard nodes that all servers share until they write."""
+
+    async def load_standard_address_space(self, shelf_file: Path | None = None) -> None:
+        """Take the nodes that were made once; asyncua would make them anew for each server."""
+        self.aspace._nodes = NodesOverStandard(await standard_nodes())  # type: ignore[assignment]
 
     def create_session(self, name: str, user: User | None = None, external: bool = False) -> GuardedSession:
         """Give a session; an outside one starts without rights."""

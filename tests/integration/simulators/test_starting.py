@@ -1,0 +1,81 @@
+"""What the simulators do while devices come up: others go on, and health says who is missing."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.core.device_file import DeviceFile
+from penstock.simulators.emission import Emission
+from penstock.simulators.runner import Runner
+from penstock.simulators.settings import SimSettings
+from penstock.simulators.wires import Wire, Wires
+from tests.builders.simulators import SIGNALS_ONLY, opcua_device, plant_folder, until
+
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio]
+
+
+class NotedWire:
+    def __init__(self, device: str, events: list[str]) -> None:
+        self._device, self._events = device, events
+
+    async def offer(self, emissions: Sequence[Emission], ranges: Sequence[tuple[int, int]]) -> None:
+        self._events.append(self._device)
+
+    async def close(self) -> None:
+        self._events.append(f"-{self._device}")
+
+    def status(self) -> dict[str, Any]:
+        return {}
+
+
+class HeldWires(Wires):
+    """Opens OPC UA when the test says so."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            data=folder, trust=folder / "trust", opcua_host="127.0.0.1", mqtt_credentials=None, ledger=None
+        )
+        self.events: list[str] = []
+        self.asked: list[str] = []
+        self.gate = asyncio.Event()
+
+    async def open(self, file: DeviceFile) -> Wire:
+        self.asked.append(file.device)
+        if file.connection.driver == "opcua":
+            await self.gate.wait()
+        return NotedWire(file.device, self.events)
+
+
+async def test_mqtt_devices_emit_while_opcua_servers_come_up_and_health_counts_those(tmp_path: Path) -> None:
+    plcs = {f"a-plc-{i}": opcua_device(4840 + i, device=f"a-plc-{i}") for i in range(6)}
+    plant = plant_folder(tmp_path / "plant", **plcs, tank=SIGNALS_ONLY)
+    for path in (plant / "devices").iterdir():
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    wires = HeldWires(tmp_path / "data")
+    runner = Runner(SimSettings(plant=plant, data=tmp_path / "data"), {}, wires)
+    assert runner.health()["status"] == "starting", "nothing was looked at yet"
+    running = asyncio.create_task(runner.run())
+    try:
+        await until(lambda: wires.events.count("tank") > 2, "the MQTT device emits")
+        assert set(wires.events) == {"tank"}
+        assert len(wires.asked) == 7
+        health = runner.health()
+        assert health["status"] == "starting"
+        assert health["devices"] == {"serving": 1, "wanted": 7}
+        assert health["starting"] == sorted(plcs)
+        wires.gate.set()
+        await until(lambda: set(wires.events) == {"tank", *plcs}, "all emit")
+        assert runner.health() == {
+            "status": "ok", "devices": {"serving": 7, "wanted": 7}, "starting": [], "problems": [],
+        }  # fmt: skip
+        (plant / "devices" / "a-plc-0.yaml").unlink()
+        await until(lambda: "-a-plc-0" in wires.events, "one goes")
+        assert runner.health()["devices"] == {"serving": 6, "wanted": 6}
+    finally:
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
