@@ -149,9 +149,17 @@ def test_a_device_in_two_files_is_found() -> None:
     assert check_devices([make_device()]) == []
 
 
-def test_unit_that_is_unknown_may_stand_if_the_device_speaks_it_too() -> None:
-    text = PUMP.replace("unit: m3/h", "unit: bottles").replace("unit: l/min", "unit: bottles")
+@pytest.mark.parametrize("unit", ["bottles", '"{trays}"'])
+def test_unit_that_converts_into_no_other_may_stand_if_the_device_speaks_it_too(unit: str) -> None:
+    text = PUMP.replace("unit: m3/h", f"unit: {unit}").replace("unit: l/min", f"unit: {unit}")
     assert make_device(text).tags["flow"].conversion.is_identity
+
+
+def test_a_misspelt_unit_is_an_error_at_its_line() -> None:
+    text = PUMP.replace("unit: m3/h", "unit: m3/hourz").replace(", unit: l/min", "")
+    line = text[: text.index("m3/hourz")].count("\n") + 1
+    with pytest.raises(ConfigError, match=rf"pump.yaml:{line}: tags.flow.unit: .*did you mean 'm3/hour'"):
+        make_device(text)
 
 
 def test_int64_may_be_converted_by_whole_numbers_only() -> None:

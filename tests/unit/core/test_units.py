@@ -2,7 +2,7 @@
 
 import pytest
 
-from penstock.core.units import Conversion, conversion, is_known_unit
+from penstock.core.units import Conversion, conversion, is_known_unit, unit_problem
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,22 @@ def test_scale_comes_before_the_unit() -> None:
 
 def test_known_units_are_known() -> None:
     assert is_known_unit("m3/h")
+
+
+@pytest.mark.parametrize(
+    "unit", ["", "m3/h", "%", "1/h", "°C", "Nm3/h", "dB(A)", "barg", "EUR/kWh", "bottles", "batches/h", "{trays}/h"]
+)
+def test_what_plants_write_can_be_kept(unit: str) -> None:
+    assert unit_problem(unit) is None
+
+
+@pytest.mark.parametrize(("unit", "meant"), [("m3/hourz", "m3/hour"), ("barr", "bar"), ("EURO/kwh", "EUR/kWh")])
+def test_a_misspelt_unit_is_refused_with_what_may_be_meant(unit: str, meant: str) -> None:
+    assert f"did you mean {meant!r}?" in str(unit_problem(unit))
+
+
+@pytest.mark.parametrize("unit", ["xyzzyq", "{a}{", "{}", "{(}", "m" * 65, "2**9**9", "{a}**9**9**9"])
+def test_what_is_no_unit_is_refused_without_a_guess(unit: str) -> None:
+    problem = unit_problem(unit)
+    assert problem is not None
+    assert "did you mean" not in problem

@@ -22,7 +22,7 @@ from penstock.core.config_file import (
 from penstock.core.errors import ConfigError
 from penstock.core.signals import OutputSignal, SignalSpec
 from penstock.core.times import NS_PER_S
-from penstock.core.units import IDENTITY, UNIT_MAX_CHARS, Conversion, conversion
+from penstock.core.units import IDENTITY, UNIT_MAX_CHARS, Conversion, conversion, unit_problem
 from penstock.core.values import ValueType
 
 DEVICE_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -170,6 +170,9 @@ def check_size(size_bytes: int, *, file: str) -> None:
 
 def _findings(device: DeviceFile) -> Iterator[tuple[str, Path]]:
     for name, tag in device.tags.items():
+        problem = unit_problem(tag.unit)
+        if problem is not None:
+            yield problem, ("tags", name, "unit")
         yield from _source_findings(device.connection.driver, tag, ("tags", name, "source"))
         yield from _signal_findings(device, tag, ("tags", name, "signal"))
 

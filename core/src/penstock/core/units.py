@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +25,105 @@ _SPELLED: Final = (
     (re.compile(r"\b(k|M)?var\b"), r"\1VA"),
 )
 """What plants write and pint reads otherwise: Nm (number metre), pcs (parsec), var, Nm3 (at reference conditions)."""
+
+_WORD: Final = re.compile(r"[^\W\d_]+")
+_BRACES: Final = re.compile(r"\{[\w .-]+\}")
+_TEXTS: Final = frozenset(
+    [
+        "barg",
+        "bara",
+        "psig",
+        "psia",
+        "NTU",
+        "FNU",
+        "EUR",
+        "USD",
+        "bottles",
+        "items",
+        "parts",
+        "batches",
+        "strokes",
+        "people",
+    ]
+)
+"""What plants write and nothing converts: gauge pressure, turbidity, money, things that are counted."""
+_USUAL: Final = tuple(
+    [
+        "m",
+        "mm",
+        "cm",
+        "km",
+        "um",
+        "m3",
+        "l",
+        "ml",
+        "s",
+        "ms",
+        "min",
+        "h",
+        "d",
+        "hour",
+        "minute",
+        "second",
+        "day",
+        "kg",
+        "g",
+        "mg",
+        "t",
+        "bar",
+        "mbar",
+        "Pa",
+        "kPa",
+        "MPa",
+        "hPa",
+        "psi",
+        "degC",
+        "degF",
+        "K",
+        "A",
+        "mA",
+        "V",
+        "mV",
+        "kV",
+        "W",
+        "kW",
+        "MW",
+        "kWh",
+        "MWh",
+        "J",
+        "kJ",
+        "Hz",
+        "kHz",
+        "rpm",
+        "N",
+        "kN",
+        "Nm",
+        "VA",
+        "kVA",
+        "var",
+        "kvar",
+        "ohm",
+        "mol",
+        "ppm",
+        "count",
+        "pcs",
+        "percent",
+        "meter",
+        "liter",
+        "gram",
+        "ton",
+        "watt",
+        "volt",
+        "ampere",
+        "newton",
+        "pascal",
+        "joule",
+        "kelvin",
+        "celsius",
+        "fahrenheit",
+    ]
+) + tuple(_TEXTS)
+"""Names that a misspelt one is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +185,32 @@ def _rounded(value: float) -> float:
 
 def _has_angle(unit: Any) -> bool:
     return "radian" in str(_registry().get_root_units(unit)[1])
+
+
+@cache
+def unit_problem(unit: str) -> str | None:
+    """Say what is wrong with a unit that a tag is to have, and what may be meant; None: it can be kept.
+
+    It need not convert: `{bottles}/h` is text in braces, as UCUM writes it, and some words stand for themselves.
+    """
+    if len(unit) > UNIT_MAX_CHARS:
+        return f"is longer than {UNIT_MAX_CHARS} characters"
+    if is_known_unit(_as_numbers(unit)):
+        return None
+    spelled = _WORD.sub(lambda match: _nearest(match[0]), unit)
+    meant = f"; did you mean {spelled!r}?" if spelled != unit and unit_problem(spelled) is None else ""
+    return f"unit {unit!r} is not known{meant} (a text that is no unit stands in braces: '{{bottles}}')"
+
+
+def _as_numbers(unit: str) -> str:
+    return _WORD.sub(lambda match: "count" if match[0] in _TEXTS else match[0], _BRACES.sub("count", unit))
+
+
+def _nearest(word: str) -> str:
+    if is_known_unit(_as_numbers(word)):
+        return word
+    found = difflib.get_close_matches(word, _USUAL, n=1, cutoff=0.6)
+    return found[0] if found else word
 
 
 def is_known_unit(unit: str) -> bool:
