@@ -68,6 +68,21 @@ def test_a_foreign_program_on_a_port_of_ours_is_named() -> None:
     assert "<" not in finding.what
 
 
+def test_a_file_that_only_the_simulators_refuse_is_told() -> None:
+    said = {"status": "degraded", "problems": ["devices/tank.yaml:5: tags.level.signal.expression: no such function"]}
+    finding = checks.judged("simulators, port 8091", "simulators", httpx.Response(200, json=said))
+    assert finding.verdict is Verdict.WRONG
+    assert "tank.yaml:5: tags.level.signal.expression" in finding.what
+    assert "simulators.log" in finding.remedy
+
+
+def test_simulators_that_bring_devices_up_are_not_called_healthy_yet() -> None:
+    said = {"status": "starting", "starting": ["pump-plc", "filling-line"], "problems": []}
+    finding = checks.judged("simulators, port 8091", "simulators", httpx.Response(200, json=said))
+    assert finding.verdict is Verdict.NOTE
+    assert "starting: pump-plc, filling-line" in finding.what
+
+
 def test_doctor_ends_with_status_one_when_something_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir(mode=0o700)
     (tmp_path / "secrets" / "cli.json").touch(mode=0o640)

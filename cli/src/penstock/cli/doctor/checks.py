@@ -175,6 +175,9 @@ def judged(label: str, name: str, answer: httpx.Response) -> Finding:
     """Read what a process says of itself: a gateway that waits answers 200, and names its problems."""
     said = _said(answer) or {}
     problems = said.get("problems")
+    if not problems and said.get("status") == "starting":
+        coming = ", ".join(map(str, said.get("starting") or ())) or "reading the plant folder"
+        return Finding(Verdict.NOTE, f"{label}: starting: {coming}", "ask again in some seconds")
     if not problems:
         return Finding(Verdict.OK, f"{label}: healthy")
     journal = said.get("journal", {})
