@@ -79,3 +79,27 @@ async def test_mqtt_devices_emit_while_opcua_servers_come_up_and_health_counts_t
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
+
+
+async def test_a_file_that_only_the_simulators_refuse_makes_their_health_degraded_until_it_is_mended(
+    tmp_path: Path,
+) -> None:
+    wrong = SIGNALS_ONLY.replace("{kind: sine, amplitude: 1, period_s: 60}", "{kind: formula, expression: sinus(t)}")
+    plant = plant_folder(tmp_path / "plant", tank=wrong)
+    wires = HeldWires(tmp_path / "data")
+    runner = Runner(SimSettings(plant=plant, data=tmp_path / "data"), {}, wires)
+    running = asyncio.create_task(runner.run())
+    try:
+        await until(lambda: runner.health()["status"] == "degraded", "the file is refused")
+        health = runner.health()
+        assert (health["devices"], health["starting"]) == ({"serving": 0, "wanted": 1}, [])
+        (problem,) = health["problems"]
+        assert "tank.yaml:5: tags.level.signal.expression: no such function; a formula has: sin" in problem
+        plant_folder(plant, tank=wrong.replace("sinus(t)", '"1 / (fills - fills)"'))
+        await until(lambda: "has no value: " in "".join(runner.health()["problems"]), "the formula is named", 60)
+        plant_folder(plant, tank=SIGNALS_ONLY)
+        await until(lambda: runner.health()["status"] == "ok", "mended", 60)
+    finally:
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running

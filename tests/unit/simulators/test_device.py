@@ -95,6 +95,27 @@ def test_formula_without_a_value_is_bad_not_an_end() -> None:
     assert [(point.value, point.status) for point in points] == [(-1.0, GOOD), (None, BAD_NO_DATA), (1.0, GOOD)]
 
 
+def test_a_formula_that_goes_on_without_a_value_is_named_with_the_reason() -> None:
+    text = tags(
+        'x: {type: float64, source: {node: X}, signal: {kind: formula, expression: "1 / max(0, t - 12)"}}',
+        "y: {type: float64, source: {node: Y}, signal: {kind: formula, expression: x * 2}}",
+        'big: {type: int64, source: {node: B}, signal: {kind: formula, expression: "10.0 ** (30 - t)"}}',
+    )
+    plant, device = SimulatedPlant(T0, step_s=1.0), simulated(text)
+    plant.add(device)
+    plant.advance(T0 + 9 * S)
+    assert list(device.problems()) == [], "nine readings may lack a value"
+    plant.advance(T0 + 10 * S)
+    x, y, big = device.problems()
+    assert x.startswith("devices/test.yaml:5: tags.x.signal.expression: has no value: ")
+    assert "zero" in x
+    assert y.endswith("without a value: x")
+    assert big.endswith("does not fit int64")
+    for second in (15, 24):
+        plant.advance(T0 + second * S)
+    assert list(device.problems()) == []
+
+
 def test_value_out_of_its_type_is_bad() -> None:
     text = tags('x: {type: int64, source: {node: X}, signal: {kind: formula, expression: "10.0 ** 30"}}')
     (emission,) = emitted(simulated(text), 1)
@@ -203,6 +224,10 @@ WRONG = {
     "formula with a call": (
         'x: {type: float64, source: {node: X}, signal: {kind: formula, expression: "open(1)"}}',
         "tags.x.signal.expression: no such function",
+    ),
+    "formula that never has a value": (
+        'x: {type: float64, source: {node: X}, signal: {kind: formula, expression: "t + 1 / 0"}}',
+        "tags.x.signal.expression: 1 / 0 never has a value",
     ),
     "formula of an unknown tag": (
         "x: {type: float64, source: {node: X}, signal: {kind: formula, expression: y + 1}}",

@@ -24,7 +24,7 @@ from penstock.simulators.emission import Emission, Point
 from penstock.simulators.models.model import Json, Model, ModelContext, ParameterError, Parameters
 from penstock.simulators.models.registry import UnknownModelError, find_model
 from penstock.simulators.models.world import World
-from penstock.simulators.signals.kinds import Signal
+from penstock.simulators.signals.kinds import Expression, Signal
 from penstock.simulators.signals.spec import RecordingReader, SignalError, make_signal
 
 RATE_DEFAULT_Hz: Final = 1.0
@@ -32,6 +32,8 @@ RATE_MAX_Hz: Final = 1000.0
 GRID_ns: Final = 1000
 """Source times are whole microseconds, which every protocol here carries, or whole `time_unit`s of the device file."""
 STEP_MAX_s: Final = 1.0
+WITHOUT_MAX: Final = 10
+"""Readings of a formula without a value, one after another, that are a problem to be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,12 @@ class SimulatedDevice:
         self._convert = self._conversions(file)
         channels = {name: self._channel(name, read) for name in file.tags}
         order = _order(file, channels)
+        found = {name: channel.signal for name, channel in channels.items()}
+        self._formulas = {name: signal for name, signal in found.items() if isinstance(signal, Expression)}
         self._mapped = {name: one.mapping for name, one in channels.items() if not one.mapping.is_identity}
         self._groups = _groups(file, [channels[name] for name in order])
         self._values: dict[str, Value] = {}
+        self._without: dict[str, int] = {}
         self._first_ns: int | None = None
         self._newest_ns = -1
 
@@ -144,6 +149,7 @@ class SimulatedDevice:
             value = _convert(value, self._convert[channel.tag])
         self._values[channel.tag] = value
         raw = _typed(_back(value, channel.mapping), channel.type)
+        self._without[channel.tag] = 0 if raw is not None else self._without.get(channel.tag, 0) + 1
         if raw is None:
             return Point(channel.tag, None, BAD_NO_DATA if value is None else BAD_OUT_OF_RANGE)
         return Point(channel.tag, raw, GOOD)
@@ -157,6 +163,13 @@ class SimulatedDevice:
             for point in emission.points
         )
         return Emission(emission.device, emission.time_ns, points)
+
+    def problems(self) -> Iterator[str]:
+        """Name the formulas without a value WITHOUT_MAX readings in a row, and why; one reading may lack it."""
+        for tag, signal in self._formulas.items():
+            if self._without.get(tag, 0) >= WITHOUT_MAX:
+                why = signal.why or f"its value does not fit {self.file.tags[tag].type}"
+                yield str(self.file.error(f"has no value: {why}", "tags", tag, "signal", "expression"))
 
     def save(self) -> Json:
         """Give what must survive a restart: first start, newest time, the model's state."""

@@ -61,6 +61,7 @@ class Runner:
         self._settler = Settler(self._put_in, self._take_out)
         self._looked = False
         self._file_errors: dict[str, str] = {}
+        self._told: set[str] = set()
         self.emitted = 0
 
     async def run(self) -> None:
@@ -133,6 +134,11 @@ class Runner:
                 log.error("%s", error)
         self._file_errors = {file: str(error) for file, error in self._folder.errors.items()}
         self._looked = True
+        problems = self._formula_problems()
+        for problem in problems:
+            if problem not in self._told:
+                log.warning("%s", problem)
+        self._told = set(problems)
 
     def _apply(self, changes: Changes) -> None:
         for name in changes.removed:
@@ -193,11 +199,14 @@ class Runner:
             "ledger": None if self._ledger is None else str(self._settings.ledger),
         }
 
+    def _formula_problems(self) -> list[str]:
+        return [problem for device in self.plant.devices.values() for problem in device.problems()]
+
     def health(self) -> dict[str, Any]:
         """Say whether all devices serve: `starting` while some come up, `degraded` where something is wrong."""
         starting = self._settler.starting()
         wanted = {*self._open, *starting, *self._settler.refused()}
-        problems = [*self._settler.errors.values(), *self._file_errors.values()]
+        problems = [*self._settler.errors.values(), *self._file_errors.values(), *self._formula_problems()]
         status = "degraded" if problems else "ok"
         return {
             "status": status if self._looked and not starting else "starting",

@@ -59,16 +59,40 @@ class Formula:
         found = {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in calls}
         self.names = frozenset(found - {"t"} - set(CONSTANTS))
 
-    def at(self, t_s: float, others: Mapping[str, Value]) -> Value:
-        """Evaluate; None where it has no value (division by zero, a name without a value, a result out of range)."""
+        for node in nodes:
+            _check_constant(node)
+
+    def evaluate(self, t_s: float, others: Mapping[str, Value]) -> tuple[Value, str]:
+        """Give value and "", or None and why: division by zero, a result out of range, a tag without a value."""
+        missing = sorted(name for name in self.names if others.get(name) is None)
         names = {**CONSTANTS, **{name: others.get(name) for name in self.names}, "t": t_s}
-        try:
-            result = SimpleEval(names=names, functions=FUNCTIONS).eval(self._text, previously_parsed=self._tree)
-        except (ArithmeticError, ValueError, TypeError, InvalidExpression):
-            return None
-        if isinstance(result, bool | int | str):
-            return result
-        return result if isinstance(result, float) and math.isfinite(result) else None
+        value, why = _value(self._tree, self._text, names)
+        return value, f"{why}; without a value: {', '.join(missing)}" if why and missing else why
+
+
+def _value(tree: ast.AST, text: str, names: Mapping[str, Value]) -> tuple[Value, str]:
+    try:
+        result = SimpleEval(names=dict(names), functions=FUNCTIONS).eval(text, previously_parsed=tree)
+    except (ArithmeticError, ValueError, TypeError, InvalidExpression) as error:
+        return None, str(error) or type(error).__name__
+    if isinstance(result, bool | int | str) or (isinstance(result, float) and math.isfinite(result)):
+        return result, ""
+    return None, f"gives {result!r}, which is no value"
+
+
+def _check_constant(node: ast.AST) -> None:
+    """Refuse a part that reads nothing and has no value, such as 1/0: it would have none for ever."""
+    if not isinstance(node, ast.BinOp | ast.Call | ast.UnaryOp):
+        return
+    inner = list(ast.walk(node))
+    calls = {id(one.func) for one in inner if isinstance(one, ast.Call)}
+    if any(isinstance(one, ast.Name) and id(one) not in calls and one.id not in CONSTANTS for one in inner):
+        return
+    text = ast.unparse(node)
+    _, why = _value(node, text, CONSTANTS)
+    if why:
+        message = f"{text} never has a value: {why}"
+        raise ValueError(message)
 
 
 def _check(node: ast.AST, calls: set[int]) -> None:

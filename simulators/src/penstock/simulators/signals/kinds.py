@@ -142,11 +142,12 @@ class Counter:
         return self.start + self.step * math.floor(t_s / self.period_s + 1e-6)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Expression:
-    """Compute from the device's other tags and t."""
+    """Compute from the device's other tags and t; `why` says what the last reading lacked, if it has no value."""
 
     formula: Formula
+    why: str = ""
 
     @property
     def reads(self) -> frozenset[str]:
@@ -155,7 +156,8 @@ class Expression:
 
     def at(self, t_s: float, others: Mapping[str, Value]) -> Value:
         """Evaluate."""
-        return self.formula.at(t_s, others)
+        value, self.why = self.formula.evaluate(t_s, others)
+        return value
 
 
 class Recorded:
