@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -126,6 +127,25 @@ async def test_an_alarm_is_acknowledged_in_the_persons_name(fake: FakePlatform) 
     (journal,) = fake.alarm_state.journals.values()
     (entry,) = [e for e in journal if e["comment"]]
     assert "Test Person" in (entry["who"], entry.get("who_name"))
+
+
+@pytest.mark.parametrize("dialog", ["Journal", "Acknowledge"])
+async def test_a_page_that_closes_under_an_open_dialog_ends_quietly(
+    fake: FakePlatform, dialog: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with fake.client() as client:
+        await client.rules.create("hot", tag="pump/power", comparison="high", limit=20.0, message="Too much power")
+    fake.feed_now("pump/power", 25.0)
+    async with opened(fake, monitoring.build) as user:
+        await user.open("/alarms")
+        await user.should_see("Too much power", retries=SEEN)
+        user.find(dialog).click()
+        await user.should_see({"Journal": "Close", "Acknowledge": "Cancel"}[dialog], retries=SEEN)
+        assert user.client is not None
+        user.client.delete()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0.1)
+    assert [r for r in caplog.records if r.exc_info] == []
 
 
 async def test_alarms_are_filtered(fake: FakePlatform) -> None:
