@@ -96,6 +96,21 @@ async def test_stale_and_bad_values_are_named(fake: FakePlatform) -> None:
         await user.should_see("No value yet", retries=SEEN)
 
 
+async def test_a_sample_stamped_in_the_future_is_said_on_every_page_that_it_concerns(fake: FakePlatform) -> None:
+    feed_pump(fake)
+    fake.feed("pump/power", [(time.time_ns() + 32 * 365 * 86_400 * SECOND, 12.0)])
+    async with opened(fake, monitoring.build) as user:
+        await user.open("/asset/ast_1")
+        await user.should_see("Power: a later sample, stamped in the future, waits", retries=SEEN)
+        await user.open("/")
+        await user.should_see("1 stamped in the future", retries=SEEN)
+        await user.open("/delivery")
+        await user.should_see("stamped ahead: is the clock right?", retries=SEEN)
+        (tile,) = user.find("stamped ahead: is the clock right?").elements
+        assert tile.parent_slot is not None
+        assert "ps-warn" in tile.parent_slot.parent.classes
+
+
 async def test_names_with_markup_are_text(fake: FakePlatform) -> None:
     fake.add_asset("works/hall/evil/thing", name=EVIL)
     fake.add_tag(f"evil/{EVIL}", asset="works/hall/evil/thing", property=EVIL)

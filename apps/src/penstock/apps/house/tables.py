@@ -14,7 +14,8 @@ from penstock.apps.house.widgets import toned
 class Cell:
     """One cell: text, and how it looks; `href` makes a link.
 
-    `kind`: text, sub, num, time, value (toned figure), chip, or meter (a bar of `share` percent beside the text).
+    `kind`: text, sub, num, time, value (toned figure), chip, cut (one line, cut where the column ends), or
+    meter (a bar of `share` percent beside the text). `tip`: what hovering shows.
     """
 
     text: str
@@ -22,6 +23,7 @@ class Cell:
     tone: str = "mute"
     href: str = ""
     share: float | None = None
+    tip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ _CLASSES = {
     "time": "ps-time",
     "value": "ps-value",
     "chip": "ps-chip",
+    "cut": "ps-sub ps-cut",
     "meter": "ps-value",
 }
 
@@ -76,6 +79,7 @@ class Table:
             element.classes(add="ps-picked") if row.picked else element.classes(remove="ps-picked")
             for label, cell in zip(self._labels[row.key], row.cells, strict=True):
                 label.set_text(cell.text)
+                _set_tip(label, cell.tip)
                 if cell.kind in ("value", "chip"):
                     toned(label, cell.tone)
                 if label in self._bars:
@@ -117,6 +121,12 @@ class Table:
             with ui.element("div").classes("ps-meter") as meter:
                 self._bars[label] = (meter, ui.element("div"))
         return label
+
+
+def _set_tip(label: ui.label, tip: str) -> None:
+    if label.props.get("title", "") != tip:
+        label.props["title"] = tip
+        label.update()
 
 
 def _column_classes(column: str) -> str:

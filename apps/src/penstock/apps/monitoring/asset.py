@@ -20,6 +20,7 @@ from penstock.sdk.resources.streaming import StreamBatch
 VALUES_S = 5.0
 """The stream brings values at once; this reads what it cannot: new tags, and ages while nothing comes."""
 AGES_S = 1.0
+STAMPED_AHEAD = "A later sample, stamped in the future, waits; is the device's clock right?"
 QUALITY_WORDS = {"good": "Good", "uncertain": "Uncertain", "bad": "Bad", "stale": "Stale", "none": "No value yet"}
 
 
@@ -44,6 +45,7 @@ class AssetPage:
             with card("Live values"):
                 self._values = Table(["Property", "›Value", "Quality", "›·Age"])
                 self._no_values = ui.label("No tag is bound to this asset yet.").classes("ps-sub")
+                self._ahead = ui.label("").classes("ps-sub ps-caution")
             with ui.element("div").classes("ps-stack"):
                 with card():
                     self._chart_title = plain_heading("Trend")
@@ -58,6 +60,7 @@ class AssetPage:
                     self._no_attributes = ui.label("None.").classes("ps-sub")
         self._computed_card.set_visibility(False)
         self._no_values.set_visibility(False)
+        self._ahead.set_visibility(False)
         shell.every(VALUES_S, self._read)
         shell.every(VALUES_S, self._read_alarms)
         ui.timer(AGES_S, self._show)
@@ -151,6 +154,9 @@ class AssetPage:
         self._computed.show([self._row(r) for r in computed])
         self._computed_card.set_visibility(bool(computed))
         self._no_values.set_visibility(not measured)
+        ahead = [words(r.name) for r in standing.readings if r.waits_in_future]
+        self._ahead.set_visibility(bool(ahead))
+        self._ahead.set_text(f"{', '.join(ahead)}: {STAMPED_AHEAD[0].lower()}{STAMPED_AHEAD[1:]}")
         state = standing.state
         self._state.set_visibility(state is not None and state.latest is not None)
         if state is not None and state.latest is not None:
@@ -160,9 +166,10 @@ class AssetPage:
     def _row(self, reading: Reading) -> Row:
         value = reading.latest.value if reading.latest else None
         tone = reading.freshness.value
+        tip = STAMPED_AHEAD if reading.waits_in_future else ""
         cells = (
-            Cell(words(reading.name)),
-            Cell(value_text(value, reading.tag.unit), "value", tone),
+            Cell(words(reading.name), tip=tip),
+            Cell(value_text(value, reading.tag.unit), "value", tone, tip=tip),
             Cell(QUALITY_WORDS[tone], "chip", tone),
             Cell(age_text(reading.age_s), "num"),
         )

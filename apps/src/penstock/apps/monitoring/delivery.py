@@ -23,6 +23,7 @@ FIGURES = (
     ("stored", "Stored", "samples, each once", ""),
     ("duplicates", "Duplicates", "came again, stored once", ""),
     ("late", "Late", "above their tag's bound", "warn"),
+    ("future", "Future", "stamped ahead: is the clock right?", "warn"),
     ("missing_batches", "Missing batches", "holes below the gateway's head", "bad"),
     ("open_gaps", "Open gaps", "not refilled", "warn"),
     ("drops", "Dropped", "declared by a full journal", "bad"),

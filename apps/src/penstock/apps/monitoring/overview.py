@@ -94,6 +94,7 @@ class Figures:
             f"{count_text(summary.get(key))} {word}"
             for key, word in (
                 ("missing_batches", "missing"),
+                ("future", "stamped in the future"),
                 ("open_gaps", "open gaps"),
                 ("drops", "dropped"),
                 ("rejects", "rejected"),
@@ -197,7 +198,9 @@ def _foot(standing: Standing) -> str:
     ages = [r.age_s for r in standing.readings if r.age_s is not None]
     if not ages:
         return f"{len(standing.readings)} values, nothing received yet"
-    return f"{len(standing.readings)} values · newest {_when(min(ages))}{_worst(standing.readings)}"
+    ahead = sum(r.waits_in_future for r in standing.readings)
+    waits = f" · {ahead} stamped in the future" if ahead else ""
+    return f"{len(standing.readings)} values · newest {_when(min(ages))}{_worst(standing.readings)}{waits}"
 
 
 def _when(age_s: float) -> str:
