@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nicegui import ui
@@ -53,16 +53,21 @@ _CLASSES = {
 class Table:
     """Columns by name; a name that starts with "›" is right-aligned, one with "·" is hidden on a narrow screen."""
 
-    def __init__(self, columns: Sequence[str]) -> None:
+    def __init__(self, columns: Sequence[str], widths: Mapping[str, str] | None = None) -> None:
+        """Draw the head; with `widths` (CSS, by column) the layout is fixed: what is long never moves a column."""
         self._shape: tuple[object, ...] = ()
         self._labels: dict[str, list[ui.label]] = {}
         self._rows: dict[str, ui.element] = {}
         self._bars: dict[ui.label, tuple[ui.element, ui.element]] = {}
-        with ui.element("div").classes("ps-scroll"), ui.element("table").classes("ps-table"):
+        with ui.element("div").classes("ps-scroll"), ui.element("table") as table:
+            table.classes("ps-table" if widths is None else "ps-table ps-fixed")
             with ui.element("thead"), ui.element("tr"):
                 for column in columns:
-                    with ui.element("th").classes(_column_classes(column)):
-                        ui.label(column.lstrip("›·"))
+                    name = column.lstrip("›·")
+                    with ui.element("th").classes(_column_classes(column)) as head:
+                        ui.label(name)
+                    if widths and name in widths:
+                        head.style(f"width: {widths[name]}")
             self._body = ui.element("tbody")
         self._columns = list(columns)
 
