@@ -163,6 +163,23 @@ async def test_a_page_that_closes_under_an_open_dialog_ends_quietly(
     assert [r for r in caplog.records if r.exc_info] == []
 
 
+@pytest.mark.parametrize("address", ["/", "/asset/ast_1"])
+async def test_an_active_alarm_shows_at_the_assets_dot(fake: FakePlatform, address: str) -> None:
+    async with fake.client() as client:
+        await client.rules.create("hot", tag="pump/power", comparison="high", limit=20.0, severity=900)
+    fake.feed_now("pump/power", 25.0)
+    async with opened(fake, monitoring.build) as user:
+        await user.open(address)
+        await user.should_see("Pump 9", retries=SEEN)
+        dots = [e for e in user.find(kind=ui.element).elements if "ps-dot" in e.classes]
+        for _ in range(SEEN):
+            if any("ps-alarmed" in dot.classes for dot in dots):
+                break
+            await asyncio.sleep(0.1)
+            dots = [e for e in user.find(kind=ui.element).elements if "ps-dot" in e.classes]
+        assert [("ps-bad" in d.classes, d.props["title"]) for d in dots] == [(True, "Alarm active, severity critical")]
+
+
 async def test_alarms_are_filtered(fake: FakePlatform) -> None:
     async with fake.client() as client:
         for tag, text in (("pump/power", "Too much power"), ("pump/bearing_band", "Rough bearing")):

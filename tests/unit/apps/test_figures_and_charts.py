@@ -20,11 +20,17 @@ from penstock.apps.house.plant import Reading, standings
 from penstock.apps.house.said import trouble_of
 from penstock.apps.monitoring.alarms import journal_row
 from penstock.apps.monitoring.delivery import reject_cells
-from penstock.apps.monitoring.states import Live, alarm_words, severity_words, state_word
+from penstock.apps.monitoring.states import Live, Mark, alarm_words, severity_words, state_word
 from penstock.sdk.errors import ApiError, ConnectionFailedError, CredentialError, ForbiddenError
 from penstock.sdk.models import Asset, Latest, Property, Tag
 
 S = 1_000_000_000
+
+
+def test_an_assets_mark_is_that_of_its_worst_active_alarm_then_of_its_values() -> None:
+    assert Mark.of("good") == Mark("good")
+    assert Mark.of("good", [200, 700]) == Mark("bad", alarmed=True, words="Alarm active, severity high")
+    assert Mark.of("stale", [100]) == Mark("warn", alarmed=True, words="Alarm active, severity low")
 
 
 def test_a_text_from_outside_is_cut_at_its_bound_and_no_sooner() -> None:

@@ -11,12 +11,14 @@ from penstock.apps.house.tables import Cell, Row, Table
 from penstock.apps.house.trend import Trend
 from penstock.apps.house.widgets import card, chip, empty, plain_heading, title, toned
 from penstock.apps.monitoring.frame import frame
-from penstock.apps.monitoring.states import alarm_words, state_word
+from penstock.apps.monitoring.states import Mark, alarm_words, state_word
 from penstock.apps.monitoring.tree import Tree
 from penstock.sdk.app import Context
 from penstock.sdk.models import Latest
 from penstock.sdk.resources.streaming import StreamBatch
 
+ACTIVE_MAX = 500
+"""Active alarms looked at for the tree's marks."""
 VALUES_S = 5.0
 """The stream brings values at once; this reads what it cannot: new tags, and ages while nothing comes."""
 AGES_S = 1.0
@@ -79,7 +81,9 @@ class AssetPage:
         roots = await self._shell.ctx.client.assets.tree()
         await self._reader.read()
         standings = {s.asset.id: s for s in self._reader.standings()}
-        self._tree.show(roots, {i: s.freshness.value for i, s in standings.items()})
+        severities = await self._severities()
+        marks = {i: Mark.of(s.freshness.value, severities.get(i, ())) for i, s in standings.items()}
+        self._tree.show(roots, marks)
         standing = standings.get(self._id)
         if standing is None:
             self._absent()
@@ -90,6 +94,14 @@ class AssetPage:
         await self._choose_first(standing)
         self._stream(standing)
         self._show()
+
+    async def _severities(self) -> dict[str, list[int]]:
+        """Give the severities of active alarms by asset; none for who may not see alarms."""
+        found: dict[str, list[int]] = {}
+        if self._shell.ctx.can("alarms:read"):
+            for alarm in await self._shell.ctx.client.alarms.list(active=True, limit=ACTIVE_MAX):
+                found.setdefault(alarm.asset or "", []).append(alarm.severity)
+        return found
 
     def _absent(self) -> None:
         self._title.set_text("No such asset")
