@@ -222,6 +222,13 @@ async def test_the_fleet_shows_health_and_what_stands_out(fake: FakePlatform) ->
         await user.should_see("Zone D", retries=SEEN)
 
 
+async def test_a_machine_without_a_baseline_says_how_long_learning_takes(fake: FakePlatform) -> None:
+    feed_pump(fake, wear=0.9)
+    async with opened(fake, maintenance.build) as user:
+        await user.open("/asset/ast_1")
+        await user.should_see("learning needs 5\u202fmin of healthy running", retries=SEEN)
+
+
 async def test_nothing_to_watch_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENSTOCK_APP_DATA", str(tmp_path / "app"))
     async with opened(FakePlatform(), maintenance.build) as user:
