@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -95,6 +96,21 @@ async def test_stale_and_bad_values_are_named(fake: FakePlatform) -> None:
         await user.should_see("No value yet", retries=SEEN)
 
 
+async def test_a_sample_stamped_in_the_future_is_said_on_every_page_that_it_concerns(fake: FakePlatform) -> None:
+    feed_pump(fake)
+    fake.feed("pump/power", [(time.time_ns() + 32 * 365 * 86_400 * SECOND, 12.0)])
+    async with opened(fake, monitoring.build) as user:
+        await user.open("/asset/ast_1")
+        await user.should_see("Power: a later sample, stamped in the future, waits", retries=SEEN)
+        await user.open("/")
+        await user.should_see("1 stamped in the future", retries=SEEN)
+        await user.open("/delivery")
+        await user.should_see("stamped ahead: is the clock right?", retries=SEEN)
+        (tile,) = user.find("stamped ahead: is the clock right?").elements
+        assert tile.parent_slot is not None
+        assert "ps-warn" in tile.parent_slot.parent.classes
+
+
 async def test_names_with_markup_are_text(fake: FakePlatform) -> None:
     fake.add_asset("works/hall/evil/thing", name=EVIL)
     fake.add_tag(f"evil/{EVIL}", asset="works/hall/evil/thing", property=EVIL)
@@ -126,6 +142,42 @@ async def test_an_alarm_is_acknowledged_in_the_persons_name(fake: FakePlatform) 
     (journal,) = fake.alarm_state.journals.values()
     (entry,) = [e for e in journal if e["comment"]]
     assert "Test Person" in (entry["who"], entry.get("who_name"))
+
+
+@pytest.mark.parametrize("dialog", ["Journal", "Acknowledge"])
+async def test_a_page_that_closes_under_an_open_dialog_ends_quietly(
+    fake: FakePlatform, dialog: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with fake.client() as client:
+        await client.rules.create("hot", tag="pump/power", comparison="high", limit=20.0, message="Too much power")
+    fake.feed_now("pump/power", 25.0)
+    async with opened(fake, monitoring.build) as user:
+        await user.open("/alarms")
+        await user.should_see("Too much power", retries=SEEN)
+        user.find(dialog).click()
+        await user.should_see({"Journal": "Close", "Acknowledge": "Cancel"}[dialog], retries=SEEN)
+        assert user.client is not None
+        user.client.delete()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0.1)
+    assert [r for r in caplog.records if r.exc_info] == []
+
+
+@pytest.mark.parametrize("address", ["/", "/asset/ast_1"])
+async def test_an_active_alarm_shows_at_the_assets_dot(fake: FakePlatform, address: str) -> None:
+    async with fake.client() as client:
+        await client.rules.create("hot", tag="pump/power", comparison="high", limit=20.0, severity=900)
+    fake.feed_now("pump/power", 25.0)
+    async with opened(fake, monitoring.build) as user:
+        await user.open(address)
+        await user.should_see("Pump 9", retries=SEEN)
+        dots = [e for e in user.find(kind=ui.element).elements if "ps-dot" in e.classes]
+        for _ in range(SEEN):
+            if any("ps-alarmed" in dot.classes for dot in dots):
+                break
+            await asyncio.sleep(0.1)
+            dots = [e for e in user.find(kind=ui.element).elements if "ps-dot" in e.classes]
+        assert [("ps-bad" in d.classes, d.props["title"]) for d in dots] == [(True, "Alarm active, severity critical")]
 
 
 async def test_alarms_are_filtered(fake: FakePlatform) -> None:
@@ -168,6 +220,13 @@ async def test_the_fleet_shows_health_and_what_stands_out(fake: FakePlatform) ->
         await user.open("/asset/ast_1")
         await user.should_see("Points lost, by channel", retries=SEEN)
         await user.should_see("Zone D", retries=SEEN)
+
+
+async def test_a_machine_without_a_baseline_says_how_long_learning_takes(fake: FakePlatform) -> None:
+    feed_pump(fake, wear=0.9)
+    async with opened(fake, maintenance.build) as user:
+        await user.open("/asset/ast_1")
+        await user.should_see("learning needs 5\u202fmin of healthy running", retries=SEEN)
 
 
 async def test_nothing_to_watch_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

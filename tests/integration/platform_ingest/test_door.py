@@ -411,6 +411,22 @@ def test_a_small_writer_writes_its_own_tag_once_per_key(operator: httpx.Client) 
     assert [value for _, _, value, _ in read_all(operator, writer.tag)] == [1.0, 2.0, None, "NaN"]
 
 
+def test_the_ledger_names_an_app_as_people_know_it(operator: httpx.Client) -> None:
+    app = {"id": f"calc-{prefix()}", "name": "Pump report", "url": "http://127.0.0.1:1", "scopes": ["samples:write"]}
+    made = operator.post("/v1/apps", json=app | {"redirect_uris": ["http://127.0.0.1:1/oauth/callback"]}).json()
+    credential = (made["client_id"], made["client_secret"])
+    granted = operator.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=credential).json()
+    asset = operator.post("/v1/assets", json={"path": f"works/site/area/{prefix()}", "name": "An asset"}).json()
+    with httpx.Client(base_url=operator.base_url, timeout=30) as http:
+        http.headers["Authorization"] = f"Bearer {granted['access_token']}"
+        tag = {"asset": asset["id"], "property": "score", "type": "float64", "unit": None, "description": ""}
+        samples = [{"tag": http.post("/v1/tags", json=tag).json()["id"], "time": ARRIVAL_NS, "value": 1.0}]
+        written = http.post("/v1/ingest", json={"samples": samples}, headers={"Idempotency-Key": str(uuid.uuid4())})
+    assert written.status_code == 200, written.text
+    writers = {each["writer"]: each for each in operator.get("/v1/ledger/summary").json()["writers"]}
+    assert (writers[made["client_id"]]["name"], writers[made["client_id"]]["stored"]) == ("Pump report", 1)
+
+
 def test_a_small_writers_arrow_of_several_batches_is_one_commit(operator: httpx.Client) -> None:
     writer = SmallWriter(operator, "int64")
     schema = pa.schema(

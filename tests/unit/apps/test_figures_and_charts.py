@@ -10,6 +10,7 @@ from penstock.apps.house.figures import (
     freshness,
     moment_text,
     number_text,
+    shortened,
     stale_after_s,
     unit_text,
     value_text,
@@ -18,11 +19,30 @@ from penstock.apps.house.figures import (
 from penstock.apps.house.plant import Reading, standings
 from penstock.apps.house.said import trouble_of
 from penstock.apps.monitoring.alarms import journal_row
-from penstock.apps.monitoring.states import Live, alarm_words, severity_words, state_word
+from penstock.apps.monitoring.delivery import reject_cells
+from penstock.apps.monitoring.states import Live, Mark, alarm_words, severity_words, state_word
 from penstock.sdk.errors import ApiError, ConnectionFailedError, CredentialError, ForbiddenError
 from penstock.sdk.models import Asset, Latest, Property, Tag
 
 S = 1_000_000_000
+
+
+def test_an_assets_mark_is_that_of_its_worst_active_alarm_then_of_its_values() -> None:
+    assert Mark.of("good") == Mark("good")
+    assert Mark.of("good", [200, 700]) == Mark("bad", alarmed=True, words="Alarm active, severity high")
+    assert Mark.of("stale", [100]) == Mark("warn", alarmed=True, words="Alarm active, severity low")
+
+
+def test_a_text_from_outside_is_cut_at_its_bound_and_no_sooner() -> None:
+    assert shortened("x" * 160) == "x" * 160
+    assert shortened("x" * 1_000_000) == "x" * 159 + "…"
+
+
+def test_a_reject_of_a_huge_payload_keeps_time_and_count_and_tells_the_rest_when_hovered() -> None:
+    seen = {"device": "d", "reason": "not-a-number", "excerpt": "x" * 256, "time": 60 * S, "count": 3}
+    _, _, excerpt, at, count = reject_cells(seen, 70 * S)
+    assert (len(excerpt.text), excerpt.tip, excerpt.kind) == (160, "x" * 256, "cut")
+    assert (at.text, count.text) == ("00:01:00", "3")
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,11 @@ def freshness(quality: str, age_s: float | None, stale_s: float) -> Freshness:
     return Freshness.UNCERTAIN if quality == "uncertain" else Freshness.GOOD
 
 
+def shortened(text: str, most: int = 160) -> str:
+    """Cut a text that is not ours at some length, with an ellipsis."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
 def words(name: str) -> str:
     """Turn a key such as bearing_temperature into words."""
     text = name.replace("_", " ").replace("-", " ").strip()

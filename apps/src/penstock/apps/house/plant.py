@@ -31,6 +31,11 @@ class Reading:
         """Give the property's name, or the tag's where it is bound to none."""
         return self.tag.property or self.tag.name or self.tag.key
 
+    @property
+    def waits_in_future(self) -> bool:
+        """Say whether a later sample is stored that is stamped too far ahead to be the newest."""
+        return self.latest is not None and self.latest.future
+
     @classmethod
     def of(cls, tag: Tag, latest: Latest | None, now_ns: int) -> Reading:
         """Judge a newest sample by its age at `now_ns`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nicegui import ui
@@ -14,7 +14,8 @@ from penstock.apps.house.widgets import toned
 class Cell:
     """One cell: text, and how it looks; `href` makes a link.
 
-    `kind`: text, sub, num, time, value (toned figure), chip, or meter (a bar of `share` percent beside the text).
+    `kind`: text, sub, num, time, value (toned figure), chip, cut (one line, cut where the column ends), or
+    meter (a bar of `share` percent beside the text). `tip`: what hovering shows.
     """
 
     text: str
@@ -22,6 +23,7 @@ class Cell:
     tone: str = "mute"
     href: str = ""
     share: float | None = None
+    tip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ _CLASSES = {
     "time": "ps-time",
     "value": "ps-value",
     "chip": "ps-chip",
+    "cut": "ps-sub ps-cut",
     "meter": "ps-value",
 }
 
@@ -50,16 +53,21 @@ _CLASSES = {
 class Table:
     """Columns by name; a name that starts with "›" is right-aligned, one with "·" is hidden on a narrow screen."""
 
-    def __init__(self, columns: Sequence[str]) -> None:
+    def __init__(self, columns: Sequence[str], widths: Mapping[str, str] | None = None) -> None:
+        """Draw the head; with `widths` (CSS, by column) the layout is fixed: what is long never moves a column."""
         self._shape: tuple[object, ...] = ()
         self._labels: dict[str, list[ui.label]] = {}
         self._rows: dict[str, ui.element] = {}
         self._bars: dict[ui.label, tuple[ui.element, ui.element]] = {}
-        with ui.element("div").classes("ps-scroll"), ui.element("table").classes("ps-table"):
+        with ui.element("div").classes("ps-scroll"), ui.element("table") as table:
+            table.classes("ps-table" if widths is None else "ps-table ps-fixed")
             with ui.element("thead"), ui.element("tr"):
                 for column in columns:
-                    with ui.element("th").classes(_column_classes(column)):
-                        ui.label(column.lstrip("›·"))
+                    name = column.lstrip("›·")
+                    with ui.element("th").classes(_column_classes(column)) as head:
+                        ui.label(name)
+                    if widths and name in widths:
+                        head.style(f"width: {widths[name]}")
             self._body = ui.element("tbody")
         self._columns = list(columns)
 
@@ -76,6 +84,7 @@ class Table:
             element.classes(add="ps-picked") if row.picked else element.classes(remove="ps-picked")
             for label, cell in zip(self._labels[row.key], row.cells, strict=True):
                 label.set_text(cell.text)
+                _set_tip(label, cell.tip)
                 if cell.kind in ("value", "chip"):
                     toned(label, cell.tone)
                 if label in self._bars:
@@ -117,6 +126,12 @@ class Table:
             with ui.element("div").classes("ps-meter") as meter:
                 self._bars[label] = (meter, ui.element("div"))
         return label
+
+
+def _set_tip(label: ui.label, tip: str) -> None:
+    if label.props.get("title", "") != tip:
+        label.props["title"] = tip
+        label.update()
 
 
 def _column_classes(column: str) -> str:

@@ -53,6 +53,14 @@ def plain_heading(text: str) -> ui.label:
     return ui.label(text).classes("ps-plain").props('role="heading" aria-level="2"')
 
 
+async def answer_of(dialog: ui.dialog) -> object:
+    """Open a dialog, give what it was submitted with, None where it or its page was closed, and take it away."""
+    said: object = await dialog
+    if not dialog.is_deleted:
+        dialog.delete()
+    return said
+
+
 class Tile:
     """A figure with a name above and a note below."""
 

@@ -25,7 +25,7 @@ from penstock.apps.house.widgets import card, chip, empty, loading, title, toned
 from penstock.apps.maintenance.channels import Role
 from penstock.apps.maintenance.fleet_page import Machine, machines
 from penstock.apps.maintenance.frame import ZONE_TONE, change_text, frame, health_tone, phase_text
-from penstock.apps.maintenance.health import Assessment, Finding
+from penstock.apps.maintenance.health import Assessment, Finding, ModelSettings
 from penstock.apps.maintenance.watch import Watch
 from penstock.apps.maintenance.worker import Fleet
 from penstock.apps.maintenance.zones import MEANING
@@ -73,6 +73,8 @@ class MachinePage:
         self._summary.show(machine, self._shell.now_ns)
         self._losses.show(machine.watch.newest)
         self._evidence.show(evidence_rows(machine.watch, self._shell.now_ns))
+        settings = machine.watch.model.settings
+        self._learning.set_text(learning_text(settings) if lacks_baseline(machine.watch.newest) else "")
 
     def _absent(self) -> None:
         self._title.set_text("Not watched")
@@ -103,6 +105,7 @@ class MachinePage:
                 trend = Trend(self._shell, span="1 h")
             with card("Evidence"):
                 self._evidence = Table(["Channel", "›Reads", "›Expected", "›Change", "·Stands out since", "·Judged by"])
+                self._learning = ui.label("").classes("ps-sub ps-caution")
         if machine.watch.health_tag is not None:
             await trend.show(machine.watch.health_tag, limit=machine.limit, y_range=(0, 100))
             tag = machine.watch.health_tag.id
@@ -209,6 +212,20 @@ class Losses:
             label.set_text("no value" if loss is None else f"{loss:.0f}")
         total = sum(lost.values())
         self._note.set_text(f"{total:.0f} of 100 points lost" if newest else "Follows with the next window of samples")
+
+
+def lacks_baseline(newest: Assessment | None) -> bool:
+    """Say whether some channel could not be compared with what it reads when healthy."""
+    return newest is not None and any(f.expected is None for f in newest.findings)
+
+
+def learning_text(settings: ModelSettings) -> str:
+    """Say what learning needs, and what judges before it is done."""
+    needed = duration_text(settings.baseline_min_windows * settings.window_s)
+    return (
+        f"No baseline yet: learning needs {needed} of healthy running. Until then the zones of ISO 20816 alone judge "
+        "the vibration velocity, and other channels cost no points; what is worn now teaches nothing."
+    )
 
 
 def evidence_rows(watch: Watch, now_ns: int) -> Sequence[Row]:

@@ -1,7 +1,7 @@
 """What the worker remembers of an asset between runs: how far it has read, and the model's state there.
 
 Losing the file costs time, not truth: without it the history is read again from its start by the same code, and only
-what is newer than the newest health written is written.
+what is newer than the newest health written is written, except where rows came late.
 """
 
 from __future__ import annotations
@@ -9,20 +9,26 @@ from __future__ import annotations
 import json
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from penstock.apps.maintenance.marks import Marks
 
 log = logging.getLogger("penstock.apps.maintenance")
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """`position`: commit up to which rows are in `model`; `rule_made`: the limit rule has been created once."""
+    """`position`: commit up to which rows are in `model`; `rule_made`: the limit rule has been created once.
+
+    `marks`: places from which the model can be run again.
+    """
 
     position: int = 0
     model: dict[str, Any] | None = None
     rule_made: bool = False
+    marks: Marks = field(default_factory=Marks)
 
 
 class Checkpoints:
@@ -36,7 +42,8 @@ class Checkpoints:
         """Give what was kept; an empty checkpoint where there is none, or an unreadable one."""
         try:
             body = json.loads(self._file(asset_id).read_text(encoding="utf-8"))
-            return Checkpoint(int(body["position"]), body["model"], bool(body["rule_made"]))
+            marks = Marks.of_json(body.get("marks", []))
+            return Checkpoint(int(body["position"]), body["model"], bool(body["rule_made"]), marks)
         except FileNotFoundError:
             return Checkpoint()
         except (ValueError, KeyError, TypeError) as broken:
@@ -47,7 +54,12 @@ class Checkpoints:
         """Replace what was kept, durably."""
         file = self._file(asset_id)
         draft = file.with_suffix(".draft")
-        body = {"position": checkpoint.position, "model": checkpoint.model, "rule_made": checkpoint.rule_made}
+        body = {
+            "position": checkpoint.position,
+            "model": checkpoint.model,
+            "rule_made": checkpoint.rule_made,
+            "marks": checkpoint.marks.to_json(),
+        }
         with draft.open("w", encoding="utf-8") as out:
             json.dump(body, out)
             out.flush()

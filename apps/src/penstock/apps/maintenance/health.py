@@ -30,6 +30,7 @@ import numpy as np
 
 from penstock.apps.maintenance.baseline import Baseline
 from penstock.apps.maintenance.channels import Channel, Role
+from penstock.apps.maintenance.marks import Mark
 from penstock.apps.maintenance.windows import Samples, Window, Windower
 from penstock.apps.maintenance.zones import ISO_20816_3, Boundaries, Zone
 
@@ -47,6 +48,7 @@ class ModelSettings:
     window_s: float = 10.0
     lateness_s: float = 5.0
     patience_s: float = 60.0
+    redo_s: float = 30 * 86_400.0
     median_windows: int = 5
     baseline_min_windows: int = 30
     baseline_windows: int = 1440
@@ -115,15 +117,20 @@ class HealthModel:
         self._tracks = {i: _Track(deque(maxlen=settings.median_windows)) for i in self._sensed}
         self._load_track = _Track(deque(maxlen=1))
         self._load_seen_max = 0.0
-        width, lateness, patience = (
-            int(s * SECOND) for s in (settings.window_s, settings.lateness_s, settings.patience_s)
+        width, lateness, patience, redo = (
+            int(s * SECOND) for s in (settings.window_s, settings.lateness_s, settings.patience_s, settings.redo_s)
         )
-        self._windower = Windower(len(channels), width, lateness, patience)
+        self._windower = Windower(len(channels), width, lateness, patience, redo)
 
     @property
     def late(self) -> int:
         """Give how many rows came after their window had closed."""
         return self._windower.late
+
+    @property
+    def late_from_ns(self) -> int | None:
+        """Give the start of the oldest window for which rows came too late; None where there is none."""
+        return self._windower.late_from_ns
 
     def on_samples(self, samples: Samples) -> list[Assessment]:
         """Take rows in commit order; give the assessments of the windows that they close, oldest first."""
@@ -268,6 +275,15 @@ class HealthModel:
     def learned(self) -> float:
         """Give the fraction of the baseline's windows that have been learned."""
         return min(self._tracks[0].baseline.n / self.settings.baseline_windows, 1.0)
+
+    @property
+    def boundary_ns(self) -> int:
+        """Give the time up to which everything is judged."""
+        return self._windower.boundary_ns
+
+    def mark(self) -> Mark:
+        """Give the state at `boundary_ns`: restored, it goes on with the rows from there on in time order."""
+        return Mark(self.boundary_ns, self.to_json() | {"windows": self._windower.mark_to_json()})
 
     def to_json(self) -> dict[str, Any]:
         """Give the state as JSON values, with what it was made for, so that `restore` can refuse another's."""

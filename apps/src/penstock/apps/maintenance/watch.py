@@ -1,16 +1,24 @@
 """One watched asset: read what was committed, judge it, write the health back, remember how far.
 
 Order of things: read after `position` → model → write back (idempotency key, in time order) → checkpoint. A crash
-anywhere repeats from the last checkpoint: the model gives the same values again, what is not newer than the newest
-health written is left out, and the platform stores equal samples once.
+anywhere repeats from the last checkpoint: the model gives the same values again, and the platform stores equal samples
+once.
+
+Rows that come after their window was judged (a redelivery with live rows between, a device back from an outage) are
+left out at first. Once they stop coming, the history is read again in time order from the mark before the oldest of
+them, by a second model; what it gives from there on is written anew, and it takes the first one's place. So the health
+written is in the end that of the samples stored, in whichever order they came. Re-reading goes by turns, rests between
+runs for a multiple of what the last one took, and reaches back no further than `ModelSettings.redo_s`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -19,11 +27,13 @@ import pyarrow.compute as pc
 from penstock.apps.maintenance.channels import Channel, Role
 from penstock.apps.maintenance.checkpoint import Checkpoint, Checkpoints
 from penstock.apps.maintenance.health import SECOND, Assessment, HealthModel
+from penstock.apps.maintenance.marks import Marks
 from penstock.apps.maintenance.settings import MaintenanceSettings
 from penstock.apps.maintenance.windows import Samples
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.errors import GoneError
 from penstock.sdk.models import Asset, Rule, Tag
+from penstock.sdk.samples import Samples as Page
 
 HEALTH = "health_index"
 PAGE_ROWS = 20_000
@@ -33,8 +43,12 @@ WRITE_ASSESSMENTS = 2_000
 """Assessments in one write: with ten channels a fifth of what the platform takes."""
 AHEAD_MAX_NS = 60 * SECOND
 """Rows further in the future are a wrong clock's: they would close windows that are not over."""
-REREAD = "30d-ago"
-"""How far back the history is read when commits are older than the platform keeps them in order."""
+SETTLE_ROUNDS = 15
+"""Rounds for which late rows are awaited that keep coming, before the history is read again without the rest."""
+REST = 10
+"""After a re-reading none begins for this many times as long as it took: at most a tenth of the time goes into it."""
+HOUR_NS = 3600 * SECOND
+DAY_NS = 24 * HOUR_NS
 BAD_FROM = 0x80000000
 KEPT = 2_000
 log = logging.getLogger("penstock.apps.maintenance")
@@ -43,6 +57,20 @@ log = logging.getLogger("penstock.apps.maintenance")
 def loss_property(channel: Channel) -> str:
     """Name the computed property that holds the health points lost to a channel."""
     return f"loss_{channel.name}"
+
+
+@dataclass(slots=True)
+class _Redo:
+    """A re-reading under way: what is later than `from_ns` is written; commits up to `head` are in it."""
+
+    model: HealthModel
+    marks: Marks
+    pages: AsyncIterator[Page]
+    head: int
+    from_ns: int
+    began_ns: int
+    written_ns: int
+    assessed: deque[Assessment] = field(default_factory=lambda: deque(maxlen=KEPT))
 
 
 class Watch:
@@ -75,6 +103,16 @@ class Watch:
         self._position = 0
         self._written_ns = 0
         self._rule_made = False
+        self._marks = Marks()
+        self._redo: _Redo | None = None
+        self._late = 0
+        self._unsettled = 0
+        self._rest_until_ns = 0
+
+    @property
+    def late(self) -> int:
+        """Give how many rows came after their window was judged, also those that were read again since."""
+        return self._late + self.model.late
 
     @property
     def position(self) -> int:
@@ -84,8 +122,9 @@ class Watch:
     async def start(self) -> None:
         """Declare what will be written, make the rule once, and take up where the last run ended."""
         kept = await asyncio.to_thread(self._checkpoints.load, self.asset.id)
-        if kept.model is not None and self.model.restore(kept.model):
-            self._position = kept.position
+        taken_up = kept.model is not None and self.model.restore(kept.model)
+        if taken_up:
+            self._position, self._marks = kept.position, kept.marks
         self._rule_made = kept.rule_made
         self.health_tag = await self._declare(HEALTH, "Health index: 100 % behaves as when healthy")
         for channel in self.channels:
@@ -93,7 +132,7 @@ class Watch:
                 said = f"Health points lost to {channel.name}"
                 self._losses[channel.name] = await self._declare(loss_property(channel), said)
         (latest,) = await self._client.latest(self.health_tag)
-        self._written_ns = latest.time or 0
+        self._written_ns = min(latest.time or 0, self.model.boundary_ns) if taken_up else latest.time or 0
         await self._make_rule()
 
     async def _declare(self, name: str, description: str) -> Tag:
@@ -125,12 +164,30 @@ class Watch:
 
     async def catch_up(self) -> bool:
         """Judge what was committed since; True while there is more."""
+        if self._redo is not None:
+            return await self._go_on(self._redo)
+        late = self.model.late
+        more = await self._follow()
+        if more or self.model.late_from_ns is None:
+            return more
+        self._unsettled += 1
+        settled = self.model.late == late or self._unsettled >= SETTLE_ROUNDS
+        if settled and self._now_ns() >= self._rest_until_ns:
+            log.info("%s: %d rows came late; reading the history again", self.asset.path, self.model.late)
+            await self._begin(self.model.late_from_ns)
+        return self._redo is not None
+
+    async def _follow(self) -> bool:
+        """Judge by commits; True while there is more."""
         tags = [c.tag for c in self.channels]
         for _ in range(PAGES_A_ROUND):
             try:
                 commits = await self._client.since(self._position, tags, limit=PAGE_ROWS)
-            except GoneError as gone:
-                await self._reread(tags, gone)
+            except GoneError:
+                await self._begin_after_loss("commits after this are no longer in order")
+                return True
+            if commits.head < self._position:
+                await self._begin_after_loss("the platform has not come so far: is it an older state?")
                 return True
             moved = commits.position > self._position
             if len(commits.samples):
@@ -142,25 +199,69 @@ class Watch:
                 return False
         return True
 
-    async def _reread(self, tags: list[int], gone: GoneError) -> None:
-        """Read the history in time order, then go on by commits from where that began."""
-        log.info("%s: commits after %s are no longer in order; reading by time", self.asset.path, self._position)
+    async def _begin_after_loss(self, why: str) -> None:
+        """Read again by time what may have been missed: from some time before the newest health that is there."""
+        assert self.health_tag is not None
+        log.info("%s: at commit %s: %s; reading by time", self.asset.path, self._position, why)
+        (latest,) = await self._client.latest(self.health_tag)
+        await self._begin((latest.time or 0) - HOUR_NS)
+
+    async def _begin(self, from_ns: int) -> None:
+        """Take a second model to the mark before `from_ns`, and the history behind it in hand."""
+        tags = [c.tag for c in self.channels]
+        now_ns, model, mark = (
+            self._now_ns(),
+            HealthModel(self.channels, self.model.settings),
+            self._marks.before(from_ns),
+        )
+        if mark is None or not model.restore(mark.model):
+            mark = None
         head = (await self._client.since(None, tags, limit=1)).head
-        start = self._written_ns - 3600 * SECOND if self._written_ns else REREAD
-        async for page in self._client.iterate(tags, start=start, end="now", include_status=True):
-            await self._judge(page.table)
-        self._position = max(head, gone.oldest or 0)
+        start = mark.boundary_ns if mark else now_ns - int(model.settings.redo_s * SECOND)
+        pages = self._client.iterate(tags, start=start, end=now_ns + AHEAD_MAX_NS, chunk=PAGE_ROWS, include_status=True)
+        self._redo = _Redo(model, self._marks.up_to(mark), pages, head, from_ns, now_ns, from_ns)
+        self._unsettled = 0
+
+    async def _go_on(self, redo: _Redo) -> bool:
+        """Judge some pages of the history; at its end the second model takes over. After a failure it begins anew."""
+        self._redo = None
+        for _ in range(PAGES_A_ROUND):
+            page = await anext(redo.pages, None)
+            self._rest_until_ns = self._now_ns() + REST * (self._now_ns() - redo.began_ns)
+            if page is None:
+                await self._take_over(redo)
+                return True
+            known = page.table.filter(pc.less_equal(page.table.column("position"), redo.head))
+            assessed = redo.model.on_samples(self._rows(known))
+            self._mark(redo.model, redo.marks)
+            redo.assessed.extend(assessed)
+            redo.written_ns = await self._write_later(assessed, redo.written_ns)
+        self._redo = redo
+        return True
+
+    async def _take_over(self, redo: _Redo) -> None:
+        self._late += self.model.late
+        self.model, self._marks = redo.model, redo.marks
+        self._position, self._written_ns = redo.head, redo.written_ns
+        kept = [a for a in self.recent if a.time_ns <= redo.from_ns]
+        self.recent.clear()
+        self.recent.extend(kept)
+        self.recent.extend(a for a in redo.assessed if a.time_ns > redo.from_ns)
+        self.newest = self.recent[-1] if self.recent else None
         await self._keep()
 
     async def _judge(self, table: pa.Table) -> None:
         assessed = self.model.on_samples(self._rows(table))
+        self._mark(self.model, self._marks)
         if not assessed:
             return
-        fresh = [a for a in assessed if a.time_ns > self._written_ns]
-        for first in range(0, len(fresh), WRITE_ASSESSMENTS):
-            await self._write(fresh[first : first + WRITE_ASSESSMENTS])
+        self._written_ns = await self._write_later(assessed, self._written_ns)
         self.newest = assessed[-1]
         self.recent.extend(assessed[-KEPT:])
+
+    def _mark(self, model: HealthModel, marks: Marks) -> None:
+        if model.late_from_ns is None and model.boundary_ns > 0 and marks.is_due(model.boundary_ns):
+            marks.add(model.mark())
 
     def _rows(self, table: pa.Table) -> Samples:
         """Bring wire rows to the model's form: channel index, numbers, Good or not; rows far ahead are counted."""
@@ -176,6 +277,13 @@ class Watch:
         channel[ahead] = -1
         return Samples(channel, table.column("time").to_numpy(), value, (status < BAD_FROM) & np.isfinite(value))
 
+    async def _write_later(self, assessed: Sequence[Assessment], than_ns: int) -> int:
+        """Write what is later than `than_ns`; give the time of the newest."""
+        later = [a for a in assessed if a.time_ns > than_ns]
+        for first in range(0, len(later), WRITE_ASSESSMENTS):
+            await self._write(later[first : first + WRITE_ASSESSMENTS])
+        return later[-1].time_ns if later else than_ns
+
     async def _write(self, assessed: Sequence[Assessment]) -> None:
         assert self.health_tag is not None
         written: dict[int | str | Tag, list[tuple[int, float, int]]] = {
@@ -185,10 +293,10 @@ class Watch:
             lost = [(a.time_ns, f.loss, a.status) for a in assessed for f in a.findings if f.channel.name == name]
             if lost:
                 written[tag] = lost
-        key = f"health-{self.health_tag.id}-{assessed[0].time_ns}-{assessed[-1].time_ns}"
+        content = hashlib.sha256(repr(sorted((str(tag), samples) for tag, samples in written.items())).encode())
+        key = f"health-{self.health_tag.id}-{assessed[0].time_ns}-{content.hexdigest()[:32]}"
         await self._client.write_many(written, idempotency_key=key)
-        self._written_ns = assessed[-1].time_ns
 
     async def _keep(self) -> None:
-        kept = Checkpoint(self._position, self.model.to_json(), self._rule_made)
+        kept = Checkpoint(self._position, self.model.to_json(), self._rule_made, self._marks)
         await asyncio.to_thread(self._checkpoints.save, self.asset.id, kept)

@@ -4,7 +4,9 @@ Theory of operation. A window closes when the *watermark* has passed its end by 
 the oldest of the channels' newest source times, so that devices which deliver in turns are awaited; a channel that is
 more than `patience_ns` behind the *lead*, the first vibration velocity, is awaited no longer. No clock is asked: live,
 catch-up and batch runs close the same windows with the same contents. Whether a row is late is decided row by row, and
-sums are carried in row order, so the result does not depend, to the last bit, on how the rows were cut into chunks.
+sums are carried in row order, so the result does not depend, to the last bit, on how the rows were cut into chunks. Nor
+does it depend on rows of other channels between, so rows read by time give what rows in commit order gave, as long as
+none was late. Late rows are left out and noted (`late_from_ns`): who holds the history can run it again from before.
 """
 
 from __future__ import annotations
@@ -56,14 +58,20 @@ class _Sums:
 
 @dataclass(slots=True)
 class Windower:
-    """Cut samples into windows of `width_ns`; rows that come after their window closed are counted in `late`."""
+    """Cut samples into windows of `width_ns`; rows that come after their window closed are counted in `late`.
+
+    `late_from_ns`: start of the oldest window that such a row belongs to; rows older than `redo_ns` before the
+    watermark are counted only.
+    """
 
     channels: int
     width_ns: int
     lateness_ns: int
     patience_ns: int
+    redo_ns: int
     lead: int = 0
     late: int = 0
+    late_from_ns: int | None = None
     _newest: list[int] | None = None
     _watermark: int = NEVER
     _open: dict[int, _Sums] = field(default_factory=dict)
@@ -78,9 +86,21 @@ class Windower:
         index = time // self.width_ns
         closed = self._closed_before(channel, time)
         on_time = index >= closed
-        self.late += int(np.count_nonzero(~on_time))
+        self._note_late(index[~on_time])
         self._fill(channel[on_time], index[on_time], value[on_time], good[on_time])
         return self._close(int(closed[-1]))
+
+    @property
+    def boundary_ns(self) -> int:
+        """Give the time up to which all windows are closed."""
+        return (self._watermark - self.lateness_ns) // self.width_ns * self.width_ns
+
+    def _note_late(self, index: npt.NDArray[np.int64]) -> None:
+        self.late += len(index)
+        start = index[index * self.width_ns >= self._watermark - self.redo_ns] * self.width_ns
+        if len(start):
+            first = int(start.min())
+            self.late_from_ns = first if self.late_from_ns is None else min(first, self.late_from_ns)
 
     def _closed_before(self, channel: npt.NDArray[np.int64], time: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Give per row the first window still open once that row has been seen."""
@@ -135,11 +155,17 @@ class Windower:
     def to_json(self) -> dict[str, Any]:
         """Give the state as JSON values; floats survive exactly."""
         opened = {str(k): [v.value.tolist(), v.good.tolist(), v.total.tolist()] for k, v in self._open.items()}
-        return {"late": self.late, "newest": self._newest, "watermark": self._watermark, "open": opened}
+        state = {"late": self.late, "newest": self._newest, "watermark": self._watermark, "open": opened}
+        return state | {"late_from": self.late_from_ns}
+
+    def mark_to_json(self) -> dict[str, Any]:
+        """Give the state at `boundary_ns`, for who goes on with the rows from there on in time order."""
+        return {"late": 0, "newest": None, "watermark": self._watermark, "open": {}, "late_from": None}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take a state that `to_json` gave, of the same channels and width."""
         self.late, self._newest, self._watermark = int(state["late"]), state["newest"], int(state["watermark"])
+        self.late_from_ns = state.get("late_from")
         self._open = {
             int(k): _Sums(
                 np.array(v[0], dtype=np.float64), np.array(v[1], dtype=np.int64), np.array(v[2], dtype=np.int64)

@@ -59,8 +59,11 @@ class Fleet:
         return more
 
     async def look(self, client: AsyncClient) -> None:
-        """Take assets that have a bound vibration velocity; one whose channels changed is taken anew."""
-        for listed in await client.assets.list():
+        """Take assets with a bound vibration velocity, take anew what changed, let go what is gone."""
+        plant = await client.assets.list()
+        for gone in self.watches.keys() - {asset.id for asset in plant}:
+            del self.watches[gone]
+        for listed in plant:
             asset = listed if listed.properties else await client.assets.retrieve(listed.id)
             channels = find_channels(await self._bound(client, asset))
             known = self.watches.get(asset.id)

@@ -11,7 +11,7 @@ from nicegui import ui
 from penstock.apps.house.figures import moment_text, value_text, words
 from penstock.apps.house.shell import Shell
 from penstock.apps.house.tables import Cell, Row, Table
-from penstock.apps.house.widgets import Segments, card, empty, title
+from penstock.apps.house.widgets import Segments, answer_of, card, empty, title
 from penstock.apps.monitoring.frame import frame
 from penstock.apps.monitoring.states import alarm_words, is_active, is_unacknowledged, severity_words
 from penstock.sdk.app import Context
@@ -116,8 +116,7 @@ class AlarmsPage:
                 ui.button("Cancel", on_click=lambda: dialog.submit(None)).props("flat no-caps")
                 confirm = ui.button("Acknowledge", on_click=lambda: dialog.submit(comment.value or ""))
                 confirm.props("unelevated no-caps").mark("confirm-acknowledge")
-        said = await dialog
-        dialog.delete()
+        said = await answer_of(dialog)
         if said is None:
             return
 
@@ -143,8 +142,7 @@ class AlarmsPage:
             table.show([journal_row(i, entry, self._shell.now_ns) for i, entry in enumerate(entries)])
             with ui.row().classes("w-full justify-end"):
                 ui.button("Close", on_click=lambda: dialog.submit(None)).props("flat no-caps")
-        await dialog
-        dialog.delete()
+        await answer_of(dialog)
 
 
 def journal_row(index: int, entry: Mapping[str, Any], now_ns: int) -> Row:

@@ -11,15 +11,18 @@ from penstock.apps.house.tables import Cell, Row, Table
 from penstock.apps.house.trend import Trend
 from penstock.apps.house.widgets import card, chip, empty, plain_heading, title, toned
 from penstock.apps.monitoring.frame import frame
-from penstock.apps.monitoring.states import alarm_words, state_word
+from penstock.apps.monitoring.states import Mark, alarm_words, state_word
 from penstock.apps.monitoring.tree import Tree
 from penstock.sdk.app import Context
 from penstock.sdk.models import Latest
 from penstock.sdk.resources.streaming import StreamBatch
 
+ACTIVE_MAX = 500
+"""Active alarms looked at for the tree's marks."""
 VALUES_S = 5.0
 """The stream brings values at once; this reads what it cannot: new tags, and ages while nothing comes."""
 AGES_S = 1.0
+STAMPED_AHEAD = "A later sample, stamped in the future, waits; is the device's clock right?"
 QUALITY_WORDS = {"good": "Good", "uncertain": "Uncertain", "bad": "Bad", "stale": "Stale", "none": "No value yet"}
 
 
@@ -44,6 +47,7 @@ class AssetPage:
             with card("Live values"):
                 self._values = Table(["Property", "›Value", "Quality", "›·Age"])
                 self._no_values = ui.label("No tag is bound to this asset yet.").classes("ps-sub")
+                self._ahead = ui.label("").classes("ps-sub ps-caution")
             with ui.element("div").classes("ps-stack"):
                 with card():
                     self._chart_title = plain_heading("Trend")
@@ -58,6 +62,7 @@ class AssetPage:
                     self._no_attributes = ui.label("None.").classes("ps-sub")
         self._computed_card.set_visibility(False)
         self._no_values.set_visibility(False)
+        self._ahead.set_visibility(False)
         shell.every(VALUES_S, self._read)
         shell.every(VALUES_S, self._read_alarms)
         ui.timer(AGES_S, self._show)
@@ -76,7 +81,9 @@ class AssetPage:
         roots = await self._shell.ctx.client.assets.tree()
         await self._reader.read()
         standings = {s.asset.id: s for s in self._reader.standings()}
-        self._tree.show(roots, {i: s.freshness.value for i, s in standings.items()})
+        severities = await self._severities()
+        marks = {i: Mark.of(s.freshness.value, severities.get(i, ())) for i, s in standings.items()}
+        self._tree.show(roots, marks)
         standing = standings.get(self._id)
         if standing is None:
             self._absent()
@@ -87,6 +94,14 @@ class AssetPage:
         await self._choose_first(standing)
         self._stream(standing)
         self._show()
+
+    async def _severities(self) -> dict[str, list[int]]:
+        """Give the severities of active alarms by asset; none for who may not see alarms."""
+        found: dict[str, list[int]] = {}
+        if self._shell.ctx.can("alarms:read"):
+            for alarm in await self._shell.ctx.client.alarms.list(active=True, limit=ACTIVE_MAX):
+                found.setdefault(alarm.asset or "", []).append(alarm.severity)
+        return found
 
     def _absent(self) -> None:
         self._title.set_text("No such asset")
@@ -151,6 +166,9 @@ class AssetPage:
         self._computed.show([self._row(r) for r in computed])
         self._computed_card.set_visibility(bool(computed))
         self._no_values.set_visibility(not measured)
+        ahead = [words(r.name) for r in standing.readings if r.waits_in_future]
+        self._ahead.set_visibility(bool(ahead))
+        self._ahead.set_text(f"{', '.join(ahead)}: {STAMPED_AHEAD[0].lower()}{STAMPED_AHEAD[1:]}")
         state = standing.state
         self._state.set_visibility(state is not None and state.latest is not None)
         if state is not None and state.latest is not None:
@@ -160,9 +178,10 @@ class AssetPage:
     def _row(self, reading: Reading) -> Row:
         value = reading.latest.value if reading.latest else None
         tone = reading.freshness.value
+        tip = STAMPED_AHEAD if reading.waits_in_future else ""
         cells = (
-            Cell(words(reading.name)),
-            Cell(value_text(value, reading.tag.unit), "value", tone),
+            Cell(words(reading.name), tip=tip),
+            Cell(value_text(value, reading.tag.unit), "value", tone, tip=tip),
             Cell(QUALITY_WORDS[tone], "chip", tone),
             Cell(age_text(reading.age_s), "num"),
         )

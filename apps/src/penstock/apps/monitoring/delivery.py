@@ -7,7 +7,7 @@ from typing import Any
 
 from nicegui import ui
 
-from penstock.apps.house.figures import NOTHING, age_text, count_text, moment_text, words
+from penstock.apps.house.figures import NOTHING, age_text, count_text, moment_text, shortened, words
 from penstock.apps.house.shell import Shell
 from penstock.apps.house.tables import Cell, Row, Table
 from penstock.apps.house.widgets import Segments, Tile, card, title
@@ -18,11 +18,13 @@ from penstock.sdk.times import to_ns
 READ_S = 4.0
 SPANS = {"15 min": "15m-ago", "1 h": "1h-ago", "24 h": "24h-ago", "7 d": "7d-ago"}
 LISTED_MAX = 50
+WIDTHS = dict.fromkeys(("From", "To", "Time", "Came"), "158px") | {"Count": "84px", "Rows": "84px", "State": "104px"}
 FIGURES = (
     ("expected", "Expected", "by declared rates", ""),
     ("stored", "Stored", "samples, each once", ""),
     ("duplicates", "Duplicates", "came again, stored once", ""),
     ("late", "Late", "above their tag's bound", "warn"),
+    ("future", "Future", "stamped ahead: is the clock right?", "warn"),
     ("missing_batches", "Missing batches", "holes below the gateway's head", "bad"),
     ("open_gaps", "Open gaps", "not refilled", "warn"),
     ("drops", "Dropped", "declared by a full journal", "bad"),
@@ -54,10 +56,10 @@ class DeliveryPage:
             self._safe_empty = ui.label("No gateway has delivered yet.").classes("ps-sub")
         self._lists = {
             "gaps": Listing("Gaps", ("Tag", "Cause", "From", "To", "State"), "No gap in this span."),
-            "drops": Listing("Drops", ("Tag", "Cause", "From", "To", "Count"), "Nothing was dropped."),
-            "rejects": Listing("Rejects", ("Device", "Reason", "Excerpt", "Time", "Count"), "Nothing was rejected."),
+            "drops": Listing("Drops", ("Tag", "Cause", "From", "To", "›Count"), "Nothing was dropped."),
+            "rejects": Listing("Rejects", ("Device", "Reason", "Excerpt", "Time", "›Count"), "Nothing was rejected."),
             "quarantine": Listing(
-                "Quarantine", ("Gateway", "Reason", "Detail", "Came", "Rows"), "No batch is in quarantine."
+                "Quarantine", ("Gateway", "Reason", "Detail", "Came", "›Rows"), "No batch is in quarantine."
             ),
         }
         shell.every(READ_S, self._read)
@@ -81,7 +83,7 @@ class DeliveryPage:
         drops = await ledger.drops(limit=LISTED_MAX, start=since)
         self._lists["drops"].show([_drop(d, names, now_ns) for d in drops])
         rejects = await ledger.rejects(limit=LISTED_MAX, start=since)
-        self._lists["rejects"].show([_reject(r, now_ns) for r in rejects])
+        self._lists["rejects"].show([reject_cells(r, now_ns) for r in rejects])
         quarantined = await ledger.quarantine(limit=LISTED_MAX, start=since)
         self._lists["quarantine"].show([_quarantined(q, gateways, now_ns) for q in quarantined])
 
@@ -110,7 +112,7 @@ class Listing:
     def __init__(self, name: str, columns: Sequence[str], nothing: str) -> None:
         marked = [f"·{c}" if c in ("Excerpt", "From", "Detail") else c for c in columns]
         with card(name):
-            self._table = Table(marked)
+            self._table = Table(marked, WIDTHS)
             self._nothing = ui.label(nothing).classes("ps-sub")
         self._nothing.set_visibility(False)
 
@@ -152,14 +154,21 @@ def _drop(record: Mapping[str, Any], names: Mapping[int, str], now_ns: int) -> t
     )
 
 
-def _reject(record: Mapping[str, Any], now_ns: int) -> tuple[Cell, ...]:
+def _cut(said: object) -> Cell:
+    """Show one line of a text that may be anything; the whole when hovered."""
+    text = str(said or "")
+    return Cell(shortened(text), "cut", tip=text)
+
+
+def reject_cells(record: Mapping[str, Any], now_ns: int) -> tuple[Cell, ...]:
+    """Write one reject."""
     return (
         Cell(str(record.get("key") or record.get("device") or "–")),
         Cell(str(record.get("reason") or "–")),
-        Cell(str(record.get("excerpt") or ""), "sub"),
+        _cut(record.get("excerpt")),
         Cell(
             moment_text(time_of(record.get("time") or record.get("arrival")), now_ns=now_ns),
-            "num",
+            "time",
         ),
         Cell(count_text(record.get("count") or 1), "num"),
     )
@@ -169,7 +178,7 @@ def _quarantined(record: Mapping[str, Any], gateways: Mapping[str, str], now_ns:
     return (
         Cell(gateways.get(str(record.get("gateway")), str(record.get("gateway") or "–"))),
         Cell(words(str(record.get("reason") or "–"))),
-        Cell(str(record.get("detail") or ""), "sub"),
+        _cut(record.get("detail")),
         Cell(moment_text(time_of(record.get("arrival")), now_ns=now_ns), "time"),
         Cell(count_text(record.get("rows")), "num"),
     )

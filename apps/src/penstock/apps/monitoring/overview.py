@@ -13,7 +13,8 @@ from penstock.apps.house.plant import PlantReader, Reading, Standing, area_of
 from penstock.apps.house.shell import Shell
 from penstock.apps.house.widgets import Tile, chip, empty, heading, loading, title, toned
 from penstock.apps.monitoring.frame import frame
-from penstock.apps.monitoring.states import Live, is_unacknowledged, state_word
+from penstock.apps.monitoring.states import Live, Mark, is_unacknowledged, state_word
+from penstock.apps.monitoring.tree import show_mark
 from penstock.sdk.app import Context
 from penstock.sdk.models import Alarm, Gateway
 
@@ -94,6 +95,7 @@ class Figures:
             f"{count_text(summary.get(key))} {word}"
             for key, word in (
                 ("missing_batches", "missing"),
+                ("future", "stamped in the future"),
                 ("open_gaps", "open gaps"),
                 ("drops", "dropped"),
                 ("rejects", "rejected"),
@@ -177,13 +179,15 @@ class Card:
 
     def show(self, standing: Standing, alarms: Sequence[Alarm]) -> None:
         """Set the newest values."""
-        toned(self._dot, standing.freshness.value)
+        mark = Mark.of(standing.freshness.value, [a.severity for a in alarms])
+        show_mark(self._dot, mark)
         state = standing.state
         self._state.set_visibility(state is not None and state.latest is not None and state.latest.value is not None)
         if state is not None and state.latest is not None:
             toned(self._state, "stale" if state.freshness is Freshness.STALE else "mute")
             self._state.set_text(state_word(state.name, state.latest.value))
         self._alarms.set_visibility(bool(alarms))
+        toned(self._alarms, mark.tone)
         self._alarms.set_text("1 alarm" if len(alarms) == 1 else f"{len(alarms)} alarms")
         for label, reading in zip(self._values, standing.key_values(), strict=False):
             label.set_text(value_text(reading.latest.value if reading.latest else None, reading.tag.unit))
@@ -197,7 +201,9 @@ def _foot(standing: Standing) -> str:
     ages = [r.age_s for r in standing.readings if r.age_s is not None]
     if not ages:
         return f"{len(standing.readings)} values, nothing received yet"
-    return f"{len(standing.readings)} values · newest {_when(min(ages))}{_worst(standing.readings)}"
+    ahead = sum(r.waits_in_future for r in standing.readings)
+    waits = f" · {ahead} stamped in the future" if ahead else ""
+    return f"{len(standing.readings)} values · newest {_when(min(ages))}{_worst(standing.readings)}{waits}"
 
 
 def _when(age_s: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from penstock.apps.house.figures import value_text, words
@@ -88,3 +89,21 @@ def severity_words(severity: int) -> tuple[str, str]:
     if severity >= 400:
         return "Medium", "warn"
     return "Low", "mute"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How an asset's dot looks: its tone, whether an alarm is active there (a shape of its own), and that in words."""
+
+    tone: str
+    alarmed: bool = False
+    words: str = ""
+
+    @classmethod
+    def of(cls, freshness: str, severities: Iterable[int] = ()) -> Mark:
+        """Take the tone of the worst active alarm, or of the values' freshness where there is none."""
+        worst = max(severities, default=None)
+        if worst is None:
+            return cls(freshness)
+        word, tone = severity_words(worst)
+        return cls("bad" if tone == "bad" else "warn", alarmed=True, words=f"Alarm active, severity {word.lower()}")

@@ -7,9 +7,19 @@ from collections.abc import Mapping, Sequence
 from nicegui import ui
 
 from penstock.apps.house.widgets import toned
+from penstock.apps.monitoring.states import Mark
 from penstock.sdk.models import TreeNode
 
 INDENT_PX = 10
+
+
+def show_mark(dot: ui.element, mark: Mark) -> None:
+    """Give a dot its tone, and the shape and the words of an alarm."""
+    toned(dot, mark.tone)
+    dot.classes(add="ps-alarmed") if mark.alarmed else dot.classes(remove="ps-alarmed")
+    if dot.props.get("title", "") != mark.words:
+        dot.props["title"] = mark.words
+        dot.update()
 
 
 class Tree:
@@ -25,8 +35,8 @@ class Tree:
             self._holder = ui.element("nav").classes("ps-tree").props('aria-label="Assets"')
         self.drawer = drawer
 
-    def show(self, roots: Sequence[TreeNode], tones: Mapping[str, str]) -> None:
-        """Show the hierarchy; `tones` by asset id."""
+    def show(self, roots: Sequence[TreeNode], marks: Mapping[str, Mark]) -> None:
+        """Show the hierarchy; `marks` by asset id."""
         if roots != self._shown:
             self._shown = roots
             self._dots.clear()
@@ -35,7 +45,7 @@ class Tree:
                 for root in roots:
                     self._node(root, 0)
         for asset_id, dot in self._dots.items():
-            toned(dot, tones.get(asset_id, "none"))
+            show_mark(dot, marks.get(asset_id, Mark("none")))
 
     def _node(self, node: TreeNode, depth: int) -> None:
         indent = f"padding-left: {8 + INDENT_PX * max(depth - 1, 0)}px"

@@ -70,6 +70,12 @@ class AppService:
             query = select(App, Client).join(Client, Client.id == App.client_id).where(App.tenant == tenant)
             return [(app, client) for app, client in session.execute(query.order_by(App.name))]
 
+    def names_of_clients(self, tenant: str) -> dict[str, str]:
+        """Give a name for each of the tenant's clients: the app's that it belongs to, else its own."""
+        with self._db.reading() as session:
+            query = select(Client.id, App.name, Client.name).join(App, App.client_id == Client.id, isouter=True)
+            return {client: app or own for client, app, own in session.execute(query.where(Client.tenant == tenant))}
+
     def get(self, tenant: str, app_id: str) -> tuple[App, Client]:
         """Give one app, or Problem 404."""
         with self._db.reading() as session:

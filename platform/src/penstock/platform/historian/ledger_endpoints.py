@@ -65,6 +65,10 @@ Item = TypeVar("Item", bound=BaseModel)
 Shown = Callable[[RecordEntry, Mapping[str, Any]], Item]
 
 
+Names = Callable[[str], Mapping[str, str]]
+"""Give a tenant's writers that are no gateways, by id, with the names that people know them by."""
+
+
 class LedgerEndpoints:
     """Answer what came, what is missing, and why."""
 
@@ -75,10 +79,11 @@ class LedgerEndpoints:
         gateways: GatewayDirectory,
         *,
         retry: Retry,
+        names: Names,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._historian, self._directory, self._gateways = historian, directory, gateways
-        self._retry, self._now_ns = retry, now_ns
+        self._retry, self._names, self._now_ns = retry, names, now_ns
 
     def router(self) -> APIRouter:
         """Give the routes."""
@@ -98,9 +103,16 @@ class LedgerEndpoints:
         """Sum the arrivals of a span (absent: the last hour), and say what is missing now."""
         tags = self._directory.all(principal.tenant)
         gateways = await asyncio.to_thread(self._gateways.all, principal.tenant)
+        others = await asyncio.to_thread(self._names, principal.tenant)
         within = self._span(replace(asked, start=asked.start or "1h-ago"))
         return await summarise(
-            self._historian, principal.tenant, within, gateways=gateways, tags=tags, now_ns=self._now_ns()
+            self._historian,
+            principal.tenant,
+            within,
+            gateways=gateways,
+            others=others,
+            tags=tags,
+            now_ns=self._now_ns(),
         )
 
     async def batches(self, principal: Auditor, asked: Asked) -> Page[BatchItem]:

@@ -25,17 +25,18 @@ async def summarise(
     span: Span,
     *,
     gateways: Sequence[GatewayRow],
+    others: Mapping[str, str],
     tags: Sequence[TagRef],
     now_ns: int,
 ) -> Summary:
-    """Give the summary of a tenant's span; `gateways` and `tags` are the tenant's."""
+    """Give the summary of a tenant's span; `gateways` and `tags` are the tenant's, `others` names its other writers."""
     ledger = historian.ledger
     totals = await ledger.epoch_totals(tenant, span)
     records = await ledger.record_totals(tenant, span)
     set_aside = await ledger.quarantine_totals(tenant, span)
     shown = [gateway for gateway in gateways if span.writer in (None, gateway.id)]
     uplinks = {gateway.id: await _uplink(historian, tenant, gateway) for gateway in shown}
-    names = {gateway.id: gateway.name for gateway in gateways}
+    names = {**others, **{gateway.id: gateway.name for gateway in gateways}}
     seen = {*uplinks, *(each.writer for each in totals), *(each.writer for each in records), *set_aside}
     writers = [
         _writer(writer, names.get(writer, writer), totals, records, set_aside.get(writer), uplinks.get(writer))

@@ -99,7 +99,9 @@ class OAuthEndpoints:
         # Never redirect to an address that is not registered: show what is wrong here instead.
         if client is None or client.kind != "app" or redirect_uri not in client.redirect_uris:
             reason = (
-                "This app or its return address is not registered here. Register the app, or mend its redirect_uri."
+                "This app or its return address is not registered here; after the platform's database was made anew no "
+                "app of before is. Stop the app and start it again with `penstock app run FOLDER` (its folder, or its "
+                "name), which registers it."
             )
             return pages.render(request, "message.html", status=400, title="Not a registered app", message=reason)
         error = _wrong(response_type, state, code_challenge=code_challenge, method=code_challenge_method)

@@ -28,6 +28,7 @@ from penstock.sdk.app.login import LoginError, Logins
 from penstock.sdk.app.pages import PageBody, bind
 from penstock.sdk.app.sessions import SESSION_AGE_MAX_S, Session, Sessions
 from penstock.sdk.app.settings import AppSettings
+from penstock.sdk.app.standing import Standing, cure_of
 from penstock.sdk.app.supervision import Supervisor
 from penstock.sdk.app.theme import Theme
 from penstock.sdk.async_client import AsyncClient
@@ -49,6 +50,7 @@ class App:
 
     def __init__(self, source: str | Path, *, settings: AppSettings | None = None, theme: Theme | None = None) -> None:
         self.manifest: Manifest = load_manifest(source)
+        self._source = source
         self.settings = settings or AppSettings()
         self.theme = theme or Theme()
         self.supervisor = Supervisor()
@@ -127,6 +129,9 @@ class App:
             callback_url=self.settings.callback_of(self.manifest),
             scope=" ".join(self.manifest.user_scopes),
         )
+        cure = cure_of(self.manifest, self._source)
+        standing = Standing(self.credentials, platform_url=self.settings.platform_url, cure=cure)
+        self.supervisor.add("credential check", standing.run)
 
     def _routes(self) -> None:
         nicegui_app.get("/health")(self._health)

@@ -44,7 +44,7 @@ def _latest(state: State, tag: int, now_ns: int) -> dict[str, Any]:
         "age_s": (now_ns - row.time) / 1e9,
         "position": row.position,
         "late": False,
-        "future": False,
+        "future": state.future_rows(tag) > 0,
     }
 
 

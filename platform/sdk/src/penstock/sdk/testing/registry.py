@@ -185,7 +185,9 @@ def ledger_summary(state: State, _: Call) -> dict[str, Any]:
     """Answer `/v1/ledger/summary`: nothing is ever lost in here."""
     wrong = ("late", "missing_batches", "open_gaps", "drops", "rejects", "quarantined_batches", "quarantined_samples")
     zeros = dict.fromkeys(wrong, 0)
-    return {"expected": None, "stored": len(state.committed), "duplicates": state.duplicates, **zeros, "safe_until": []}
+    counted = {"stored": len(state.committed), "duplicates": state.duplicates}
+    counted["future"] = sum(state.future_rows(tag) for tag in state.tags)
+    return {"expected": None, **counted, **zeros, "safe_until": []}
 
 
 def ledger_list(_: State, call: Call) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from penstock.sdk.models import Scalar
 from penstock.sdk.testing.problem import Refused
 
+SKEW_MAX_NS = 60 * 1_000_000_000
 Key = tuple[int, int, int]
 """(source time, position, row): the order of a query."""
 
@@ -123,8 +124,12 @@ class State:
 
     def newest(self, tag: int) -> Row | None:
         """Give the newest sample by source time that is not further ahead than a minute."""
-        horizon = self.now_ns() + 60 * 1_000_000_000
+        horizon = self.now_ns() + SKEW_MAX_NS
         return next((r for r in reversed(self.rows[tag]) if r.time <= horizon), None)
+
+    def future_rows(self, tag: int) -> int:
+        """Count the samples stamped further ahead than a minute when they came."""
+        return sum(r.time > r.arrival + SKEW_MAX_NS for r in self.rows[tag])
 
 
 def _property(

@@ -1,0 +1,60 @@
+"""Whether the platform still knows this app: a database made anew knows no credential of before."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import httpx
+
+from penstock.sdk.credentials import ClientCredentials, token_request
+from penstock.sdk.errors import ApiError, UnauthorizedError
+from penstock.sdk.manifest import Manifest
+
+CHECK_S = 60.0
+"""Well below the wrong tries a minute after which the platform holds a client off."""
+log = logging.getLogger("penstock.sdk.app")
+
+
+def cure_of(manifest: Manifest, source: str | Path) -> str:
+    """Give the command that registers this app: by its folder where it is one's own, else by its name."""
+    folder = Path(source) if Path(source).is_dir() else Path(source).parent
+    return f"penstock app run {folder if (folder / 'main.py').exists() else manifest.id}"
+
+
+class Standing:
+    """Ask now and then for a token of the app's own; say a refusal once, with the cure, and its end."""
+
+    def __init__(self, credentials: ClientCredentials, *, platform_url: str, cure: str) -> None:
+        self._credentials = credentials
+        self._platform_url = platform_url
+        self._cure = cure
+        self.refused = False
+
+    async def run(self) -> None:
+        """Ask for ever."""
+        async with httpx.AsyncClient(base_url=self._platform_url, timeout=30.0) as http:
+            while True:
+                await self.check(http)
+                await asyncio.sleep(CHECK_S)
+
+    async def check(self, http: httpx.AsyncClient) -> None:
+        """Ask once; a platform that is away or busy says nothing about the credential."""
+        try:
+            await token_request(http, {"grant_type": "client_credentials"}, self._credentials.basic)
+        except UnauthorizedError:
+            if not self.refused:
+                log.error(
+                    "the platform at %s refuses this app's credential (was its database made anew, or the app "
+                    "removed?): nobody can log in. Stop the app and start it again with `%s`, which registers it",
+                    self._platform_url,
+                    self._cure,
+                )
+            self.refused = True
+        except (ApiError, httpx.HTTPError):
+            return
+        else:
+            if self.refused:
+                log.info("the platform takes this app's credential again")
+            self.refused = False
