@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from bench._data import GENERATORS
 from bench._results import store
 from penstock.platform.historian.ports import ROWS, Table
 from penstock.platform.historian.service import Historian
@@ -27,7 +27,7 @@ from tests.builders.historian import NOON_NS, SECOND_NS, batch_of
 TAGS = 200
 BATCH_ROWS = 20_000
 KINDS = ("constant", "walk", "walk-jitter", "random")
-"""constant; 2-decimal walk; the same with source times that jitter by up to 20 ms; random doubles."""
+"""Those of bench/_data.py, and the walk with source times that jitter by up to 20 ms."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -93,7 +93,8 @@ def generate(kind: str, rows: int, seed: int) -> list[Table]:
     tag, time_ns = index % TAGS + 1, NOON_NS + index // TAGS * SECOND_NS
     if kind == "walk-jitter":
         time_ns = time_ns + random.integers(0, 20_000, rows) * 1000
-    value = values(kind, rows, random)
+    samples = -(-rows // TAGS)
+    value = GENERATORS[kind.removesuffix("-jitter")](TAGS, seed * samples, samples).reshape(-1)[:rows]
     whole = pa.table(
         [
             pa.array(tag),
@@ -105,14 +106,3 @@ def generate(kind: str, rows: int, seed: int) -> list[Table]:
         schema=ROWS,
     )
     return [whole.slice(start, BATCH_ROWS) for start in range(0, rows, BATCH_ROWS)]
-
-
-def values(kind: str, rows: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """Give the values of a kind, in the order of the rows."""
-    if kind == "constant":
-        return np.full(rows, 20.0)
-    if kind == "random":
-        return random.random(rows)
-    steps = random.integers(-5, 6, (-(-rows // TAGS), TAGS))
-    walk: NDArray[np.float64] = np.round(20 + np.cumsum(steps, axis=0) / 100, 2).reshape(-1)[:rows]
-    return walk

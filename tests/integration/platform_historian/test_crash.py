@@ -71,6 +71,7 @@ def write_and_be_killed(folder: Path, kill: int) -> int:
     return acknowledged
 
 
+@pytest.mark.timeout(240)
 async def test_what_was_acknowledged_before_a_kill_is_there_once(tmp_path: Path) -> None:
     folder = tmp_path / "h"
     acknowledged = 0

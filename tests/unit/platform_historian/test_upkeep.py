@@ -1,5 +1,7 @@
 """Which runs are merged, which are old enough to go."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ DAY = 24 * 3600 * 1_000_000_000
 
 def run(first: int, last: int, *, rows: int = 100, newest: int = 0, arrival: int = 0) -> Run:
     extent = Extent(rows, 0, newest, 1, 1, 0, arrival)
-    return Run(first, last, extent, (), TagSpans(NOTHING, NOTHING, NOTHING, NOTHING), {}, 0)
+    return Run(first, last, extent, (), TagSpans(NOTHING, NOTHING, NOTHING, NOTHING), {}, 0, Path())
 
 
 def test_four_small_neighbours_are_merged_and_three_are_not() -> None:

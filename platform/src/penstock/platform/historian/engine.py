@@ -25,10 +25,10 @@ from penstock.platform.historian.generation import (
 from penstock.platform.historian.manifest import DeletedRun, Manifest
 from penstock.platform.historian.ports import Table
 from penstock.platform.historian.proof import crc_of
-from penstock.platform.historian.run import ORDERS, RUNS_FOLDER, Run, parse_folder_name, quoted
+from penstock.platform.historian.run import RUNS_FOLDER, Run, parse_folder_name
 from penstock.platform.historian.tables import WRITTEN
 from penstock.platform.historian.torn import cut_last_commit, cut_torn_tail, has_log
-from penstock.platform.historian.view import Source, View, Views
+from penstock.platform.historian.view import Source, View, Views, quoted
 from penstock.platform.kit.files import sync_folder
 
 MEMORY_LIMIT = "512MB"  # beyond it DuckDB spills to its temporary folder; the whole stack must stay under 1.2 GB
@@ -81,7 +81,7 @@ class Engine:
             self._connect()
             runs, self.deleted = self.manifest.runs(), self.manifest.deleted()
             for run in runs:
-                self._attach_run(run)
+                _check_files(run)
             hot = [each for each in list_files(self.folder) if not any(run.covers(each[0]) for run in runs)]
             for _, path in hot:
                 settle(path)
@@ -192,7 +192,6 @@ class Engine:
         """Let readers see a listed run in the place of what it was made of; once only."""
         if any(each.name == run.name for each in self.runs):
             return
-        self._attach_run(run)
         self.views.exchange(lambda sources: sorted((*_beside(sources, run), run), key=_first_number))
 
     def forget(self, run: Run) -> None:
@@ -211,11 +210,8 @@ class Engine:
         return all(any(covered(number) for covered in covers) for number in range(numbers[0], numbers[1] + 1))
 
     def detach(self, name: str) -> None:
-        """Let go of a hot file or a run that no view holds."""
-        if name.startswith("run_"):
-            self.cursor().execute(f"DROP SCHEMA IF EXISTS {name} CASCADE")
-        else:
-            self.cursor().execute(f"DETACH DATABASE IF EXISTS {name}")
+        """Let go of a hot file that no view holds."""
+        self.cursor().execute(f"DETACH DATABASE IF EXISTS {name}")
 
     def checkpoint(self, generation: Generation) -> None:
         """Fold the log of a generation that takes no commits into its file; off the ingest path."""
@@ -225,20 +221,6 @@ class Engine:
             forget_before(generation.path)
         except (duckdb.Error, OSError) as error:  # readers may stand in the way; the log is as good as the file
             log.warning("generation %d keeps its log until the next start: %s", generation.number, error)
-
-    def _attach_run(self, run: Run) -> None:
-        folder = self.runs_folder / run.folder
-        for file in run.files:
-            path = folder / file.name
-            if not path.exists() or path.stat().st_size != file.size:
-                found = f"has {path.stat().st_size} bytes, not {file.size}" if path.exists() else "is not there"
-                message = f"{path} {found}. Nothing was changed. Restore the folder {folder} from a backup."
-                raise HistorianDamaged(message, path=str(path))
-        cursor = self.cursor()
-        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {run.name}")
-        for table in ORDERS:
-            path = folder / f"{table}.parquet"
-            cursor.execute(f"CREATE OR REPLACE VIEW {run.name}.{table} AS SELECT * FROM read_parquet('{quoted(path)}')")
 
     def _attach(self, number: int, path: Path) -> Generation:
         generation = Generation(number, path, Extent())
@@ -326,6 +308,15 @@ def _measure(cursor: Connection, generation: Generation) -> None:
     if first is not None:
         extent.position_min, extent.position_max = first, last
         extent.arrival_min, extent.arrival_max = earliest, latest
+
+
+def _check_files(run: Run) -> None:
+    for file in run.files:
+        path = run.parquet / file.name
+        if not path.exists() or path.stat().st_size != file.size:
+            found = f"has {path.stat().st_size} bytes, not {file.size}" if path.exists() else "is not there"
+            message = f"{path} {found}. Nothing was changed. Restore the folder {run.parquet} from a backup."
+            raise HistorianDamaged(message, path=str(path))
 
 
 def _beside(sources: Sequence[Source], run: Run) -> list[Source]:

@@ -78,6 +78,11 @@ class Generation:
         """Give the name under which DuckDB knows the file; made of a number, so safe in SQL."""
         return f"gen_{self.number:d}"
 
+    @property
+    def parquet(self) -> None:
+        """Say that it is none."""
+        return None
+
     def covers(self, number: int) -> bool:
         """Say whether it is the generation of that number."""
         return self.number == number

@@ -16,7 +16,7 @@ import numpy as np
 
 from penstock.platform.historian.errors import HistorianDamaged
 from penstock.platform.historian.generation import Extent
-from penstock.platform.historian.run import Run, RunFile, TagSpans
+from penstock.platform.historian.run import RUNS_FOLDER, Run, RunFile, TagSpans
 from penstock.platform.kit.files import sync_folder
 
 MANIFEST_FILE = "manifest.sqlite"
@@ -92,24 +92,24 @@ class Manifest:
             connection.executemany("DELETE FROM run WHERE folder = ?", [(folder,) for folder in replaces])
             extent = run.extent
             row = (
-                run.folder, run.first, run.last, extent.rows, extent.time_min, extent.time_max,
+                run.name, run.first, run.last, extent.rows, extent.time_min, extent.time_max,
                 extent.position_min, extent.position_max, extent.arrival_min, extent.arrival_max, run.sealed_ns,
             )  # fmt: skip
             connection.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-            files = [(run.folder, file.name, file.rows, file.size, file.crc32) for file in run.files]
+            files = [(run.name, file.name, file.rows, file.size, file.crc32) for file in run.files]
             connection.executemany("INSERT INTO file VALUES (?, ?, ?, ?, ?)", files)
             spans = run.tags
             columns = [column.tolist() for column in (spans.tag, spans.rows, spans.first, spans.last)]
-            tags = [(run.folder, *row) for row in zip(*columns, strict=True)]
+            tags = [(run.name, *row) for row in zip(*columns, strict=True)]
             connection.executemany("INSERT INTO tag VALUES (?, ?, ?, ?, ?)", tags)
-            epochs = [(run.folder, *key, *seqs) for key, seqs in run.epochs.items()]
+            epochs = [(run.name, *key, *seqs) for key, seqs in run.epochs.items()]
             connection.executemany("INSERT INTO epoch VALUES (?, ?, ?, ?, ?)", epochs)
 
     def runs(self) -> list[Run]:
         """Give the listed runs, oldest commits first."""
         try:
             with self._transaction() as connection:
-                return _read_runs(connection)
+                return _read_runs(connection, self.path.parent / RUNS_FOLDER)
         except sqlite3.DatabaseError as error:
             raise self._damaged(error) from error
 
@@ -117,11 +117,11 @@ class Manifest:
         """Take a run off the list for good, and note that it was there."""
         extent = run.extent
         row = (
-            run.folder, run.first, run.last, extent.rows, extent.time_min, extent.time_max,
+            run.name, run.first, run.last, extent.rows, extent.time_min, extent.time_max,
             extent.position_min, extent.position_max, now_ns, reason,
         )  # fmt: skip
         with self._transaction() as connection:
-            connection.execute("DELETE FROM run WHERE folder = ?", (run.folder,))
+            connection.execute("DELETE FROM run WHERE folder = ?", (run.name,))
             connection.execute("INSERT INTO deleted VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def deleted(self) -> list[DeletedRun]:
@@ -153,7 +153,7 @@ class Manifest:
         return HistorianDamaged(message, path=str(self.path))
 
 
-def _read_runs(connection: sqlite3.Connection) -> list[Run]:
+def _read_runs(connection: sqlite3.Connection, runs: Path) -> list[Run]:
     files: dict[str, list[RunFile]] = defaultdict(list)
     for folder, *row in connection.execute("SELECT folder, name, rows, bytes, crc32 FROM file ORDER BY folder, name"):
         files[folder].append(RunFile(*row))
@@ -167,5 +167,7 @@ def _read_runs(connection: sqlite3.Connection) -> list[Run]:
         ).fetchall()
         columns = np.array(rows, np.int64).reshape(-1, 4).T
         tags = TagSpans(*(np.ascontiguousarray(column) for column in columns))
-        found.append(Run(first, last, Extent(*spans), tuple(files[folder]), tags, epochs[folder], sealed_ns))
+        found.append(
+            Run(first, last, Extent(*spans), tuple(files[folder]), tags, epochs[folder], sealed_ns, runs / folder)
+        )
     return found

@@ -10,6 +10,7 @@ import numpy as np
 from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.newest import BIRTH_NEWEST, Newest
 from penstock.platform.historian.repeats import column_i64
+from penstock.platform.historian.view import Source, over
 from penstock.platform.historian.writers import Writers
 
 _ROWS = 's.tag, s.time, s.status, s.vf, s.vi, s.vb, s.vs, s.position, s."row", l.arrival_gateway, l.arrival_platform'
@@ -34,7 +35,7 @@ def rebuild(engine: Engine, skew_ns: int) -> tuple[Newest, Writers, int]:
     _take_newest(engine, newest, _NEWEST.replace("$G", name), {"skew": skew_ns})
     for row in engine.rows(f"SELECT * FROM {name}.birth_writer"):
         writers.restore(*row)
-    _mark_seqs(engine, writers, name)
+    _mark_seqs(engine, writers, engine.generations[-1])
     return newest, writers, _head(engine, name)
 
 
@@ -43,15 +44,16 @@ def rebuild_from_runs(engine: Engine, skew_ns: int) -> tuple[Newest, Writers, in
     newest, writers = Newest(), Writers()
     head = max((each.position_max for each in engine.deleted), default=0)
     for run in engine.runs:
-        _take_future(engine, newest, _FUTURE.replace("$G", run.name), {"skew": skew_ns})
-        _take_newest(engine, newest, _NEWEST.replace("$G", run.name), {"skew": skew_ns})
-        _mark_seqs(engine, writers, run.name)
+        _take_future(engine, newest, over([run], _FUTURE), {"skew": skew_ns})
+        _take_newest(engine, newest, over([run], _NEWEST), {"skew": skew_ns})
+        _mark_seqs(engine, writers, run)
         head = max(head, run.extent.position_max)
     return newest, writers, head
 
 
-def _mark_seqs(engine: Engine, writers: Writers, name: str) -> None:
-    seqs = engine.rows(f"SELECT writer, epoch, seq FROM {name}.ledger WHERE key IS NULL ORDER BY position")
+def _mark_seqs(engine: Engine, writers: Writers, source: Source) -> None:
+    select = "SELECT writer, epoch, seq FROM $G.ledger WHERE key IS NULL ORDER BY position"
+    seqs = engine.rows(over([source], select))
     for writer, epoch, seq in seqs:
         writers.mark(writer, epoch, seq)
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from penstock.core.errors import PenstockError
 from penstock.platform.historian.durable import sync_file
 from penstock.platform.historian.generation import UNBORN_SUFFIX, Extent
-from penstock.platform.historian.view import Source, Tags, over
+from penstock.platform.historian.view import Source, Tags, over, quoted
 from penstock.platform.kit.files import sync_folder
 
 RUNS_FOLDER = "runs"
@@ -81,15 +81,12 @@ class Run:
     epochs: Mapping[tuple[str, str], tuple[int, int]]
     """Lowest and highest seq of each (writer, epoch), of what is set aside too."""
     sealed_ns: int
+    parquet: Path
+    """The folder of its files."""
 
     @property
     def name(self) -> str:
-        """Give the schema under which DuckDB knows the run."""
-        return schema_name(self.folder)
-
-    @property
-    def folder(self) -> str:
-        """Give the name of its folder."""
+        """Give its name, that of its folder."""
         return folder_name(self.first, self.last)
 
     @property
@@ -137,13 +134,6 @@ def parse_folder_name(name: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def schema_name(folder: str) -> str:
-    """Give the schema under which DuckDB knows the run of a folder; made of numbers, so safe in SQL."""
-    numbers = parse_folder_name(folder.removesuffix(UNBORN_SUFFIX))
-    assert numbers is not None, folder
-    return f"run_{numbers[0]:d}_{numbers[1]:d}"
-
-
 def write_run(cursor: Any, sources: Sequence[Source], runs: Path, numbers: tuple[int, int], now_ns: int) -> Run:
     """Write the files of a run under its unborn name, synced and read back; raise SealingFailed where they differ."""
     folder = runs / (folder_name(*numbers) + UNBORN_SUFFIX)
@@ -168,6 +158,7 @@ def write_run(cursor: Any, sources: Sequence[Source], runs: Path, numbers: tuple
         tags=TagSpans(*(np.asarray(column, np.int64) for column in tags.values())),
         epochs={(writer, epoch): (low, high) for writer, epoch, low, high in epochs},
         sealed_ns=now_ns,
+        parquet=runs / folder_name(*numbers),
     )
 
 
@@ -214,8 +205,3 @@ def _crc32(path: Path) -> int:
         while piece := file.read(_READ_BYTES):
             crc = zlib.crc32(piece, crc)
     return crc
-
-
-def quoted(path: Path) -> str:
-    """Give a path for a SQL text."""
-    return str(path).replace("'", "''")

@@ -12,9 +12,9 @@ step may be the last one before a crash, and the next start goes on from what it
     detached       DuckDB has let go of that
     unlinked       it is gone
 
-A merge has the same steps under names that begin with `merge-`. Nothing is removed that is not held elsewhere: a hot
-file goes when a listed run covers it, a run's folder that the manifest does not list goes when hot files and listed
-runs hold all its generations, or when the manifest says that retention deleted them.
+A merge has the same steps, but the first and the last but one, under names that begin with `merge-`. Nothing is removed
+that is not held elsewhere: a hot file goes when a listed run covers it, a run's folder that the manifest does not list
+goes when hot files and listed runs hold all its generations, or when the manifest says that retention deleted them.
 """
 
 import logging
@@ -33,13 +33,13 @@ from penstock.platform.historian.durable import BEFORE_SUFFIX, LOG_SUFFIX
 from penstock.platform.historian.engine import Connection, Engine
 from penstock.platform.historian.errors import HistorianDamaged
 from penstock.platform.historian.generation import UNBORN_SUFFIX, Generation, list_files
-from penstock.platform.historian.run import Run, folder_name, parse_folder_name, schema_name, write_run
+from penstock.platform.historian.run import Run, folder_name, parse_folder_name, write_run
 from penstock.platform.historian.upkeep import Deletion, bytes_to_merge, expired, mergeable
-from penstock.platform.historian.view import Source
+from penstock.platform.historian.view import Source, parquet_files
 from penstock.platform.kit.files import sync_folder
 
 STEPS = ("checkpointed", "written", "renamed", "listed", "switched", "drained", "detached", "unlinked")
-MERGE_STEPS = tuple(f"merge-{step}" for step in STEPS[1:])
+MERGE_STEPS = tuple(f"merge-{step}" for step in STEPS if step not in ("checkpointed", "detached"))
 RETRY_S = 60.0
 """When a seal failed, or old files are still read, it is tried again: the hot file serves meanwhile."""
 UPKEEP_S = 3600.0
@@ -169,15 +169,15 @@ class Sealer:
             self._writing = None
         self._step(f"{kind}written")
         with engine.layout:
-            (runs / (run.folder + UNBORN_SUFFIX)).rename(runs / run.folder)
+            (runs / (run.name + UNBORN_SUFFIX)).rename(runs / run.name)
             sync_folder(runs)
             self._step(f"{kind}renamed")
-            engine.manifest.add(run, [each.folder for each in sources if isinstance(each, Run)])
+            engine.manifest.add(run, [each.name for each in sources if isinstance(each, Run)])
             self._step(f"{kind}listed")
             engine.publish(run)
             self._step(f"{kind}switched")
         seconds = time.monotonic() - started
-        log.info("made %s: %d rows, %d bytes, %.1f s", run.folder, run.extent.rows, run.size, seconds)
+        log.info("made %s: %d rows, %d bytes, %.1f s", run.name, run.extent.rows, run.size, seconds)
         return run
 
     def _clear(self, numbers: tuple[int, int]) -> None:
@@ -193,13 +193,14 @@ class Sealer:
     def _delete(self, run: Run) -> None:
         """Take a run out of the history: told outside first, then the manifest's transaction, then its files."""
         engine, extent = self._engine, run.extent
-        rows = engine.rows(f"SELECT tenant, sum(stored)::BIGINT FROM {run.name}.ledger GROUP BY tenant")  # noqa: S608
-        self._upkeep.on_deletion(Deletion(run.folder, dict(rows), extent.time_min, extent.time_max))
+        ledger = parquet_files([run.parquet], "ledger")
+        rows = engine.rows(f"SELECT tenant, sum(stored)::BIGINT FROM {ledger} GROUP BY tenant")  # noqa: S608
+        self._upkeep.on_deletion(Deletion(run.name, dict(rows), extent.time_min, extent.time_max))
         with engine.layout:
             engine.manifest.delete(run, self._upkeep.now_ns(), "retention")
             engine.forget(run)
         self.counts["deleted_runs"] += 1
-        log.info("deleted %s: %d rows older than the retention", run.folder, extent.rows)
+        log.info("deleted %s: %d rows older than the retention", run.name, extent.rows)
 
     def _sweep(self) -> bool:
         """Remove hot files and runs that a listed run has replaced; say whether all that could go is gone."""
@@ -208,10 +209,10 @@ class Sealer:
         for number, path in list_files(engine.folder):
             if any(run.covers(number) for run in engine.runs):
                 all_gone &= self._remove(path, f"gen_{number:d}", "")
-        listed = {run.folder for run in engine.runs}
+        listed = {run.name for run in engine.runs}
         for path in _folders(engine):
             if path.name not in listed and engine.holds_elsewhere(path.name):
-                all_gone &= self._remove(path, schema_name(path.name), "merge-")
+                all_gone &= self._remove(path, path.name, "merge-")
         return all_gone
 
     def _remove(self, path: Path, name: str, kind: str) -> bool:
@@ -219,11 +220,11 @@ class Sealer:
         if not engine.views.wait_unused(name, DRAIN_S):
             return False
         self._step(f"{kind}drained")
-        engine.detach(name)
-        self._step(f"{kind}detached")
         if path.is_dir():
             shutil.rmtree(path)
         else:
+            engine.detach(name)
+            self._step("detached")
             for suffix in (BEFORE_SUFFIX + ".part", BEFORE_SUFFIX, LOG_SUFFIX):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
             path.unlink()
@@ -234,7 +235,7 @@ class Sealer:
 
 def check_runs(engine: Engine) -> None:
     """At start, remove runs that were being made; raise HistorianDamaged for one that nothing else holds."""
-    listed = {run.folder for run in engine.runs}
+    listed = {run.name for run in engine.runs}
     for path in _folders(engine):
         if path.name in listed:
             continue
