@@ -151,13 +151,14 @@ class Reader:
             counts = "SELECT count(*) AS n, count(*) FILTER (WHERE time >= $start AND time < $end) AS inside"
             rows = view.over(f"{counts} {where}", lambda source: source.holds((tag,), low, high + 1))
             inside = span | {"start": start_ns, "end": end_ns}
-            [(count, samples)] = self._engine.rows(f"SELECT sum(n)::BIGINT, sum(inside)::BIGINT FROM ({rows})", inside)
+            sums = "SELECT coalesce(sum(n), 0)::BIGINT, coalesce(sum(inside), 0)::BIGINT"
+            [(count, samples)] = self._engine.rows(f"{sums} FROM ({rows})", inside)
             if count > PLOT_ROWS_MAX:
                 value = "coalesce(vf, vi::DOUBLE, vb::INTEGER::DOUBLE)"
                 select = f"SELECT time, status, {value} AS value {where}"
                 rows = view.over(select, lambda source: source.holds((tag,), low, high + 1))
-                width = max((high - low) // (points * BUCKETS_PER_POINT), 1)
-                found = self._engine.query(EXTREMES.replace("{rows}", rows), span | {"width": width})
+                cut = {"start": start_ns, "width": max((end_ns - start_ns) // (points * BUCKETS_PER_POINT), 1)}
+                found = self._engine.query(EXTREMES.replace("{rows}", rows), span | cut)
                 return thin(of_extremes(found), points, samples=samples, picked=True)
         return thin(self.series(tag, start_ns, end_ns, PLOT_ROWS_MAX), points, samples=samples)
 
