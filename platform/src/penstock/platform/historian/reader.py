@@ -4,7 +4,7 @@
 
 import asyncio
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
@@ -18,6 +18,7 @@ from penstock.platform.historian.aggregates import Series, Summary, at_times, su
 from penstock.platform.historian.columns_by_count import Column
 from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.errors import CursorExpired, NotNow, TooManyRows
+from penstock.platform.historian.many import series_of_many
 from penstock.platform.historian.plot import BUCKETS_PER_POINT, EXTREMES, Plot, of_extremes, thin
 from penstock.platform.historian.ports import STORED_ROWS, RowKey, Since, Table
 from penstock.platform.historian.repeats import column_i64
@@ -129,6 +130,25 @@ class Reader:
             reach = max(window.end_ns - window.start_ns for window in over)
             series = self.series(tag, over[0].start_ns - reach, over[-1].end_ns + reach, limit)
         return summarise(series, over, wanted, settings)
+
+    def aggregate_many(
+        self,
+        settings: Mapping[int, AggregateSettings],
+        over: Sequence[Window],
+        wanted: Sequence[Aggregate],
+        limit: int,
+    ) -> dict[int, Summary]:
+        """Read the samples of several tags in one pass and compute; tag by tag where they are too many together."""
+        try:
+            found = series_of_many(self._engine, list(settings), over[0].start_ns, over[-1].end_ns, limit)
+        except TooManyRows:
+            return {tag: self.aggregate(tag, over, wanted, chosen, limit) for tag, chosen in settings.items()}
+        return {
+            tag: self.aggregate(tag, over, wanted, chosen, limit)
+            if wants_more(found[tag], over, wanted, chosen)
+            else summarise(found[tag], over, wanted, chosen)
+            for tag, chosen in settings.items()
+        }
 
     def at_times(
         self, tag: int, times: NDArray[np.int64], settings: AggregateSettings, limit: int, *, simple: bool
