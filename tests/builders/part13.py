@@ -6,8 +6,11 @@ are Calculated when values that are not Good made them Uncertain. Times are seco
 I Interpolated, P Partial, M MultipleValues.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from penstock.core import status as codes
 from penstock.core.aggregate import (
@@ -19,6 +22,7 @@ from penstock.core.aggregate import (
     AggregateSettings,
     Point,
 )
+from penstock.platform.historian.scene import Series
 
 S = 1_000_000_000
 NOON = 1_325_505_600 * S  # 2012-01-02 12:00:00 UTC
@@ -164,6 +168,15 @@ def _examples() -> Iterator[Example]:
         clause, name, historian, step_s = head.split()
         lines = tuple(_expected(cell) for cell in cells)
         yield Example(clause, Aggregate(name), int(historian), int(step_s), lines)
+
+
+def series_of(points: Sequence[Point]) -> Series:
+    """Give points as the historian's columns."""
+    return Series(
+        np.array([point.time_ns for point in points], np.int64),
+        np.array([point.status for point in points], np.uint32),
+        np.array([math.nan if point.value is None else point.value for point in points], np.float64),
+    )
 
 
 EXAMPLES = tuple(_examples())

@@ -71,3 +71,24 @@ async def test_a_part_is_read_finer_with_the_samples_next_to_it(historian: Histo
     assert ((plot.series.time - start) // SECOND_NS).tolist() == list(range(-1, 51))
     nothing = await historian.plot(2, start, start + SECOND_NS, points=1000)
     assert (nothing.samples, len(nothing.series.time)) == (0, 0)
+
+
+async def test_a_sample_long_before_does_not_coarsen_the_picture(
+    historian: Historian, values: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "PLOT_ROWS_MAX", 10_000)
+    old = rows(-100_000_000, np.array([7.0]), np.zeros(1, np.uint32))
+    await historian.append([batch_of(old, seq=1)])
+    await historian.append([batch_of(rows(0, values[:20_000], np.zeros(20_000, np.uint32)), seq=2)])
+    plot = await historian.plot(1, NOON_NS, NOON_NS + 20_000 * SECOND_NS, points=400)
+    assert plot.samples == 20_000
+    assert len(plot.series.time) >= 300
+    assert plot.series.value[0] == 7.0
+
+
+async def test_where_nothing_is_stored_nothing_is_drawn(historian: Historian, values: np.ndarray) -> None:
+    plot = await historian.plot(1, NOON_NS, NOON_NS + SECOND_NS, points=1000)
+    assert (plot.samples, len(plot.series.time)) == (0, 0)
+    await historian.append([batch_of(rows(0, values[:10], np.zeros(10, np.uint32)))])
+    before = await historian.plot(1, NOON_NS - 9 * SECOND_NS, NOON_NS - 5 * SECOND_NS, points=1000)
+    assert (before.samples, len(before.series.time)) == (0, 1), "the sample after the span leads the line out"

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,6 +135,43 @@ async def test_aggregates_are_the_same_numbers_on_both(calc: AsyncClient) -> Non
         "Count": 0.0, "Minimum": None, "Maximum": None, "Average": None,
         "TimeAverage2": 5.0, "PercentGood": 0.0, "StartBound": 5.0, "EndBound": None,
     }  # fmt: skip
+
+
+async def test_processed_history_is_the_same_on_both(calc: AsyncClient) -> None:
+    async with calc as client:
+        level = await client.declare_tag(asset=PUMP, property="level")
+        valve = await client.declare_tag(asset=PUMP, property="valve", type="bool")
+        note = await client.declare_tag(asset=PUMP, property="note", type="string")
+        hour = (time.time_ns() // (3600 * S) - 2) * 3600 * S
+        await client.write(level, [(hour, 0.0), (hour + 30 * S, 6.0), (hour + 40 * S, None, 0x80310000)])
+        await client.write(valve, [(hour, True), (hour + 15 * S, False), (hour + 45 * S, True)])
+        await client.write(note, [(hour, "a"), (hour + 30 * S, "b"), (hour + 45 * S, None, 0x80310000)])
+        span: dict[str, Any] = {"interval": "1m", "start": hour, "end": hour + 60 * S, "include_status": True}
+        extremes = await client.aggregates(
+            level, aggregates=["MaximumActualTime2", "DeltaBounds"], stepped=False, **span
+        )
+        states = await client.aggregates(valve, aggregates=["DurationInStateNonZero", "NumberOfTransitions"], **span)
+        words = await client.aggregates(note, aggregates=["Count", "PercentGood", "WorstQuality"], **span)
+        line = await client.interpolated(level, start=hour, end=hour + 40 * S, step="10s", stepped=False)
+        drawn = await client.plot(level, start=hour, end=hour + 60 * S)
+        for tag, name in ((valve, "Average"), (note, "Start")):
+            with pytest.raises(InvalidRequestError, match=f"{name} has no meaning"):
+                await client.aggregates(tag, aggregates=[name])
+        with pytest.raises(InvalidRequestError, match=r"4\.2\.1\.2"):
+            await client.aggregates(level, percent_data_good=10, percent_data_bad=10)
+        with pytest.raises(InvalidRequestError, match="no meaning"):
+            await client.interpolated(note)
+    [row] = extremes.to_arrow().to_pylist()
+    assert (row["MaximumActualTime2"], row["MaximumActualTime2.status"]) == (6.0, 0x40A40000)
+    assert extremes.table["MaximumActualTime2.time"].to_pylist() == [hour + 30 * S]
+    assert (row["DeltaBounds"], row["DeltaBounds.status"]) == (None, 0x809B0000)
+    [row] = states.to_arrow().to_pylist()
+    assert (row["DurationInStateNonZero"], row["NumberOfTransitions"], row["status"]) == (30_000.0, 3.0, 0x401)
+    [row] = words.to_arrow().to_pylist()
+    assert (row["Count"], row["PercentGood"], row["WorstQuality"]) == (2.0, 75.0, float(0x80310000))
+    assert line.to_pandas()[level.key].to_list() == [0.0, 2.0, 4.0, 6.0]
+    assert [value for _, value, _ in drawn.rows(level.id)] == [0.0, 6.0, None]
+    assert drawn.samples == {level.id: 3}
 
 
 async def test_a_rule_of_an_app_raises_and_clears_alike_on_both(calc: AsyncClient) -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from penstock.core.aggregate import Aggregate, AggregateSettings, Point, Result, aggregate, interpolated
 from penstock.core.windows import Window
-from penstock.platform.historian.aggregates import Series, at_times, summarise
-from tests.builders.part13 import END_S, EXAMPLES, HISTORIANS, NOON, Example, S
+from penstock.platform.historian.aggregates import at_times, summarise
+from tests.builders.part13 import END_S, EXAMPLES, HISTORIANS, NOON, Example, S, series_of
 
 STATUS = st.sampled_from([0, 0, 0, 0x4000_0000, 0x4094_0000, 0x8000_0000, 0x8031_0000, 0x809B_0000])
 VALUE = st.one_of(st.none(), st.integers(-3, 3).map(float), st.floats(-1e9, 1e9))
@@ -32,14 +32,6 @@ SETTINGS = st.builds(
     textual=st.sampled_from([False, False, True]),
     covered_until_ns=st.one_of(st.none(), st.integers(-20, 90)),
 )
-
-
-def series_of(points: list[Point]) -> Series:
-    return Series(
-        np.array([point.time_ns for point in points], np.int64),
-        np.array([point.status for point in points], np.uint32),
-        np.array([math.nan if point.value is None else point.value for point in points], np.float64),
-    )
 
 
 def assert_same(name: str, expected: Result, value: float | None, status: int, time_ns: int) -> None:

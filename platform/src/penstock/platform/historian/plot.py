@@ -83,6 +83,6 @@ EXTREMES = (
     f"SELECT arg_min({_ROW}, value) FILTER (WHERE {_DRAWN}) AS least, "
     f"arg_max({_ROW}, value) FILTER (WHERE {_DRAWN}) AS greatest, "
     f"arg_min({_ROW}, time) FILTER (WHERE NOT coalesce({_DRAWN}, false)) AS gap "
-    "FROM ({rows}) GROUP BY (time - $low) // $width"
+    "FROM ({rows}) GROUP BY (time - $start) // $width"
 )
 """Of rows (time, status, value) the extremes per bucket of time."""

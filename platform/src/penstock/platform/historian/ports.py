@@ -4,7 +4,7 @@
 remotable: nothing in them is a file or a connection. Tables are Arrow; `ROWS` goes in, `STORED_ROWS` comes out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
@@ -201,6 +201,12 @@ class Sealed(Protocol):
         self, tag: int, over: Sequence[Window], wanted: Sequence[Aggregate], *, settings: AggregateSettings
     ) -> Summary:
         """Give a tag's aggregates over adjoining windows (OPC UA Part 13). Raise TooManyRows, RetryLater."""
+        ...
+
+    async def aggregate_many(
+        self, settings: Mapping[int, AggregateSettings], over: Sequence[Window], wanted: Sequence[Aggregate]
+    ) -> dict[int, Summary]:
+        """Give the same of several tags, each with its settings, in one pass."""
         ...
 
     async def at_times(

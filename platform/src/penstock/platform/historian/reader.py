@@ -4,7 +4,7 @@
 
 import asyncio
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
@@ -18,6 +18,7 @@ from penstock.platform.historian.aggregates import Series, Summary, at_times, su
 from penstock.platform.historian.columns_by_count import Column
 from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.errors import CursorExpired, NotNow, TooManyRows
+from penstock.platform.historian.many import series_of_many
 from penstock.platform.historian.plot import BUCKETS_PER_POINT, EXTREMES, Plot, of_extremes, thin
 from penstock.platform.historian.ports import STORED_ROWS, RowKey, Since, Table
 from penstock.platform.historian.repeats import column_i64
@@ -130,6 +131,25 @@ class Reader:
             series = self.series(tag, over[0].start_ns - reach, over[-1].end_ns + reach, limit)
         return summarise(series, over, wanted, settings)
 
+    def aggregate_many(
+        self,
+        settings: Mapping[int, AggregateSettings],
+        over: Sequence[Window],
+        wanted: Sequence[Aggregate],
+        limit: int,
+    ) -> dict[int, Summary]:
+        """Read the samples of several tags in one pass and compute; tag by tag where they are too many together."""
+        try:
+            found = series_of_many(self._engine, list(settings), over[0].start_ns, over[-1].end_ns, limit)
+        except TooManyRows:
+            return {tag: self.aggregate(tag, over, wanted, chosen, limit) for tag, chosen in settings.items()}
+        return {
+            tag: self.aggregate(tag, over, wanted, chosen, limit)
+            if wants_more(found[tag], over, wanted, chosen)
+            else summarise(found[tag], over, wanted, chosen)
+            for tag, chosen in settings.items()
+        }
+
     def at_times(
         self, tag: int, times: NDArray[np.int64], settings: AggregateSettings, limit: int, *, simple: bool
     ) -> Column:
@@ -151,13 +171,14 @@ class Reader:
             counts = "SELECT count(*) AS n, count(*) FILTER (WHERE time >= $start AND time < $end) AS inside"
             rows = view.over(f"{counts} {where}", lambda source: source.holds((tag,), low, high + 1))
             inside = span | {"start": start_ns, "end": end_ns}
-            [(count, samples)] = self._engine.rows(f"SELECT sum(n)::BIGINT, sum(inside)::BIGINT FROM ({rows})", inside)
+            sums = "SELECT coalesce(sum(n), 0)::BIGINT, coalesce(sum(inside), 0)::BIGINT"
+            [(count, samples)] = self._engine.rows(f"{sums} FROM ({rows})", inside)
             if count > PLOT_ROWS_MAX:
                 value = "coalesce(vf, vi::DOUBLE, vb::INTEGER::DOUBLE)"
                 select = f"SELECT time, status, {value} AS value {where}"
                 rows = view.over(select, lambda source: source.holds((tag,), low, high + 1))
-                width = max((high - low) // (points * BUCKETS_PER_POINT), 1)
-                found = self._engine.query(EXTREMES.replace("{rows}", rows), span | {"width": width})
+                cut = {"start": start_ns, "width": max((end_ns - start_ns) // (points * BUCKETS_PER_POINT), 1)}
+                found = self._engine.query(EXTREMES.replace("{rows}", rows), span | cut)
                 return thin(of_extremes(found), points, samples=samples, picked=True)
         return thin(self.series(tag, start_ns, end_ns, PLOT_ROWS_MAX), points, samples=samples)
 

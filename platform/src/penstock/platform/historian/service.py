@@ -4,7 +4,7 @@ import asyncio
 import logging
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +135,12 @@ class Historian:
     ) -> Summary:
         """Give a tag's aggregates; see ports.Sealed."""
         return await self._reader.run(self._reader.aggregate, tag, over, wanted, settings, SCAN_ROWS_MAX)
+
+    async def aggregate_many(
+        self, settings: Mapping[int, AggregateSettings], over: Sequence[Window], wanted: Sequence[Aggregate]
+    ) -> dict[int, Summary]:
+        """Give the aggregates of several tags; see ports.Sealed."""
+        return await self._reader.run(self._reader.aggregate_many, settings, over, wanted, SCAN_ROWS_MAX)
 
     async def at_times(
         self, tag: int, times: NDArray[np.int64], *, settings: AggregateSettings, simple: bool = False

@@ -10,6 +10,7 @@ import httpx
 import pyarrow as pa
 
 from penstock.core import status as opcua
+from penstock.core.aggregate import Aggregate
 from penstock.core.times import format_rfc3339_ns, parse_time
 from penstock.core.windows import Interval
 from penstock.sdk.frames import METADATA_KEY, VALUE_COLUMNS, WIRE, write_arrow
@@ -17,7 +18,16 @@ from penstock.sdk.models import Scalar
 from penstock.sdk.testing.call import Call, open_cursor, seal_cursor
 from penstock.sdk.testing.problem import Refused
 from penstock.sdk.testing.state import Row, State
-from penstock.sdk.testing.summaries import Asked, flag, points_of, settings_of, summarise, to_draw, values_at
+from penstock.sdk.testing.summaries import (
+    Asked,
+    flag,
+    need_suitable,
+    points_of,
+    settings_of,
+    summarise,
+    to_draw,
+    values_at,
+)
 from penstock.sdk.transport import ARROW
 
 ROWS_MAX = 100_000
@@ -89,6 +99,7 @@ def aggregates(state: State, call: Call) -> httpx.Response | dict[str, Any]:
     start, end = call.time("start", "1h-ago"), call.time("end", "now")
     tables = {}
     for tag in chosen_tags(state, call):
+        need_suitable(state.tags[tag], asked.names)
         settings = settings_of(call, state.tags[tag]["type"])
         tables[tag] = summarise(state.rows[tag], asked, settings, start=start, end=end)
     return _processed(call, tables, ["start", *asked.columns(), "status"])
@@ -101,6 +112,7 @@ def interpolated(state: State, call: Call) -> httpx.Response | dict[str, Any]:
     tables: dict[int, dict[str, list[Any]]] = {}
     times = sorted(named) or list(range(start, end, Interval.parse(call.one("step", "1m") or "1m").length_ns))
     for tag in chosen_tags(state, call):
+        need_suitable(state.tags[tag], [Aggregate.INTERPOLATIVE])
         settings = settings_of(call, state.tags[tag]["type"])
         found = values_at(state.rows[tag], times, settings, simple=flag(call, "simple"))
         tables[tag] = {"time": times, "value": [r.value for r in found], "status": [r.status for r in found]}
@@ -113,6 +125,7 @@ def plot(state: State, call: Call) -> httpx.Response | dict[str, Any]:
     tables: dict[int, dict[str, list[Any]]] = {}
     samples: dict[str, int] = {}
     for tag in chosen_tags(state, call):
+        need_suitable(state.tags[tag], [Aggregate.INTERPOLATIVE])
         rows = [row for row in state.rows[tag] if start <= row.time < end]
         samples[str(tag)] = len(rows)
         drawn = points_of(to_draw(rows, points))

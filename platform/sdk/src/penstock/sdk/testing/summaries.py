@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from penstock.core.aggregate import ACTUAL_TIME, Aggregate, AggregateSettings, Point, Result, aggregate, interpolated
+from penstock.core.aggregate import (
+    ACTUAL_TIME,
+    BY_STATE,
+    BY_STATUS,
+    Aggregate,
+    AggregateSettings,
+    Point,
+    Result,
+    aggregate,
+    interpolated,
+)
 from penstock.core.windows import windows
 from penstock.sdk.models import Scalar
 from penstock.sdk.testing.call import Call
@@ -43,14 +53,27 @@ class Asked:
         return found
 
 
+def need_suitable(tag: Mapping[str, Any], wanted: Iterable[Aggregate]) -> None:
+    """Refuse an aggregate that has no meaning for the tag's type, as the platform does."""
+    suit = {"string": BY_STATUS, "bool": BY_STATE}.get(tag["type"], frozenset(Aggregate))
+    for name in wanted:
+        if name not in suit:
+            told = f"{name} has no meaning for {tag['key']} (tag {tag['id']}) of type {tag['type']}"
+            raise Refused(422, "invalid-parameter", f"{told}; ask for one of {', '.join(sorted(suit))}")
+
+
 def settings_of(call: Call, value_type: str) -> AggregateSettings:
     """Read the settings of a request, fitted to a tag's type as the platform does."""
     is_number = value_type not in ("string", "bool")
+    good, bad = (float(call.one(name, "100") or 100) for name in ("percent_data_good", "percent_data_bad"))
+    if good < 100 - bad:
+        told = "percent_data_good must be at least 100 - percent_data_bad (OPC UA Part 13, 4.2.1.2)"
+        raise Refused(422, "invalid-parameter", told)
     return AggregateSettings(
         stepped=flag(call, "stepped", default=True) or not is_number,
         treat_uncertain_as_bad=flag(call, "treat_uncertain_as_bad"),
-        percent_data_good=float(call.one("percent_data_good", "100") or 100),
-        percent_data_bad=float(call.one("percent_data_bad", "100") or 100),
+        percent_data_good=good,
+        percent_data_bad=bad,
         use_sloped_extrapolation=flag(call, "use_sloped_extrapolation") and is_number,
         textual=value_type == "string",
         covered_until_ns=call.now_ns,
