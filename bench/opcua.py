@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from tests.builders.stack import Stack, free_port, wait_for
 
 NAMESPACE = "urn:penstock:bench"
 PEER_MODULES = ROOT / "tests" / "peers" / "node-opcua" / "node_modules"
+TRIES_PER_TURN = 3
 PEER_MIN = 0.1
 """A stock client has one publish request on the way: on a busy machine its round trips bound what it gets."""
 NAMES = ("gateway", "asyncua", "node_opcua")
@@ -64,7 +65,7 @@ def cell(per: int, security: str, asked: argparse.Namespace) -> dict[str, Any]:
         rig = Rig(Path(name), per, security, asked.rate)
         try:
             rig.start()
-            turns = [turn(rig, asked.rate, asked.seconds) for _ in range(asked.turns)]
+            turns = list(good_turns(rig, asked))
             memory = {who: rss_MiB(rig.pids()[who]) for who in NAMES}
             recorded = [rig.replay(asked.recorded_values) for _ in range(asked.turns)] if asked.recorded_values else []
         finally:
@@ -79,6 +80,26 @@ def cell(per: int, security: str, asked: argparse.Namespace) -> dict[str, Any]:
         "turns": turns,
         "recorded": {**replayed, "turns": recorded},
     }
+
+
+def good_turns(rig: "Rig", asked: argparse.Namespace) -> Iterator[dict[str, float]]:
+    """Give as many turns as asked in which the gateway got its rate; others are told and taken again, within bounds."""
+    tries = 0
+    for number in range(asked.turns):
+        while True:
+            tries += 1
+            try:
+                yield turn(rig, asked.rate, asked.seconds)
+                break
+            except TooBusy as why:
+                if tries >= TRIES_PER_TURN * asked.turns:
+                    message = f"turn {number + 1}: {why}"
+                    raise SystemExit(message) from why
+                print(f"turn {number + 1} again: {why}", file=sys.stderr)
+
+
+class TooBusy(Exception):
+    """Say who did not get the rate, so that a turn says nothing."""
 
 
 class Rig:
@@ -226,7 +247,7 @@ def turn(rig: Rig, rate: int, seconds: float) -> dict[str, float]:
                 f"{name} got {count} values in {elapsed_s:.0f} s instead of {rate}/s (source at {source:.0f} % of a "
                 f"core, load {load():.1f}): is the machine too busy?"
             )
-            raise SystemExit(message)
+            raise TooBusy(message)
         figures[f"{name}_us"] = (cpu_after[name] - cpu_before[name]) / count * 1e6
         figures[f"{name}_per_s"] = count / elapsed_s
     batches = health["journal"]["batches"] - health_before["journal"]["batches"]

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.core.columns import SampleColumns
+from penstock.core.device_file import DeviceFile
 from penstock.core.normalise import Normaliser
 from penstock.core.normalise_columns import ColumnNormaliser
 from penstock.core.reading import Reading
@@ -30,6 +31,16 @@ tags:
   on: {type: bool, source: {node: j}}
   name: {type: string, source: {node: k}}
 """)
+FLOATS = make_device("""\
+version: 1
+device: floats
+connection: {driver: opcua, endpoint: opc.tcp://127.0.0.1:4840, security: x}
+tags:
+  plain: {type: float64, source: {node: a}}
+  scaled: {type: float64, source: {node: b, scale: 0.1, offset: -3}}
+  unit: {type: float64, unit: m3/h, source: {node: c, unit: l/min}}
+""")
+"""A device that has nothing else, as most have: its floats take a shorter way."""
 NAMES = tuple(DEVICE.tags)
 ARRIVAL_NS = 1_700_000_000_000_000_000
 EDGES = (0, 1, 2, 2**53, 2**53 + 1, 2**62, 2**63 - 1, 2**63, 2**64 - 1, (2**63 - 1) // 10, (2**63 - 1) // 3)
@@ -67,9 +78,9 @@ def exact(columns: SampleColumns) -> list[list[object]]:
     ]
 
 
-def same(readings: list[Reading]) -> None:
-    one_by_one = Normaliser(DEVICE).apply(readings, ARRIVAL_NS)
-    in_columns = ColumnNormaliser(DEVICE).apply(ReadingColumns.of(readings, NAMES), ARRIVAL_NS)
+def same(readings: list[Reading], device: DeviceFile = DEVICE) -> None:
+    one_by_one = Normaliser(device).apply(readings, ARRIVAL_NS)
+    in_columns = ColumnNormaliser(device).apply(ReadingColumns.of(readings, tuple(device.tags)), ARRIVAL_NS)
     assert exact(in_columns.columns) == exact(one_by_one.columns)
     assert in_columns.rejects == one_by_one.rejects
     assert in_columns.rejected_rows == one_by_one.rejected_rows
@@ -82,6 +93,29 @@ def same(readings: list[Reading]) -> None:
 @given(st.lists(READINGS, max_size=30))
 def test_columns_and_readings_give_the_same_samples_and_rejects(readings: list[Reading]) -> None:
     same(readings)
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.builds(
+            Reading,
+            st.sampled_from(tuple(FLOATS.tags)),
+            st.integers(-(2**63), 2**63 - 1),
+            st.integers(0, 2**32 - 1),
+            st.one_of(st.floats(), st.sampled_from((NAN_WITH_BITS, -0.0, 1e308))),
+        ),
+        max_size=30,
+    )
+)
+def test_floats_of_a_device_that_has_nothing_else_are_the_same(readings: list[Reading]) -> None:
+    same(readings, FLOATS)
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.sampled_from(tuple(FLOATS.tags)), RAWS, st.none() | st.just(BEYOND_NS) | st.just(5))))
+def test_anything_of_a_device_of_floats_is_judged_alike(rows: list[tuple[str, object, int | None]]) -> None:
+    same([Reading(name, time_ns, 0, raw) for name, raw, time_ns in rows], FLOATS)
 
 
 def test_every_edge_of_every_tag_is_judged_alike() -> None:

@@ -21,6 +21,7 @@ from penstock.core.values import INT64_MAX, ValueKind, ValueType
 _EXACT_MOST: Final = 2**53
 """Whole numbers up to here are the same in float64 and int64."""
 _NONE_FITS: Final = -1
+_FLOAT64: Final = int(ValueKind.FLOAT64)
 
 Mask = npt.NDArray[np.bool_]
 
@@ -39,6 +40,7 @@ class ColumnNormaliser:
         self._scale = np.array([whole.scale for whole in wholes], np.float64)
         self._offset = np.array([whole.offset for whole in wholes], np.float64)
         rules = [_int_rule(whole.scale, whole.offset) for whole in wholes]
+        self._only_floats = bool(is_float.all())
         self._int_scale, self._int_offset, self._int_most = (
             np.array(each, np.int64) for each in zip(*rules, strict=True)
         )
@@ -46,6 +48,8 @@ class ColumnNormaliser:
     def apply(self, readings: ReadingColumns, arrival_ns: int) -> Normalised:
         """Give one sample or one reject per reading, in their order; arrival stands for a missing source time."""
         assert readings.names == self._one_by_one.tags, "the readings are of another device file"
+        if self._only_floats and (readings.kind == RawKind.FLOAT).all() and (readings.stamp == Stamp.GIVEN).all():
+            return Normalised(self._all_floats(readings), ())
         columns = _blank(readings, arrival_ns)
         tags = readings.tag
         target = self._kind[tags]
@@ -54,6 +58,22 @@ class ColumnNormaliser:
         if done.all():
             return Normalised(columns, ())
         return self._rest(readings, columns, done, arrival_ns)
+
+    def _all_floats(self, readings: ReadingColumns) -> SampleColumns:
+        """Make samples of readings that are floats with a source time, of a device that has nothing else."""
+        n = len(readings)
+        columns = SampleColumns(
+            tag=readings.tag,
+            time=readings.time,
+            status=readings.status,
+            kind=np.full(n, _FLOAT64, np.uint8),
+            vf=readings.vf.copy(),
+            vi=np.zeros(n, np.int64),
+            vb=np.zeros(n, np.bool_),
+            vs=np.empty(n, np.object_),
+        )
+        self._convert(columns, self._converted[readings.tag])
+        return columns
 
     def _numbers(self, readings: ReadingColumns, target: npt.NDArray[np.uint8], columns: SampleColumns) -> Mask:
         """Fill in the rows that need no judging; say which they are."""
@@ -79,12 +99,14 @@ class ColumnNormaliser:
         if ints.any():
             columns.vf[ints] = readings.vi[ints]
             floats = floats | ints
-        converted = floats & self._converted[readings.tag]
+        self._convert(columns, floats & self._converted[readings.tag])
+        return floats
+
+    def _convert(self, columns: SampleColumns, converted: Mask) -> None:
         if converted.any():
-            tags = readings.tag[converted]
+            tags = columns.tag[converted]
             with np.errstate(over="ignore", invalid="ignore"):
                 columns.vf[converted] = columns.vf[converted] * self._scale[tags] + self._offset[tags]
-        return floats
 
     def _ints(self, readings: ReadingColumns, wanted: Mask, columns: SampleColumns) -> Mask:
         filled: Mask = wanted & (readings.kind == RawKind.INT) & _within(readings.vi, self._int_most[readings.tag])

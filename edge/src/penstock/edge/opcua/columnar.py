@@ -119,10 +119,9 @@ class _Layout:
     """Say where the fields of each item lie, and the bytes that prove it."""
 
     starts: Ints
-    masks: Bytes
-    typed: _Rows | None
-    """The type bytes of the items that have a value."""
-    types: Bytes
+    proof_at: Ints
+    """Where the bytes lie that fix the sizes of all items: masks, types and the lengths of strings."""
+    proof: bytes
     texts: _Rows | None
     """The lengths of strings."""
     lengths: Ints
@@ -133,17 +132,12 @@ class _Layout:
     source_ps: _Rows | None
     server_time: _Rows | None
     server_ps: _Rows | None
-    end: int
-    is_proof: bool
-    """Whether the bytes named above fix the sizes of all items: not where one was decoded on its own."""
+    is_whole: bool
+    """Whether the proof is one: not where an item was decoded on its own."""
 
     def holds(self, view: "_View") -> bool:
         """Prove that the bytes lie as they did in the message that the layout was made from."""
-        if not np.array_equal(view.u8[self.starts + 4], self.masks):
-            return False
-        if self.typed is not None and not np.array_equal(view.u8[self.typed.at], self.types):
-            return False
-        return self.texts is None or np.array_equal(view.at("<i4")[self.texts.at], self.lengths)
+        return view.u8[self.proof_at].tobytes() == self.proof
 
 
 _DTYPES = {name: np.dtype(name) for name in ("u1", "i1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f4", "<f8")}
@@ -203,7 +197,7 @@ class ColumnDecoder:
             self.layouts_used += 1
         else:
             layout = _find_layout(view, n, alone)
-            if layout.is_proof:
+            if layout.is_whole:
                 self._keep(shape, layout)
         return _gather(view, layout, alone)
 
@@ -237,7 +231,7 @@ def _find_layout(view: _View, n: int, alone: dict[int, object]) -> _Layout:
     if at > len(body):
         message = f"items of {at} bytes announced, {len(body)} there"
         raise ValueError(message)
-    return _layout(view, np.array(starts, np.int64), np.array(sizes, np.int64), end=at, alone=alone)
+    return _layout(view, np.array(starts, np.int64), np.array(sizes, np.int64), alone)
 
 
 def _bytes_after_value(mask: int) -> int:
@@ -248,11 +242,10 @@ def _bytes_after_value(mask: int) -> int:
 _AFTER_VALUE = tuple(_bytes_after_value(mask) for mask in range(64))
 
 
-def _layout(view: _View, starts: Ints, sizes: Ints, *, end: int, alone: dict[int, object]) -> _Layout:
+def _layout(view: _View, starts: Ints, sizes: Ints, alone: dict[int, object]) -> _Layout:
     masks = view.u8[starts + 4]
     has_value = (masks & _HAS_VALUE) != 0
-    typed = _Rows.of(has_value, starts + 5)
-    types = view.u8[typed.at] if typed else np.zeros(0, np.uint8)
+    types = view.u8[starts[has_value] + 5]
     all_types = np.zeros(len(starts), np.uint8)
     all_types[has_value] = types
     values = []
@@ -270,7 +263,11 @@ def _layout(view: _View, starts: Ints, sizes: Ints, *, end: int, alone: dict[int
         found[name] = _Rows.of(has, at)
         at = at + has * _AFTER_VALUE[bit]
     lengths = np.asarray(view.at("<i4")[texts.at], np.int64) if texts else np.zeros(0, np.int64)
-    return _Layout(starts, masks, typed, types, texts, lengths, tuple(values), **found, end=end, is_proof=not alone)
+    proof_at = np.concatenate(
+        [starts + 4, starts[has_value] + 5, *([texts.at + byte for byte in range(4)] if texts else [])]
+    )
+    proof = view.u8[proof_at].tobytes()
+    return _Layout(starts, proof_at, proof, texts, lengths, tuple(values), **found, is_whole=not alone)
 
 
 _FIELDS = (

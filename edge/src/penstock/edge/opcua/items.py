@@ -64,8 +64,8 @@ class ItemTable:
     def take(self, values: ItemColumns, opened_ns: int) -> Taken:
         """Turn values into readings in their order; `opened_ns` is the server's clock when the items were made."""
         tags = self._tags(values.handle)
-        known = tags >= 0
-        if not known.all():
+        if len(tags) and tags.min() < 0:
+            known = tags >= 0
             self._counters.add("unknown_handles", int(np.count_nonzero(~known)))
             values, tags = values.take(known), tags[known]
         time, stamp = self._times(values)
@@ -82,25 +82,25 @@ class ItemTable:
             values.objects,
         )
         given = stamp == Stamp.GIVEN
-        if given.all():
-            self._latest_ns[tags], self._has_latest[tags] = time, True
-        else:
-            self._latest_ns[tags[given]], self._has_latest[tags[given]] = time[given], True
-        newest_ns = int(time[given].max()) if given.any() else None
+        heard, times = (tags, time) if given.all() else (tags[given], time[given])
+        self._latest_ns[heard], self._has_latest[heard] = times, True
+        newest_ns = int(times.max()) if len(times) else None
         return Taken(self._with_held(readings, tags, opened_ns), overflows, newest_ns)
 
     def _tags(self, handles: npt.NDArray[np.uint32]) -> Ints:
         n = len(self._tag_of)
         if not n:
             return np.full(len(handles), NO_TAG, np.int64)
+        if len(handles) and handles.max() < n:
+            return self._tag_of[handles]
         tags = self._tag_of[np.minimum(handles, n - 1)]
         tags[handles >= n] = NO_TAG
         return tags
 
     def _times(self, values: ItemColumns) -> tuple[Ints, npt.NDArray[np.uint8]]:
-        absent = values.source_stamp == Stamp.ABSENT
-        if not absent.any():
+        if values.source_stamp.all():
             return values.source_time, values.source_stamp
+        absent = values.source_stamp == Stamp.ABSENT
         by_server = int(np.count_nonzero(values.server_stamp[absent] != Stamp.ABSENT))
         self._counters.add("server_time_used", by_server)
         self._counters.add("arrival_used", int(np.count_nonzero(absent)) - by_server)
