@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.faults import historian_kills, power
 from tests.faults.campaign import Campaign, Options, Result
+from tests.faults.disk import Policy
 from tests.faults.plants import HISTORIAN, plant_historian, plant_reader
 
 CUTS_MAX, KILLS_MAX = 400, 12
@@ -25,14 +26,15 @@ class Plant:
     bug: str
     campaign: str
     store: str
+    policies: tuple[Policy, ...] = (Policy.NONE,)
 
 
 PLANTS = [
     Plant("synchronous=NORMAL", "power-journal", "journal"),
     Plant("names not synced", "power-journal", "journal"),
     Plant("folder not synced", "power-historian", "historian"),
-    Plant("checkpoint without a copy", "power-historian", "historian"),
-    Plant("torn tail kept", "power-historian", "historian"),
+    Plant("checkpoint without a copy", "power-historian", "historian", (Policy.SECTORS,)),
+    Plant("torn tail kept", "power-historian", "historian", (Policy.SECTORS,)),
     Plant("names not synced", "power-registry", "registry"),
     Plant("names not synced", "power-certificate", "certificates"),
     *(Plant(bug, "kills-historian", "") for bug in HISTORIAN),
@@ -44,7 +46,7 @@ def catch(plant: Plant, options: Options) -> str:
     if plant.store:
         found = power.record_writer(plant.store, options, 0, plant.bug)
         plant_reader(plant.bug)
-        return next(power.findings_of(plant.store, found, options, CUTS_MAX), "")
+        return next(power.findings_of(plant.store, found, options, CUTS_MAX, plant.policies), "")
     plant_historian(plant.bug)
     steps = historian_kills.STEPS[:1]
     result = historian_kills.run(Options(KILLS_MAX, options.seed, options.folder), plant.bug, steps)
