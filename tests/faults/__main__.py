@@ -26,6 +26,8 @@ def main() -> int:
     if unknown := set(asked.names) - set(names):
         parser.error(f"no such campaign: {', '.join(sorted(unknown))}")
     chosen = [campaign for campaign in CAMPAIGNS if not asked.names or campaign.name in asked.names]
+    if asked.short:
+        chosen = [campaign for campaign in chosen if campaign.short_n]
     if asked.list:
         for campaign in chosen:
             often = f"n {campaign.n:>6} (short {campaign.short_n:>3})"
