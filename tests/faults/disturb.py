@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import httpx
+
 from tests.builders.stack import free_port
 from tests.faults.campaign import Campaign, Options, Result
 from tests.faults.live import Live, Load, live, settle
@@ -115,7 +117,15 @@ def campaign_of(disturbances: Sequence[Disturbance], *, pause_s: float = 2.0) ->
     """Go round the disturbances in random order until there were n; then settle and judge."""
 
     def run(options: Options) -> Result:
-        result, chance = Result(), options.chance
+        result = Result()
+        try:
+            _disturb(options, result)
+        except (TimeoutError, AssertionError, httpx.HTTPError) as error:
+            result.failures.append(f"after {result.n} disturbances: {error!s:.2000}")
+        return result
+
+    def _disturb(options: Options, result: Result) -> None:
+        chance = options.chance
         load = LOAD if options.n >= FULL_FROM_N else SHORT_LOAD
         with live(options, load) as running:
             until = None if options.seconds is None else time.monotonic() + options.seconds
@@ -132,7 +142,6 @@ def campaign_of(disturbances: Sequence[Disturbance], *, pause_s: float = 2.0) ->
             time.sleep(1.0)
             settle(running, result)
             result.figures.update({f"requests {name}": count for name, count in running.wire.done.items()})
-        return result
 
     return run
 

@@ -20,6 +20,7 @@ from tests.faults.outcome import Outcome, all_tags, gaps, read_back
 from tests.faults.wire import Wire
 
 DRAIN_S = 300.0
+READY_S = 300.0
 PROCESSES = ("broker", "platform", "gateway", "sim")
 
 
@@ -40,6 +41,10 @@ class FaultStack(Stack):
         if name in ("platform", "gateway"):
             return [sys.executable, "-m", "tests.faults.launch", str(self.clock_of(name)), name, "run"]
         return super()._command(name)
+
+    def wait_ready(self, name: str) -> None:
+        """Wait longer than a test does: campaigns run beside other work."""
+        wait_for(lambda: self._is_ready(name), f"{name} ready", timeout_s=READY_S)
 
     def clock_of(self, name: str) -> Path:
         """Name the file with the nanoseconds to add to a process's clock."""
@@ -86,7 +91,7 @@ def live(options: Options, load: Load) -> Iterator[Live]:
         for name in PROCESSES:
             stack.start(name)
         with stack.client() as client:
-            wait_for(lambda: len(list(all_tags(client))) == 2 * load.tags, "all tags are known", timeout_s=120)
+            wait_for(lambda: len(list(all_tags(client))) == 2 * load.tags, "all tags are known", timeout_s=READY_S)
         yield Live(stack, mqtt, wire, ledger)
     finally:
         wire.heal()
