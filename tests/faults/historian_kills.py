@@ -7,24 +7,29 @@ never half.
 """
 
 import asyncio
+import contextlib
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from penstock.platform.historian.sealing import MERGE_STEPS
+from penstock.platform.historian.sealing import STEPS as STEPS_OF_SEALING
 from tests.builders.historian import EPOCH, NOON_NS, Sample, batch_of, plain_rows
 from tests.faults.campaign import Campaign, Options, Result
+from tests.faults.plants import plant_historian
 from tests.faults.stores.historian import FOLDER, TAGS, open_historian, samples_of
 
 QUERIES_PER_KILL = 100
 BATCH_NS = 1_000_000
 """Between the source times of one batch and the next: batches do not overlap, so order can be told."""
 START_S = 60.0
-STEP_S = 4.0
+STEP_S = 6.0
 """A step that does not come within this is killed anyway."""
 COMMITS_MAX = 400
 """Of one folder; then a new one is begun, so that a judge's look stays short."""
@@ -32,10 +37,11 @@ COMMITS_MAX = 400
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Name a moment: the first sight of a file below the historian's folder, or none: any time."""
+    """Name a moment: the first sight of a file below the historian's folder, a step of its sealer, or any time."""
 
     name: str
     pattern: str = ""
+    sealing: str = ""
 
 
 STEPS = [
@@ -45,22 +51,30 @@ STEPS = [
     Step("checkpoint", "gen-*.duckdb.before"),
     Step("copy before a checkpoint", "gen-*.before.part"),
     Step("new log", "gen-*.duckdb.wal"),
+    Step("writing a run", "runs/*.new"),
+    *(Step(f"sealing: {step}", sealing=step) for step in (*STEPS_OF_SEALING, *MERGE_STEPS)),
 ]
-"""Moments to kill in; who adds a step to the historian (sealing, compaction) adds it here."""
+"""Moments to kill in; who adds a step to the historian adds it here."""
 
 PROGRAM = "import sys; from tests.faults.historian_kills import write_until_killed as w; w(*sys.argv[1:])"
 
 
-def write_until_killed(folder: str, seed: str, plant: str = "") -> None:
-    """Commit for ever from the watermark on, with some repeats; tell what is answered; ask whole commits beside."""
-    from tests.faults.plants import plant_historian
+def write_until_killed(folder: str, seed: str, plant: str = "", sealing: str = "") -> None:
+    """Commit for ever from the watermark on, with some repeats; tell what is answered; ask whole commits beside.
 
+    At the first step of that name the sealer kills the process.
+    """
     plant_historian(plant)
-    asyncio.run(_write(Path(folder), random.Random(seed)))
+
+    def on_step(step: str) -> None:
+        if step == sealing:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    asyncio.run(_write(Path(folder), random.Random(seed), on_step))
 
 
-async def _write(folder: Path, chance: random.Random) -> None:
-    store = await open_historian(folder)
+async def _write(folder: Path, chance: random.Random, on_step: Callable[[str], None]) -> None:
+    store = await open_historian(folder, sealing_step=on_step)
     seq = store.watermark("gtw_a", EPOCH).watermark
     sys.stdout.write("open\n")
     sys.stdout.flush()
@@ -82,13 +96,17 @@ async def _write(folder: Path, chance: random.Random) -> None:
 
 def kill_once(folder: Path, step: Step, chance: random.Random, plant: str) -> tuple[int, list[str]]:
     """Run the writer, kill it in the step; give the last seq it was answered for, and what it complained of."""
-    command = [sys.executable, "-c", PROGRAM, str(folder), str(chance.randrange(2**32)), plant]
+    command = [sys.executable, "-c", PROGRAM, str(folder), str(chance.randrange(2**32)), plant, step.sealing]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         if step.name != "first start":
             line = writer.stdout.readline()
-            assert line == "open\n", (line, writer.communicate()[1][-3000:])
-        _wait_for(folder / FOLDER, step, chance)
+            assert line == "open\n" or step.sealing, (line, writer.communicate()[1][-3000:])
+        if step.sealing:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                writer.wait(STEP_S)
+        else:
+            _wait_for(folder / FOLDER, step, chance)
         writer.send_signal(signal.SIGKILL)
         told = writer.stdout.read().splitlines(keepends=True)
     whole = [line.strip() for line in told if line.endswith("\n")]
@@ -174,5 +192,7 @@ def run(options: Options, plant: str = "", steps: Sequence[Step] = STEPS) -> Res
 
 
 CAMPAIGNS = [
-    Campaign("kills-historian", "A17", "SIGKILL of the historian in named steps, random questions", 120, 6, run),
+    Campaign(
+        "kills-historian", "A17", "SIGKILL of the historian in named steps, random questions", 220, len(STEPS), run
+    ),
 ]

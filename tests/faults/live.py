@@ -21,6 +21,8 @@ from tests.faults.wire import Wire
 
 DRAIN_S = 300.0
 READY_S = 300.0
+GENERATION_ROWS = 20_000
+"""So that kills fall into rotation, sealing and merging as well."""
 PROCESSES = ("broker", "platform", "gateway", "sim")
 
 
@@ -82,6 +84,7 @@ def live(options: Options, load: Load) -> Iterator[Live]:
     _write_plant(plant, load)
     ledger = folder / "ledger"
     stack = FaultStack(folder / "run", plant, environment={"PENSTOCK_SIM_LEDGER": str(ledger)})
+    stack.environment["PENSTOCK_PLATFORM_GENERATION_ROWS"] = str(GENERATION_ROWS)
     mqtt, wire = MqttProxy(stack.ports["mqtt"]), Wire(stack.ports["platform"], options.seed)
     mqtt.start()
     wire.start()
