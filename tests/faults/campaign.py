@@ -47,7 +47,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """Name a campaign; `n` and `short_n` are how often it tries in full and in its short form."""
+    """Name a campaign; `n` and `short_n` are how often it tries in full and in its short form; 0: it has none."""
 
     name: str
     fault: str

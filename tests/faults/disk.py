@@ -95,15 +95,19 @@ class Cut:
 
 
 def choose_cuts(
-    record: Record, chance: random.Random, n: int, policies: Sequence[Policy] = tuple(Policy)
+    record: Record, chance: random.Random, n: int, policies: Sequence[Policy] = tuple(Policy), *, write_min: int = 0
 ) -> Iterator[Cut]:
-    """Choose cuts evenly over the kinds of operations, so that rare ones (a rename, a new file) get their share."""
+    """Choose cuts evenly over the kinds of operations, so that rare ones (a rename, a new file) get their share.
+
+    With `write_min` the cuts are those just after a write of at least so many bytes.
+    """
     kinds: dict[type[Operation], list[int]] = {}
     for at, operation in enumerate(record.operations):
-        kinds.setdefault(type(operation), []).append(at)
+        if not write_min or (isinstance(operation, Write) and len(operation.octets) >= write_min):
+            kinds.setdefault(type(operation), []).append(at)
     order = sorted(kinds, key=lambda kind: kind.__name__)
     for number in range(n):
-        at = chance.choice(kinds[order[number % len(order)]]) + chance.randrange(2)
+        at = chance.choice(kinds[order[number % len(order)]]) + (1 if write_min else chance.randrange(2))
         yield Cut(at, chance.choice(policies), chance.randrange(2**32))
 
 

@@ -78,7 +78,7 @@ def _until_seen(data: Path, chance: random.Random) -> None:
 
 def _uplink_is_open(stack: Stack) -> bool:
     health = httpx.get(stack.url("gateway") + "/health", timeout=5).json()
-    return bool(health["uplink"]["state"] == "open")
+    return bool(health["uplink"]["state"] == "connected")
 
 
 def _plant(plant: Path) -> None:

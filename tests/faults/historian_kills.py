@@ -7,24 +7,29 @@ never half.
 """
 
 import asyncio
+import contextlib
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from penstock.platform.historian.sealing import MERGE_STEPS
+from penstock.platform.historian.sealing import STEPS as STEPS_OF_SEALING
 from tests.builders.historian import EPOCH, NOON_NS, Sample, batch_of, plain_rows
 from tests.faults.campaign import Campaign, Options, Result
+from tests.faults.plants import plant_historian
 from tests.faults.stores.historian import FOLDER, TAGS, open_historian, samples_of
 
 QUERIES_PER_KILL = 100
 BATCH_NS = 1_000_000
 """Between the source times of one batch and the next: batches do not overlap, so order can be told."""
 START_S = 60.0
-STEP_S = 4.0
+STEP_S = 6.0
 """A step that does not come within this is killed anyway."""
 COMMITS_MAX = 400
 """Of one folder; then a new one is begun, so that a judge's look stays short."""
@@ -32,10 +37,11 @@ COMMITS_MAX = 400
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Name a moment: the first sight of a file below the historian's folder, or none: any time."""
+    """Name a moment: the first sight of a file below the historian's folder, a step of its sealer, or any time."""
 
     name: str
     pattern: str = ""
+    sealing: str = ""
 
 
 STEPS = [
@@ -45,22 +51,30 @@ STEPS = [
     Step("checkpoint", "gen-*.duckdb.before"),
     Step("copy before a checkpoint", "gen-*.before.part"),
     Step("new log", "gen-*.duckdb.wal"),
+    Step("writing a run", "runs/*.new"),
+    *(Step(f"sealing: {step}", sealing=step) for step in (*STEPS_OF_SEALING, *MERGE_STEPS)),
 ]
-"""Moments to kill in; who adds a step to the historian (sealing, compaction) adds it here."""
+"""Moments to kill in; who adds a step to the historian adds it here."""
 
 PROGRAM = "import sys; from tests.faults.historian_kills import write_until_killed as w; w(*sys.argv[1:])"
 
 
-def write_until_killed(folder: str, seed: str, plant: str = "") -> None:
-    """Commit for ever from the watermark on, with some repeats; tell what is answered; ask whole commits beside."""
-    from tests.faults.plants import plant_historian
+def write_until_killed(folder: str, seed: str, plant: str = "", sealing: str = "") -> None:
+    """Commit for ever from the watermark on, with some repeats; tell what is answered; ask whole commits beside.
 
+    At the first step of that name the sealer kills the process.
+    """
     plant_historian(plant)
-    asyncio.run(_write(Path(folder), random.Random(seed)))
+
+    def on_step(step: str) -> None:
+        if step == sealing:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    asyncio.run(_write(Path(folder), random.Random(seed), on_step))
 
 
-async def _write(folder: Path, chance: random.Random) -> None:
-    store = await open_historian(folder)
+async def _write(folder: Path, chance: random.Random, on_step: Callable[[str], None]) -> None:
+    store = await open_historian(folder, sealing_step=on_step)
     seq = store.watermark("gtw_a", EPOCH).watermark
     sys.stdout.write("open\n")
     sys.stdout.flush()
@@ -82,15 +96,20 @@ async def _write(folder: Path, chance: random.Random) -> None:
 
 def kill_once(folder: Path, step: Step, chance: random.Random, plant: str) -> tuple[int, list[str]]:
     """Run the writer, kill it in the step; give the last seq it was answered for, and what it complained of."""
-    command = [sys.executable, "-c", PROGRAM, str(folder), str(chance.randrange(2**32)), plant]
+    command = [sys.executable, "-c", PROGRAM, str(folder), str(chance.randrange(2**32)), plant, step.sealing]
+    lines: list[str] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         if step.name != "first start":
-            line = writer.stdout.readline()
-            assert line == "open\n", (line, writer.communicate()[1][-3000:])
-        _wait_for(folder / FOLDER, step, chance)
+            lines = [writer.stdout.readline() for _ in range(chance.randint(2, 6))]  # some commits first
+            assert lines[0] == "open\n" or step.sealing, (lines, writer.communicate()[1][-3000:])
+        if step.sealing:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                writer.wait(STEP_S)
+        else:
+            _wait_for(folder / FOLDER, step, chance)
         writer.send_signal(signal.SIGKILL)
-        told = writer.stdout.read().splitlines(keepends=True)
+        told = [*lines, *writer.stdout.read().splitlines(keepends=True)]
     whole = [line.strip() for line in told if line.endswith("\n")]
     complaints = [line for line in whole if line.startswith("half")]
     return max((int(line) for line in whole if line.isdigit()), default=0), complaints
@@ -117,14 +136,15 @@ def _inodes(folder: Path, step: Step) -> dict[str, int]:
     return found
 
 
-async def look(folder: Path, acknowledged: int, chance: random.Random, queries: int) -> list[str]:
-    """Open what the kill left; give the findings of the watermark and of random questions."""
+async def look(folder: Path, acknowledged: int, chance: random.Random) -> tuple[int, list[str]]:
+    """Open what the kill left, ask random questions; give how many, and the findings."""
     store = await open_historian(folder)
     try:
         watermark = store.watermark("gtw_a", EPOCH).watermark
         sent = {seq: plain_rows(samples_of(seq)) for seq in range(1, watermark + 1)}
         findings = [f"lost: answered for {acknowledged}, watermark {watermark}"] if watermark < acknowledged else []
-        for number in range(queries if watermark else 0):
+        asked = QUERIES_PER_KILL if watermark else 0
+        for number in range(asked):
             tags = sorted(chance.sample(range(1, TAGS + 1), chance.randint(1, TAGS)))
             low = chance.randint(1, watermark)
             high = watermark + 1 if number == 0 else chance.randint(low, min(watermark + 1, low + 40))
@@ -134,7 +154,7 @@ async def look(folder: Path, acknowledged: int, chance: random.Random, queries: 
             want = sorted((row for row in near if row[0] in tags and start <= row[1] < end), key=lambda row: row[1])
             if rows != want:
                 findings.append(_difference(rows, want, f"tags {tags} [{start}, {end})"))
-        return findings
+        return asked, findings
     finally:
         await store.stop()
 
@@ -160,19 +180,21 @@ def run(options: Options, plant: str = "", steps: Sequence[Step] = STEPS) -> Res
             number, acknowledged = number + 1, 0
         folder = options.folder / str(number)
         last, complaints = kill_once(folder, step, chance, plant)
+        result.count("batches answered", max(0, last - acknowledged))
         acknowledged = max(acknowledged, last)
         result.n += 1
         result.count(f"kills: {step.name}")
-        queries = QUERIES_PER_KILL if acknowledged else 0
-        result.count("questions", queries)
-        findings = [*complaints, *asyncio.run(look(folder, acknowledged, chance, queries))]
+        asked, found = asyncio.run(look(folder, acknowledged, chance))
+        result.count("questions", asked)
+        findings = [*complaints, *found]
         result.failures += [f"kill {kill} ({step.name}): {finding}" for finding in findings[:3]]
         if plant and result.failures:
             break
-    result.figures["batches"] = acknowledged
     return result
 
 
 CAMPAIGNS = [
-    Campaign("kills-historian", "A17", "SIGKILL of the historian in named steps, random questions", 120, 6, run),
+    Campaign(
+        "kills-historian", "A17", "SIGKILL of the historian in named steps, random questions", 220, len(STEPS), run
+    ),
 ]

@@ -1,16 +1,14 @@
-"""Start the platform or the gateway with a clock that a file steps, and with small generations.
+"""Start the platform or the gateway with a clock that a file steps.
 
 `python -m tests.faults.launch CLOCK_FILE platform run`: the file holds nanoseconds to add to the wall clock, read again
 twenty times a second; timers are untouched, as after a step by a person or by NTP.
 """
 
-import os
 import sys
 import threading
 import time
 from pathlib import Path
 
-GENERATION_ROWS = 20_000
 LOOK_S = 0.05
 
 
@@ -36,7 +34,6 @@ def main() -> None:
     """Patch, then run the command line."""
     clock, *words = sys.argv[1:]
     step_clock_by(Path(clock))
-    os.environ.setdefault("PENSTOCK_PLATFORM_GENERATION_ROWS", str(GENERATION_ROWS))
     from penstock.cli.main import main as run
 
     sys.argv = ["penstock", *words]

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import httpx
 
+from penstock.core.status import BAD_NO_COMMUNICATION
+from penstock.core.times import parse_rfc3339_ns
 from penstock.simulators.ledger import read_ledger
 from tests.builders.mqtt_proxy import MqttProxy
 from tests.builders.stack import Stack, free_port, wait_for
@@ -18,6 +20,9 @@ from tests.faults.outcome import Outcome, all_tags, gaps, read_back
 from tests.faults.wire import Wire
 
 DRAIN_S = 300.0
+READY_S = 300.0
+GENERATION_ROWS = 20_000
+"""So that kills fall into rotation, sealing and merging as well."""
 PROCESSES = ("broker", "platform", "gateway", "sim")
 
 
@@ -38,6 +43,10 @@ class FaultStack(Stack):
         if name in ("platform", "gateway"):
             return [sys.executable, "-m", "tests.faults.launch", str(self.clock_of(name)), name, "run"]
         return super()._command(name)
+
+    def wait_ready(self, name: str) -> None:
+        """Wait longer than a test does: campaigns run beside other work."""
+        wait_for(lambda: self._is_ready(name), f"{name} ready", timeout_s=READY_S)
 
     def clock_of(self, name: str) -> Path:
         """Name the file with the nanoseconds to add to a process's clock."""
@@ -75,6 +84,7 @@ def live(options: Options, load: Load) -> Iterator[Live]:
     _write_plant(plant, load)
     ledger = folder / "ledger"
     stack = FaultStack(folder / "run", plant, environment={"PENSTOCK_SIM_LEDGER": str(ledger)})
+    stack.environment["PENSTOCK_PLATFORM_GENERATION_ROWS"] = str(GENERATION_ROWS)
     mqtt, wire = MqttProxy(stack.ports["mqtt"]), Wire(stack.ports["platform"], options.seed)
     mqtt.start()
     wire.start()
@@ -84,7 +94,7 @@ def live(options: Options, load: Load) -> Iterator[Live]:
         for name in PROCESSES:
             stack.start(name)
         with stack.client() as client:
-            wait_for(lambda: len(list(all_tags(client))) == 2 * load.tags, "all tags are known", timeout_s=120)
+            wait_for(lambda: len(list(all_tags(client))) == 2 * load.tags, "all tags are known", timeout_s=READY_S)
         yield Live(stack, mqtt, wire, ledger)
     finally:
         wire.heal()
@@ -97,7 +107,14 @@ def live(options: Options, load: Load) -> Iterator[Live]:
 def settle(running: Live, result: Result) -> None:
     """Heal all, stop the devices, wait until the gateway has delivered, read back and judge into the result."""
     running.revive()
-    running.stack.stop("sim")
+    began, healed_ns = time.monotonic(), time.time_ns()
+    with running.stack.client() as client:
+        wait_for(lambda: all(ns > healed_ns for ns, _ in _latest(client)), "every tag is live again", timeout_s=DRAIN_S)
+        result.figures["live_again_s"] = round(time.monotonic() - began, 1)
+        running.stack.stop("sim")
+        wait_for(
+            lambda: BAD_NO_COMMUNICATION in _latest_of(client, "load-opcua"), "the end is marked", timeout_s=DRAIN_S
+        )
     began = time.monotonic()
     wait_for(lambda: _drained(running.stack), "the gateway has delivered everything", timeout_s=DRAIN_S)
     result.figures["drained_s"] = round(time.monotonic() - began, 1)
@@ -111,6 +128,19 @@ def settle(running: Live, result: Result) -> None:
         result.failures += outcome.examples
     if outcome.matched < 0.3 * outcome.offered:
         result.failures.append(f"only {outcome.matched} of {outcome.offered} came through: nothing was tried")
+
+
+def _latest(client: httpx.Client) -> list[tuple[int, int]]:
+    """Give time and status of each tag's newest sample; 0 where there is none."""
+    items = client.get("/v1/latest", params={"all": "true"}).raise_for_status().json()["items"]
+    return [(parse_rfc3339_ns(item["time"]) if item["time"] else 0, item["status"]) for item in items]
+
+
+def _latest_of(client: httpx.Client, device: str) -> set[int]:
+    """Give the statuses of a device's newest samples, if they are all the same one."""
+    items = client.get("/v1/latest", params={"all": "true"}).raise_for_status().json()["items"]
+    statuses = {item["status"] for item in items if item["key"].startswith(f"{device}/")}
+    return statuses if len(statuses) == 1 else set()
 
 
 def _drained(stack: Stack) -> bool:

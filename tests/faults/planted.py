@@ -13,9 +13,10 @@ from pathlib import Path
 
 from tests.faults import historian_kills, power
 from tests.faults.campaign import Campaign, Options, Result
+from tests.faults.disk import Policy
 from tests.faults.plants import HISTORIAN, plant_historian, plant_reader
 
-CUTS_MAX, KILLS_MAX = 400, 12
+CUTS_MAX, KILLS_MAX = 120, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +26,17 @@ class Plant:
     bug: str
     campaign: str
     store: str
+    policies: tuple[Policy, ...] = (Policy.NONE,)
+    write_min: int = 0
+    """Cuts just after writes of at least so many bytes, where the bug shows nowhere else."""
 
 
 PLANTS = [
     Plant("synchronous=NORMAL", "power-journal", "journal"),
     Plant("names not synced", "power-journal", "journal"),
     Plant("folder not synced", "power-historian", "historian"),
-    Plant("checkpoint without a copy", "power-historian", "historian"),
-    Plant("torn tail kept", "power-historian", "historian"),
+    Plant("checkpoint without a copy", "power-historian", "historian", (Policy.SECTORS,), 100_000),
+    Plant("torn tail kept", "power-historian", "historian", (Policy.SECTORS,), 10_000),
     Plant("names not synced", "power-registry", "registry"),
     Plant("names not synced", "power-certificate", "certificates"),
     *(Plant(bug, "kills-historian", "") for bug in HISTORIAN),
@@ -44,7 +48,9 @@ def catch(plant: Plant, options: Options) -> str:
     if plant.store:
         found = power.record_writer(plant.store, options, 0, plant.bug)
         plant_reader(plant.bug)
-        return next(power.findings_of(plant.store, found, options, CUTS_MAX), "")
+        return next(
+            power.findings_of(plant.store, found, options, CUTS_MAX, plant.policies, write_min=plant.write_min), ""
+        )
     plant_historian(plant.bug)
     steps = historian_kills.STEPS[:1]
     result = historian_kills.run(Options(KILLS_MAX, options.seed, options.folder), plant.bug, steps)
@@ -85,6 +91,6 @@ CAMPAIGNS = [
 if __name__ == "__main__":
     number, seed, where = sys.argv[1:]
     first = catch(
-        PLANTS[int(number)], Options(power.CUTS_PER_RECORD, random.Random(seed).randrange(2**32), Path(where))
+        PLANTS[int(number)], Options(power.CUTS_PER_RECORD - 1, random.Random(seed).randrange(2**32), Path(where))
     )
     sys.stdout.write(json.dumps(first) + "\n")

@@ -35,10 +35,16 @@ def record_writer(store: str, options: Options, number: int, plant: str = "") ->
 
 
 def findings_of(
-    store: str, found: Record, options: Options, n: int, policies: Sequence[Policy] = tuple(Policy)
+    store: str,
+    found: Record,
+    options: Options,
+    n: int,
+    policies: Sequence[Policy] = tuple(Policy),
+    *,
+    write_min: int = 0,
 ) -> Iterator[str]:
     """Cut the record n times, open and judge each state; give the findings as they come."""
-    for cut in choose_cuts(found, options.chance, n, policies):
+    for cut in choose_cuts(found, options.chance, n, policies, write_min=write_min):
         told = [json.loads(line) for line in found.told(cut.at)]
         with fresh(options.folder / "disk") as disk:
             build(found, cut, disk)

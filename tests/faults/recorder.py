@@ -6,7 +6,6 @@ shared memory that every first opening makes anew.
 """
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,13 +28,6 @@ _AT = "AT_FDCWD"
 
 class NotRecordable(Exception):
     """The program did something that the recorder cannot follow."""
-
-
-def strace_works() -> bool:
-    """Say whether strace is here and may trace."""
-    if shutil.which("strace") is None:
-        return False
-    return subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode == 0
 
 
 def record(command: Sequence[str], folder: Path, log: Path, *, environment: dict[str, str] | None = None) -> Record:

@@ -1,12 +1,14 @@
 """Every campaign, in the order of the list of faults."""
 
-from tests.faults import disturb, first_start, historian_kills, planted, power
+from tests.faults import disturb, first_start, flips, full, historian_kills, planted, power
 from tests.faults.campaign import Campaign
 
 CAMPAIGNS: list[Campaign] = [
     *power.CAMPAIGNS,
-    *historian_kills.CAMPAIGNS,
+    *flips.CAMPAIGNS,
     *first_start.CAMPAIGNS,
+    *historian_kills.CAMPAIGNS,
     *disturb.CAMPAIGNS,
+    *full.CAMPAIGNS,
     *planted.CAMPAIGNS,
 ]

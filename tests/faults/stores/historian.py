@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -41,9 +42,9 @@ async def _historian(folder: Path, chance: random.Random, steps: int) -> None:
     await store.stop()
 
 
-async def open_historian(folder: Path) -> Historian:
+async def open_historian(folder: Path, *, sealing_step: Callable[[str], None] = lambda _: None) -> Historian:
     """Open it as the platform does, with small generations."""
-    store = Historian(folder / FOLDER, generation_rows=GENERATION_ROWS)
+    store = Historian(folder / FOLDER, generation_rows=GENERATION_ROWS, sealing_step=sealing_step)
     await store.start()
     return store
 

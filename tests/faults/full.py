@@ -1,0 +1,146 @@
+"""A9: each store on a disk that fills up, and empties again.
+
+A small tmpfs where this user may mount one, else a limit on the size of files (RLIMIT_FSIZE). A ballast file takes
+the room; the store must refuse, say so, go on when there is room again, and have all that it ever accepted.
+"""
+
+import asyncio
+import os
+import random
+import resource
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from penstock.gateway.journal.store import JournalStore, NewBatch
+from penstock.platform.historian.errors import NotNow
+from penstock.platform.historian.service import Historian
+from tests.builders.historian import EPOCH, NOON_NS, batch_of
+from tests.faults.campaign import Campaign, Options, Result, fresh
+from tests.faults.stores.historian import FOLDER, GENERATION_ROWS, TAGS, samples_of
+from tests.faults.stores.journal import judge, payload_of
+
+DISK_BYTES = 48 << 20
+ROUNDS = 3
+"""How often a trial's disk is filled and emptied."""
+WRITES_MAX = 2_000
+REFUSALS = 3
+EVER = (-(2**62), 2**62)
+
+
+def run(options: Options) -> Result:
+    """Fill n disks, journal and historian in turn."""
+    result, chance = Result(), options.chance
+    for number in range(options.n):
+        store = ("journal", "historian")[number % 2]
+        with fresh(options.folder / "disk") as folder, small_disk(folder) as kind:
+            findings = _journal(folder, chance, result) if store == "journal" else _historian(folder, chance, result)
+        result.n += 1
+        result.count(f"{store} on {kind}")
+        result.failures += [f"trial {number}, {store}: {finding}" for finding in findings]
+    return result
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[str]:
+    """Make the folder a small disk; give by what."""
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode == 0:
+        try:
+            yield "tmpfs"
+        finally:
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+        return
+    yield "RLIMIT_FSIZE"
+
+
+class Ballast:
+    """Take the room of the disk and give it back."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file = folder / "ballast"
+
+    def load(self, left_bytes: int) -> None:
+        """Leave only so much room."""
+        if os.path.ismount(self._folder):
+            room = shutil.disk_usage(self._folder).free - left_bytes
+            with self._file.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, max(room, 1))
+            return
+        largest = max((path.stat().st_size for path in self._folder.rglob("*") if path.is_file()), default=0)
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest + left_bytes, hard))
+
+    def unload(self) -> None:
+        """Give the room back."""
+        self._file.unlink(missing_ok=True)
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+
+def _journal(folder: Path, chance: random.Random, result: Result) -> list[str]:
+
+    ballast = Ballast(folder)
+    store = JournalStore(folder / "gateway" / "journal.sqlite")
+    epoch = f"{chance.randrange(2**128):032x}"
+    store.open_epoch(epoch, NOON_NS)
+    head, refused = 0, 0
+    for _ in range(ROUNDS):
+        ballast.load(chance.randint(0, 1 << 20))
+        refused = 0
+        for _ in range(WRITES_MAX):
+            try:
+                head = store.append([NewBatch(payload_of(epoch, head + 1), 3, NOON_NS)], []).batches[-1].seq
+            except sqlite3.OperationalError:
+                refused += 1
+                if refused == REFUSALS:
+                    break
+        ballast.unload()
+        head = store.append([NewBatch(payload_of(epoch, head + 1), 3, NOON_NS)], []).batches[-1].seq
+        result.count("refusals", refused)
+    store.close()
+    result.count("batches", head)
+    findings = judge(folder, [{"epoch": epoch}, {"head": head}])
+    return findings if refused else [*findings, "the disk never filled"]
+
+
+def _historian(folder: Path, chance: random.Random, result: Result) -> list[str]:
+    return asyncio.run(_fill_historian(folder, chance, result))
+
+
+async def _fill_historian(folder: Path, chance: random.Random, result: Result) -> list[str]:
+    ballast = Ballast(folder)
+    store = Historian(folder / FOLDER, generation_rows=GENERATION_ROWS * 4, disk_free=lambda _: 1 << 40)
+    await store.start()
+    seq, refused = 0, 0
+    for _ in range(ROUNDS):
+        ballast.load(chance.randint(0, 1 << 20))
+        refused = 0
+        for _ in range(WRITES_MAX):
+            try:
+                await store.append([batch_of(samples_of(seq + 1), seq=seq + 1)])
+                seq += 1
+            except NotNow:
+                refused += 1
+                if refused == REFUSALS:
+                    break
+        ballast.unload()
+        await store.append([batch_of(samples_of(seq + 1), seq=seq + 1)])
+        seq += 1
+        result.count("refusals", refused)
+    watermark = store.watermark("gtw_a", EPOCH).watermark
+    rows = await store.range([*range(1, TAGS + 1)], *EVER, limit=10**7)
+    await store.stop()
+    result.count("batches", seq)
+    expected = sum(samples_of(each).num_rows for each in range(1, seq + 1))
+    findings = [] if refused else ["the disk never filled"]
+    if (watermark, rows.num_rows) != (seq, expected):
+        findings.append(f"watermark {watermark} of {seq}, {rows.num_rows} rows of {expected}")
+    return findings
+
+
+CAMPAIGNS = [Campaign("disk-full", "A9", "disks of journal and historian that fill up and empty", 40, 4, run)]
