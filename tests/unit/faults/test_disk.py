@@ -5,14 +5,27 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.disk import ROOT, Cut, Name, Policy, Record, Sync, Told, Truncate, Write, build, choose_cuts
+from tests.faults.disk import (
+    ROOT,
+    Cut,
+    Name,
+    Operation,
+    Policy,
+    Record,
+    Sync,
+    Told,
+    Truncate,
+    Write,
+    build,
+    choose_cuts,
+)
 
 FILE, FOLDER = 1, 2
 SYNCED, LATER = b"s" * 1500, b"l" * 1500
 
 
 def a_record() -> Record:
-    operations = [
+    operations: list[Operation] = [
         Name(ROOT, (("file", FILE),)),
         Write(FILE, 0, SYNCED),
         Sync(FILE, 2),
