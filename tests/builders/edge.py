@@ -23,7 +23,7 @@ from penstock.core.device_file import DeviceFile, parse_device_file
 from penstock.core.normalise import Rejected
 from penstock.core.reading import Reading
 from penstock.core.readings import ReadingColumns
-from penstock.edge.driver import ClosedGap, Driver, DriverContext, MqttCredentials
+from penstock.edge.driver import ClosedGap, Driver, DriverContext, MqttCredentials, Sink
 from tests.builders.ports import free_port as free_port
 
 PEERS = Path(__file__).parents[1] / "peers"
@@ -146,7 +146,7 @@ class MemorySink:
 
 
 def driver_context(
-    sink: MemorySink, folder: Path, *, credentials: MqttCredentials | None = None, heard_before: bool = False
+    sink: Sink, folder: Path, *, credentials: MqttCredentials | None = None, heard_before: bool = False
 ) -> DriverContext:
     """Give a driver its surroundings, with files below `folder`."""
     return DriverContext(
@@ -297,6 +297,15 @@ class OpcUaServer:
         times = self._answer()["times"]
         assert isinstance(times, list)
         return times
+
+    def begin_writing(self, *names: str, every_ms: int) -> None:
+        """Write 1, 2, 3 … to the variables until `end_writing`."""
+        self._tell({"run": list(names), "every_ms": every_ms})
+
+    def end_writing(self) -> list[int]:
+        """Stop; give the times in ms, one a value of each variable."""
+        self._tell({"stop": True})
+        return self.end_burst()
 
     def freeze(self) -> None:
         """Let it stand still with its sockets open."""

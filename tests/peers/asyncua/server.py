@@ -1,4 +1,7 @@
-"""An asyncua server that speaks the same JSON lines as tests/peers/node-opcua: server.py PORT FOLDER [namespace …]."""
+"""An asyncua server that speaks the same JSON lines as tests/peers/node-opcua: server.py PORT FOLDER [namespace …].
+
+A namespace `history` is none: it makes the server record its variables.
+"""
 
 import asyncio
 import json
@@ -32,7 +35,8 @@ async def main(port: str, _folder: str, *namespaces: str) -> None:
     server.set_endpoint(f"opc.tcp://127.0.0.1:{port}")
     server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
     for uri in namespaces:
-        await server.register_namespace(uri)
+        if uri != "history":
+            await server.register_namespace(uri)
     index = await server.register_namespace("urn:penstock:test:plc")
     nodes = {
         name: await server.nodes.objects.add_variable(ua.NodeId(ua.String(name), ua.Int16(index)), name, value, kind)
@@ -46,13 +50,31 @@ async def main(port: str, _folder: str, *namespaces: str) -> None:
         variant = ua.Variant(value, VARIABLES[name][0])
         await nodes[name].write_value(ua.DataValue(variant, code, SourceTimestamp=stamp, ServerTimestamp=now))
 
+    async def write_until_told(names: list[str], every_ms: float, times: list[int]) -> None:
+        while True:
+            times.append(int(time.time() * 1000))
+            for name in names:
+                await put(name, float(len(times)) if name == "Flow" else len(times), times[-1], "Good")
+            await asyncio.sleep(every_ms / 1000)
+
     async with server:
+        if "history" in namespaces:
+            for node in nodes.values():
+                await server.historize_node_data_change(node, period=None, count=100_000)
+        running: asyncio.Task[None] | None = None
+        times: list[int] = []
         say({"ready": True, "certificate": ""})
         while line := await asyncio.to_thread(sys.stdin.readline):
             command = json.loads(line)
             if "set" in command:
                 await put(command["set"], command["value"], command["time"], command["status"])
                 say({"done": True})
+            if "run" in command:
+                times = []
+                running = asyncio.create_task(write_until_told(command["run"], command["every_ms"], times))
+            if "stop" in command and running is not None:
+                running.cancel()
+                say({"times": times})
             if "burst" in command:
                 times = []
                 for number in range(command["n"]):
