@@ -302,6 +302,11 @@ class OpcUaServer:
         """Write 1, 2, 3 … to the variables until `end_writing`."""
         self._tell({"run": list(names), "every_ms": every_ms})
 
+    def forget(self) -> None:
+        """End all sessions with their subscriptions, as a time-out does."""
+        self._tell({"forget": True})
+        self._answer()
+
     def end_writing(self) -> list[int]:
         """Stop; give the times in ms, one a value of each variable."""
         self._tell({"stop": True})

@@ -2,10 +2,10 @@
 
     .venv/bin/python -m tests.campaigns.opcua_breaks --server node-opcua --breaks 100 --longest 60
 
-A server writes two variables and keeps its own list of what it wrote; a third never changes. Between it and the driver is
-a proxy that resets the link, or lets nothing through, for 0.5 s to --longest. The driver feeds the gateway's intake over
-a real journal. *missing*: written and not journalled. *unmarked*: missing, and in no gap record that is not refilled.
-*resume*: from the link's return to the arrival of a value that was written after it.
+A server writes two variables and keeps its own list of what it wrote; a third never changes. Between it and the driver
+is a proxy that resets the link, or lets nothing through, for 0.5 s to --longest. The driver feeds the gateway's intake
+over a real journal. *missing*: written and not journalled. *unmarked*: missing, and in no gap record that is not
+refilled. *resume*: from the link's return to the arrival of a value that was written after it.
 """
 
 import argparse
@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Literal
 
 from penstock.core.batch import Gap
-from penstock.core.reading import Reading
 from penstock.core.readings import ReadingColumns
 from penstock.core.status import BAD_NO_COMMUNICATION
 from penstock.edge.driver import GOOD_HELD, DriverState, Receipt
@@ -44,6 +43,7 @@ class Outcome:
     server: str
     history: bool
     breaks: int
+    forgotten: int = 0
     written: int = 0
     missing: int = 0
     unmarked: int = 0
@@ -75,10 +75,6 @@ class Arrivals(Intake):
         self._note(int(readings.time.max()) if len(readings) else 0)
         return await super().put_columns(device, readings, hurry=hurry)
 
-    async def put(self, device: str, readings: list[Reading], *, hurry: bool = False) -> Receipt:  # type: ignore[override]
-        """Note nothing: present values say nothing of the subscription."""
-        return await super().put(device, readings, hurry=hurry)
-
     def _note(self, time_ns: int) -> None:
         if time_ns // 1_000_000 > self.newest_ms:
             self.newest_ms = time_ns // 1_000_000
@@ -96,7 +92,7 @@ connection:
   namespace: urn:penstock:test:plc
   security: none, I accept plain text
   publishing_ms: 200
-  sampling_ms: 50
+  sampling_ms: 0
 tags:
   flow: {{type: float64, source: {{node: Flow}}}}
   counter: {{type: int64, source: {{node: Counter}}}}
@@ -104,13 +100,23 @@ tags:
 """
 
 
-async def campaign(
-    kind: Kind, *, breaks: int, longest_s: float, seed: int, history: bool, folder: Path, tell: bool = False
-) -> Outcome:
+@dataclass(frozen=True)
+class Plan:
+    """Say what to break, how often, for how long; `forgetting` of the breaks make the server forget the session."""
+
+    server: Kind
+    breaks: int
+    longest_s: float
+    seed: int
+    forgetting: float = 0.0
+    history: bool = True
+
+
+async def campaign(plan: Plan, folder: Path, *, tell: bool = False) -> Outcome:
     """Run it; the same seed breaks the link for the same times."""
-    chance = random.Random(seed)
-    server = OpcUaServer(kind, folder / "peer", *(["history"] if history else []))
-    outcome = Outcome(kind, history, breaks)
+    chance = random.Random(plan.seed)
+    server = OpcUaServer(plan.server, folder / "peer", *(["history"] if plan.history else []))
+    outcome = Outcome(plan.server, plan.history, plan.breaks)
     with started(server):
         proxy = LinkProxy(server.port)
         await proxy.start()
@@ -123,15 +129,20 @@ async def campaign(
             async with running(driver):
                 await eventually(lambda: driver.health().state is DriverState.CONNECTED)
                 server.begin_writing("Flow", "Counter", every_ms=EVERY_MS)
-                for number in range(breaks):
+                for number in range(plan.breaks):
                     await asyncio.sleep(chance.uniform(0.3, 2.0))
-                    outcome.resumes_s.append(await one_break(proxy, arrivals, chance, longest_s))
+                    forgets = chance.random() < plan.forgetting
+                    outcome.forgotten += forgets
+                    one = one_break(proxy, arrivals, chance, plan.longest_s, server if forgets else None)
+                    outcome.resumes_s.append(await one)
                     if tell:
                         print(f"{number + 1}: resumed in {outcome.resumes_s[-1]:.2f} s", file=sys.stderr)  # noqa: T201
                 times = await asyncio.to_thread(server.end_writing)
                 await eventually(lambda: arrivals.newest_ms >= times[-1], what="the last value")
                 await eventually(
-                    lambda: not arrivals.gaps.open and not arrivals.closed_gaps("plc"), within_s=SETTLE_S, what="settled"
+                    lambda: not arrivals.gaps.open and not arrivals.closed_gaps("plc"),
+                    within_s=SETTLE_S,
+                    what="settled",
                 )
                 outcome.counters = dict(driver.health().counters)
         await proxy.stop()
@@ -140,7 +151,9 @@ async def campaign(
     return outcome
 
 
-async def one_break(proxy: LinkProxy, arrivals: Arrivals, chance: random.Random, longest_s: float) -> float:
+async def one_break(
+    proxy: LinkProxy, arrivals: Arrivals, chance: random.Random, longest_s: float, forgetful: OpcUaServer | None
+) -> float:
     """Break the link once; give how long it took to read again."""
     length_s = 0.5 * (longest_s / 0.5) ** chance.random()
     if chance.random() < 0.5:
@@ -148,6 +161,8 @@ async def one_break(proxy: LinkProxy, arrivals: Arrivals, chance: random.Random,
     else:
         proxy.hush()
     await asyncio.sleep(length_s)
+    if forgetful is not None:
+        await asyncio.to_thread(forgetful.forget)
     await proxy.restore()
     restored_ms, restored_s = time.time_ns() // 1_000_000, time.monotonic()
     await eventually(lambda: arrivals.newest_ms > restored_ms, within_s=RESUME_WAIT_S, what="reading again")
@@ -197,20 +212,19 @@ def main() -> None:
     parser.add_argument("--breaks", type=int, default=100)
     parser.add_argument("--longest", type=float, default=60.0, help="seconds of the longest break")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--forgetting", type=float, default=0.0, help="share of breaks in which the session ends")
     parser.add_argument("--no-history", action="store_true", help="a server without a history of its own")
     options = parser.parse_args()
+    plan = Plan(
+        options.server,
+        breaks=options.breaks,
+        longest_s=options.longest,
+        seed=options.seed,
+        forgetting=options.forgetting,
+        history=not options.no_history,
+    )
     with tempfile.TemporaryDirectory() as folder:
-        outcome = asyncio.run(
-            campaign(
-                options.server,
-                breaks=options.breaks,
-                longest_s=options.longest,
-                seed=options.seed,
-                history=not options.no_history,
-                folder=Path(folder),
-                tell=True,
-            )
-        )
+        outcome = asyncio.run(campaign(plan, Path(folder), tell=True))
     print(outcome.line())  # noqa: T201
     print(json.dumps(outcome.counters))  # noqa: T201
 

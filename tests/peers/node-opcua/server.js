@@ -3,6 +3,7 @@
 // A namespace "history" is none: it makes the server record its variables.
 //   {"set": "Flow", "value": 1.5, "time": 1700000000000, "status": "Good"}   {"burst": "Flow", "n": 500, "every_ms": 2}
 //   {"run": ["Flow", "Counter"], "every_ms": 50} … {"stop": true}
+//   {"forget": true}: end all sessions with their subscriptions, as a time-out does
 const path = require("node:path");
 const readline = require("node:readline");
 const {
@@ -53,6 +54,12 @@ async function main() {
                 times.push(Date.now());
                 for (const name of command.run) set({ set: name, value: times.length, time: times[times.length - 1] });
             }, command.every_ms) };
+        }
+        if (command.forget) {
+            for (const session of Object.values(server.engine._sessions)) {
+                server.engine.closeSession(session.authenticationToken, true, "Timeout");
+            }
+            say({ done: true });
         }
         if (command.stop) { clearInterval(running.timer); say({ times: running.times }); }
         if (command.burst) {
