@@ -20,12 +20,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from penstock.simulators.pki import TrustFolder
+from penstock.simulators.servers.opcua_history import History
 from penstock.simulators.servers.ua import ua
 
 READ_ONLY = frozenset(
     ua.NodeId(getattr(ua.ObjectIds, f"{name}Request_Encoding_DefaultBinary"))
     for name in (
-        "Read", "Browse", "BrowseNext", "TranslateBrowsePathsToNodeIds", "RegisterNodes", "UnregisterNodes",
+        "Read", "HistoryRead", "Browse", "BrowseNext", "TranslateBrowsePathsToNodeIds",
+        "RegisterNodes", "UnregisterNodes",
         "CreateSubscription", "ModifySubscription", "DeleteSubscriptions", "TransferSubscriptions", "SetPublishingMode",
         "CreateMonitoredItems", "ModifyMonitoredItems", "DeleteMonitoredItems", "SetMonitoringMode", "Publish",
         "Republish",
@@ -90,6 +92,12 @@ class GuardedSession(InternalSession):
             raise ServiceError(ua.StatusCodes.BadUserAccessDenied)
         return await super().write(params)
 
+    async def history_read(self, params: Any) -> Any:
+        """Read what the simulated PLC remembers, when active."""
+        self._active()
+        assert isinstance(self.iserver, GuardedServer)
+        return self.iserver.history.read(params)
+
     async def browse(self, params: Any) -> Any:
         """Browse, when active."""
         self._active()
@@ -114,7 +122,11 @@ class GuardedSession(InternalSession):
 
 
 class GuardedServer(InternalServer):
-    """Make guarded sessions."""
+    """Make guarded sessions, with the PLC's history beside them."""
+
+    def __init__(self, history: History, *, user_manager: UserManager) -> None:
+        super().__init__(user_manager=user_manager)
+        self.history = history
 
     def create_session(self, name: str, user: User | None = None, external: bool = False) -> GuardedSession:
         """Give a session; an outside one starts without rights."""
