@@ -9,6 +9,7 @@ from penstock.edge.driver import Counters, DriverContext, DriverHealth, DriverSt
 from penstock.edge.opcua.config import OpcUaConnection
 from penstock.edge.opcua.connection import monitored_tags
 from penstock.edge.opcua.link import Link, Listener
+from penstock.edge.opcua.recovery import Counts
 
 log = logging.getLogger(__name__)
 
@@ -34,19 +35,30 @@ class OpcUaDriver:
             "history_reads", "history_values", "gaps_refilled", "gaps_left",
         )  # fmt: skip
         self._health = DriverHealth(DriverState.STARTING, "", {})
+        self._link: Link | None = None
 
     async def run(self) -> None:
         """Read until cancelled; a failure to connect is a line in `health`."""
         self._say(DriverState.CONNECTING, f"connecting to {self._settings.endpoint}")
         listener = Listener(self._on_ready, self._on_break, self._on_failure)
+        self._link = Link(self._device, self._settings, self._context, self._counters, listener)
         try:
-            await Link(self._device, self._settings, self._context, self._counters, listener).run()
+            await self._link.run()
         finally:
             self._say(DriverState.STOPPED, "")
 
     def health(self) -> DriverHealth:
         """Say how it goes, at any time."""
-        return DriverHealth(self._health.state, self._health.detail, self._counters.snapshot())
+        return DriverHealth(self._health.state, self._health.detail, self._counters.snapshot() | self._recovered())
+
+    def _recovered(self) -> dict[str, int]:
+        counts = self._link.machine.counts if self._link is not None else Counts()
+        return {
+            "transferred": counts.transferred,
+            "republished": counts.republished,
+            "notifications_lost": counts.lost,
+            "silences": counts.silences,
+        }
 
     def _on_break(self, cause: str) -> None:
         self._counters.add("disconnects")
