@@ -7,7 +7,6 @@ missing. A server without history leaves the gap as it is.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -95,9 +94,11 @@ class Refiller:
             self._wanted.clear()
             nodes = {item.tag: item.node for item in self.connection.items.values()}
             waiting = [Filling(gap, nodes[gap.tag]) for gap in self.sink.closed_gaps(self.device) if gap.tag in nodes]
-            with contextlib.suppress(OSError, TimeoutError, *SESSION_GONE):  # the link's own watch finds it broken
+            try:
                 for together in _together(waiting, self._nodes_per_call):
                     await self._fill(together)
+            except (OSError, TimeoutError, *SESSION_GONE):  # the link's own watch finds it broken; else again
+                self._wanted.set()
 
     async def _fill(self, together: Sequence[Filling]) -> None:
         self.counters.add("history_reads")
