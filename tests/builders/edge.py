@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -23,7 +23,7 @@ from penstock.core.device_file import DeviceFile, parse_device_file
 from penstock.core.normalise import Rejected
 from penstock.core.reading import Reading
 from penstock.core.readings import ReadingColumns
-from penstock.edge.driver import Driver, DriverContext, MqttCredentials
+from penstock.edge.driver import ClosedGap, Driver, DriverContext, MqttCredentials, Sink
 from tests.builders.ports import free_port as free_port
 
 PEERS = Path(__file__).parents[1] / "peers"
@@ -66,6 +66,10 @@ class MemorySink:
     rejects: list[Rejected] = field(default_factory=list)
     gaps: list[tuple[str, int | None]] = field(default_factory=list)
     overflows: list[tuple[str, int, int]] = field(default_factory=list)
+    closed: list[ClosedGap] = field(default_factory=list)
+    settled: dict[ClosedGap, int | None] = field(default_factory=dict)
+    refilled: list[Reading] = field(default_factory=list)
+    taken_back: int = 0
     recoveries: int = 0
     hurried: int = 0
     room: asyncio.Event = field(default_factory=asyncio.Event)
@@ -89,8 +93,23 @@ class MemorySink:
         self.rejects.extend(rejects)
         return self._receipt()
 
-    async def gap(self, _device: str, cause: str, newest_source_time_ns: int | None) -> None:
+    async def gap(self, _device: str, cause: str, newest_source_time_ns: int | None) -> Collection[str]:
         self.gaps.append((cause, newest_source_time_ns))
+        return ("every tag",)
+
+    async def continued(self, _device: str, tags: Collection[str]) -> None:
+        assert tags
+        self.taken_back += 1
+
+    def closed_gaps(self, _device: str) -> Sequence[ClosedGap]:
+        return [gap for gap in self.closed if gap not in self.settled]
+
+    async def refill(self, _device: str, readings: Sequence[Reading]) -> asyncio.Future[None]:
+        self.refilled.extend(readings)
+        return self._receipt()
+
+    async def settle(self, _device: str, gap: ClosedGap, *, missing_to_ns: int | None) -> None:
+        self.settled[gap] = missing_to_ns
 
     async def overflow(self, _device: str, tag: str, *, from_ns: int, to_ns: int) -> None:
         self.overflows.append((tag, from_ns, to_ns))
@@ -127,7 +146,7 @@ class MemorySink:
 
 
 def driver_context(
-    sink: MemorySink, folder: Path, *, credentials: MqttCredentials | None = None, heard_before: bool = False
+    sink: Sink, folder: Path, *, credentials: MqttCredentials | None = None, heard_before: bool = False
 ) -> DriverContext:
     """Give a driver its surroundings, with files below `folder`."""
     return DriverContext(
@@ -278,6 +297,20 @@ class OpcUaServer:
         times = self._answer()["times"]
         assert isinstance(times, list)
         return times
+
+    def begin_writing(self, *names: str, every_ms: int) -> None:
+        """Write 1, 2, 3 … to the variables until `end_writing`."""
+        self._tell({"run": list(names), "every_ms": every_ms})
+
+    def forget(self) -> None:
+        """End all sessions with their subscriptions, as a time-out does."""
+        self._tell({"forget": True})
+        self._answer()
+
+    def end_writing(self) -> list[int]:
+        """Stop; give the times in ms, one a value of each variable."""
+        self._tell({"stop": True})
+        return self.end_burst()
 
     def freeze(self) -> None:
         """Let it stand still with its sockets open."""

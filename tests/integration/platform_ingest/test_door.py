@@ -365,6 +365,22 @@ def test_records_travel_with_the_batch_into_the_ledger(make_gateway: Make, opera
     assert (batch["seq"], batch["n"], batch["stored"], batch["epoch"]) == (1, 1, 1, gateway.epoch)
 
 
+def test_gap_that_was_refilled_says_so(make_gateway: Make, operator: httpx.Client) -> None:
+    gateway = make_gateway()
+    introduce(gateway)
+    steps = [
+        Gap(0, ARRIVAL_NS, None, "link down"),
+        Gap(0, ARRIVAL_NS, ARRIVAL_NS + SECOND, "link down"),
+        Gap(0, ARRIVAL_NS, ARRIVAL_NS + SECOND, "link down", refilled=True),
+    ]
+    seen = []
+    for seq, gap in enumerate(steps, 1):
+        gateway.send(batch_frame(gateway.epoch, seq, float_columns([0], [ARRIVAL_NS + seq], [1.0]), records=[gap]))
+        [stated] = operator.get("/v1/ledger/gaps", params={"gateway": id_of(operator, gateway)}).json()["items"]
+        seen.append((stated["to"] is not None, stated["refilled"]))
+    assert seen == [(False, False), (True, False), (True, True)]
+
+
 def test_late_samples_are_counted_in_the_ledger_and_marked_at_latest(
     make_gateway: Make, operator: httpx.Client
 ) -> None:

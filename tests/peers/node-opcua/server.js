@@ -1,6 +1,9 @@
 // A foreign OPC UA server for the driver's tests: node server.js PORT PKI_DIR [first-namespace-uri ...]
 // Commands come as JSON lines on standard input, answers go out the same way: {"ready": true} first.
+// A namespace "history" is none: it makes the server record its variables.
 //   {"set": "Flow", "value": 1.5, "time": 1700000000000, "status": "Good"}   {"burst": "Flow", "n": 500, "every_ms": 2}
+//   {"run": ["Flow", "Counter"], "every_ms": 50} … {"stop": true}
+//   {"forget": true}: end all sessions with their subscriptions, as a time-out does
 const path = require("node:path");
 const readline = require("node:readline");
 const {
@@ -25,7 +28,7 @@ async function main() {
     });
     await server.initialize();
     const space = server.engine.addressSpace;
-    for (const uri of before) space.registerNamespace(uri);
+    for (const uri of before) if (uri !== "history") space.registerNamespace(uri);
     const own = space.registerNamespace("urn:penstock:test:plc");
     const variables = {};
     for (const [name, dataType] of Object.entries(types)) {
@@ -36,11 +39,29 @@ async function main() {
     }
     const set = ({ set: name, value, time, status }) => variables[name].setValueFromSource(
         new Variant({ dataType: types[name], value }), StatusCodes[status || "Good"], time ? new Date(time) : new Date());
+    if (before.includes("history")) {
+        for (const variable of Object.values(variables)) space.installHistoricalDataNode(variable, { maxOnlineValues: 100000 });
+    }
+    let running = null;
     await server.start();
     say({ ready: true, certificate: server.getCertificate().toString("base64") });
     for await (const line of readline.createInterface({ input: process.stdin })) {
         const command = JSON.parse(line);
         if (command.set) { set(command); say({ done: true }); }
+        if (command.run) {
+            const times = [];
+            running = { times, timer: setInterval(() => {
+                times.push(Date.now());
+                for (const name of command.run) set({ set: name, value: times.length, time: times[times.length - 1] });
+            }, command.every_ms) };
+        }
+        if (command.forget) {
+            for (const session of Object.values(server.engine._sessions)) {
+                server.engine.closeSession(session.authenticationToken, true, "Timeout");
+            }
+            say({ done: true });
+        }
+        if (command.stop) { clearInterval(running.timer); say({ times: running.times }); }
         if (command.burst) {
             const times = [];
             for (let i = 0; i < command.n; i++) {

@@ -18,6 +18,7 @@ from tests.builders.core import T0, make_columns
 RECORDS: tuple[Record, ...] = (
     Gap(0, 1, None, "link lost"),
     Gap(0, 1, 2, "link lost"),
+    Gap(0, 1, 2, "link lost", refilled=True),
     Drop(1, -5, 5, 7, "journal full"),
     Drop(None, -5, 5, 7, "journal entry corrupt"),
     Reject(None, "pump", None, "no such tag", 1, "x"),

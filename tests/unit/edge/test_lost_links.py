@@ -5,14 +5,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from asyncua.ua import uaerrors
 
-from penstock.edge.driver import DriverContext
+from penstock.edge.driver import Counters, DriverContext
 from penstock.edge.mqtt import driver as mqtt_driver
 from penstock.edge.mqtt.config import MqttConnection
 from penstock.edge.mqtt.driver import SESSION_LOST, MqttDriver
 from penstock.edge.mqtt.session import Connected, MqttEvent, MqttSession
-from penstock.edge.opcua.driver import OpcUaDriver
-from penstock.edge.opcua.link import Link, LinkLost
+from penstock.edge.opcua import recovery as r
+from penstock.edge.opcua.config import OpcUaConnection
+from penstock.edge.opcua.connection import Connection
 from tests.builders.edge import MemorySink, device_file, driver_context
 
 METER = """
@@ -29,6 +31,11 @@ connection: {driver: opcua, endpoint: 'opc.tcp://127.0.0.1:4840', security: 'non
 tags:
   flow: {type: float64, source: {node: 'ns=2;s=Flow'}}
 """
+
+
+errors: Any = uaerrors
+FORGOTTEN: Exception = errors.BadSessionIdInvalid()
+FULL: Exception = errors.BadTooManySessions()
 
 
 class Broker(MqttSession):
@@ -95,17 +102,22 @@ async def test_lost_session_is_told_though_the_connection_that_found_it_ended_be
     assert told == [False, True]
 
 
-@pytest.mark.parametrize(("error", "why"), [(TimeoutError(), "TimeoutError"), (OSError("reset"), "reset")])
-async def test_lost_link_names_the_address_once_and_the_reason(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, why: str
-) -> None:
-    async def lost(self: Link) -> None:
-        await self.on_ready([])
-        await self._on_connection_lost(error)
-        raise LinkLost(self._loss)
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (OSError("reset"), r.Lost("opc.tcp://127.0.0.1:4840: reset")),
+        (TimeoutError(), r.Lost("no answer from opc.tcp://127.0.0.1:4840 in time")),
+        (ConnectionRefusedError(), r.Lost("nothing listens at opc.tcp://127.0.0.1:4840: is the server running?")),
+        (FORGOTTEN, r.Lost(f"opc.tcp://127.0.0.1:4840: {FORGOTTEN}")),
+        (FULL, r.Refused(f"opc.tcp://127.0.0.1:4840: {FULL}")),
+    ],
+)
+async def test_failed_step_names_the_address_and_the_reason(tmp_path: Path, error: Exception, wanted: r.Input) -> None:
+    device = device_file(PLC)
+    settings = device.connection_as(OpcUaConnection)
+    connection = Connection(device, settings, driver_context(MemorySink(), tmp_path), Counters(), lambda _why: None)
 
-    monkeypatch.setattr(Link, "run", lost)
-    sink = MemorySink()
-    await OpcUaDriver(device_file(PLC), driver_context(sink, tmp_path))._one_link()
-    ((cause, _),) = sink.gaps
-    assert cause == f"opc.tcp://127.0.0.1:4840: no answer any more ({why})"
+    async def step() -> r.Input:
+        raise error
+
+    assert await connection.attempt(step()) == wanted

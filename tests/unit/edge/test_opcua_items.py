@@ -119,3 +119,18 @@ def test_device_without_tags_knows_no_handle() -> None:
     items = ItemTable((), counters)
     assert take(items, ItemValue(0, 1.0, 0, 5, None)) == []
     assert counters.snapshot()["unknown_handles"] == 1
+
+
+def test_queue_that_comes_full_is_taken_for_one_that_overflowed() -> None:
+    counters = Counters(*COUNTED, "queues_full")
+    items = ItemTable(NAMES, counters)
+    items.add(0, "flow", queue=3)
+    items.add(1, "count", queue=3)
+    items.take(columns([ItemValue(0, 1.0, 0, 10, None), ItemValue(1, 1, 0, 10, None)]), OPENED_NS)
+    full = [ItemValue(0, 1.0, 0, time_ns, None) for time_ns in (50, 60, 70)]
+    half = [ItemValue(1, 1, 0, time_ns, None) for time_ns in (50, 60)]
+    assert items.take(columns([*full, *half]), OPENED_NS).overflows == (Overflow("flow", 10, 50),)
+    assert counters.snapshot()["queues_full"] == 1
+    flagged = [ItemValue(0, 1.0, OVERFLOWED if time_ns == 80 else 0, time_ns, None) for time_ns in (80, 90, 100)]
+    assert items.take(columns(flagged), OPENED_NS).overflows == (Overflow("flow", 70, 80),)
+    assert counters.snapshot()["queues_full"] == 1, "the server said so itself"

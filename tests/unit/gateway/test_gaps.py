@@ -1,11 +1,13 @@
 """Gaps: a Bad sample and a record at a disconnect, a closing record at the next value."""
 
 import numpy as np
+import pytest
 
 from penstock.core.batch import Gap
 from penstock.core.columns import SampleColumns
 from penstock.core.status import BAD_NO_COMMUNICATION, GOOD
 from penstock.edge.driver import GOOD_HELD
+from penstock.gateway import gaps
 from penstock.gateway.gaps import GapTracker, OpenGap
 
 
@@ -79,3 +81,67 @@ def test_state_survives_a_restart() -> None:
 def test_stamp_stays_within_64_bits() -> None:
     tracker = heard((0, np.iinfo(np.int64).max))
     assert tracker.on_gap([0], "x", None).columns.time.tolist() == [np.iinfo(np.int64).max]
+
+
+def watched(*rows: tuple[int, int]) -> GapTracker:
+    tracker = GapTracker()
+    tracker.watched.update({0, 1})
+    tracker.on_samples(samples(*rows))
+    return tracker
+
+
+def test_mark_that_is_taken_back_repeats_what_held_behind_the_bad_sample() -> None:
+    tracker = watched((0, 100), (1, 70))
+    tracker.on_gap([0, 1], "x", 200)
+    tracker.on_samples(samples((1, 300)))
+    marked = tracker.on_continued([0, 1], 5_000)
+    assert marked.columns.tag.tolist() == [0], "the other gap has its end already"
+    assert marked.columns.time.tolist() == [202]
+    assert marked.columns.status.tolist() == [GOOD | GOOD_HELD]
+    assert marked.records == (Gap(0, 201, 5_000, "x", refilled=True),)
+    assert tracker.open == {}
+    assert tracker.on_gap([0], "y", None).columns.time.tolist() == [203], "behind what was repeated"
+
+
+def test_mark_without_a_sample_before_it_is_taken_back_by_its_record_alone() -> None:
+    tracker = watched()
+    tracker.restore(0, 100, OpenGap(101, "gateway was down"))
+    marked = tracker.on_continued([0], 90)
+    assert (len(marked.columns), marked.records) == (0, (Gap(0, 101, 102, "gateway was down", refilled=True),))
+
+
+def test_closed_gap_of_a_watched_tag_waits_for_the_devices_history() -> None:
+    tracker = watched((0, 100), (2, 100))
+    tracker.on_gap([0, 2], "x", 150)
+    tracker.on_samples(samples((0, 300), (2, 300)))
+    ((key, one),) = tracker.unsettled.items()
+    assert (key, one.after_ns, one.gap) == ((0, 151), 100, Gap(0, 151, 300, "x"))
+
+
+def test_held_samples_are_none_that_a_history_could_have() -> None:
+    tracker = watched((0, 100))
+    tracker.on_gap([0], "x", None)
+    tracker.on_samples(samples((0, 500), status=GOOD_HELD))
+    tracker.on_gap([0], "y", 600)
+    tracker.on_samples(samples((0, 700)))
+    assert [one.after_ns for one in tracker.unsettled.values()] == [100, 100]
+
+
+def test_settled_gap_is_refilled_or_shorter_or_as_it_was() -> None:
+    tracker = watched((0, 100))
+    tracker.on_overflow(0, 100, 200, "full")
+    assert tracker.settle(0, 100, missing_to_ns=None) == Gap(0, 100, 200, "full", refilled=True)
+    assert tracker.settle(0, 100, missing_to_ns=None) is None, "settled once"
+    tracker.on_overflow(0, 100, 200, "full")
+    assert tracker.settle(0, 100, missing_to_ns=150) == Gap(0, 100, 150, "full")
+    tracker.on_overflow(0, 100, 200, "full")
+    assert tracker.settle(0, 100, missing_to_ns=200) is None
+    assert tracker.unsettled == {}
+
+
+def test_remembered_gaps_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gaps, "UNSETTLED_MAX", 2)
+    tracker = watched()
+    for start in (1, 2, 3):
+        tracker.on_overflow(0, start, start + 1, "full")
+    assert list(tracker.unsettled) == [(0, 2), (0, 3)]

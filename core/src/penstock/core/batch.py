@@ -42,12 +42,13 @@ DEFAULT_LIMITS: Final = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Say that values of a tag are missing from `from_ns` to `to_ns` (None: still open)."""
+    """Say that values of a tag are missing from `from_ns` to `to_ns` (None: still open), or were and are `refilled`."""
 
     tag: int
     from_ns: int
     to_ns: int | None
     cause: str
+    refilled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +265,8 @@ def record_to_json(record: Record) -> dict[str, object]:
     """Give the wire form of a record."""
     match record:
         case Gap():
-            return {"kind": "gap", "tag": record.tag, "from": record.from_ns, "to": record.to_ns, "cause": record.cause}
+            gap = {"kind": "gap", "tag": record.tag, "from": record.from_ns, "to": record.to_ns, "cause": record.cause}
+            return {**gap, "refilled": True} if record.refilled else gap
         case Drop():
             return {
                 "kind": "drop",
@@ -290,7 +292,8 @@ def record_from_json(entry: object) -> Record:
     fields = _Fields(entry)
     match entry.get("kind"):
         case "gap":
-            return Gap(fields.index("tag"), fields.time("from"), fields.time_or_none("to"), fields.text("cause"))
+            from_ns, to_ns = fields.time("from"), fields.time_or_none("to")
+            return Gap(fields.index("tag"), from_ns, to_ns, fields.text("cause"), fields.flag("refilled"))
         case "drop":
             tag = None if entry.get("tag") is None else fields.index("tag")
             return Drop(tag, fields.time("from"), fields.time("to"), fields.count("count"), fields.text("cause"))
@@ -322,6 +325,12 @@ class _Fields:
 
     def time(self, key: str) -> int:
         return self._integer(key, INT64_MIN, INT64_MAX)
+
+    def flag(self, key: str) -> bool:
+        value = self.entry.get(key, False)
+        if not isinstance(value, bool):
+            raise _bad_record(self.entry, f"{key} must be true or false")
+        return value
 
     def time_or_none(self, key: str) -> int | None:
         return None if self.entry.get(key) is None else self.time(key)

@@ -8,7 +8,7 @@ readings are synced to the journal; only then may a driver acknowledge them to t
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -56,6 +56,20 @@ class MqttCredentials:
     password: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class ClosedGap:
+    """Name a gap of a tag with both ends: values may be missing from `from_ns` to `to_ns`.
+
+    `after_ns` is the source time of the tag's newest sample before it; it lies further back where the device was known
+    to have nothing new.
+    """
+
+    tag: str
+    after_ns: int
+    from_ns: int
+    to_ns: int
+
+
 Receipt = asyncio.Future[None]
 """Done once what was handed over is synced to the journal; cancelled where the gateway stops before."""
 
@@ -75,8 +89,23 @@ class Sink(Protocol):
     async def reject(self, device: str, rejects: Sequence[Rejected]) -> Receipt:
         """Take what could not become a reading; journalled and counted like readings."""
 
-    async def gap(self, device: str, cause: str, newest_source_time_ns: int | None) -> None:
-        """Mark every tag of the device as without communication from the newest source time on."""
+    async def gap(self, device: str, cause: str, newest_source_time_ns: int | None) -> Collection[str]:
+        """Mark every tag of the device as without communication from the newest source time on.
+
+        Give the tags whose gap this opened; the others are in one, or were never heard.
+        """
+
+    async def continued(self, device: str, tags: Collection[str]) -> None:
+        """Take the marks of these tags back, where they are still open: the device lost nothing since."""
+
+    def closed_gaps(self, device: str) -> Sequence[ClosedGap]:
+        """Give the gaps that got their second end and are not settled; they are remembered from the first call on."""
+
+    async def refill(self, device: str, readings: Sequence[Reading]) -> Receipt:
+        """Take readings of the device's own history, which lie within its gaps."""
+
+    async def settle(self, device: str, gap: ClosedGap, *, missing_to_ns: int | None) -> None:
+        """Say that nothing more can be had for the gap: `missing_to_ns` None says that it is refilled whole."""
 
     async def overflow(self, device: str, tag: str, *, from_ns: int, to_ns: int) -> None:
         """Say that the device's own queue lost values of one tag between two source times that did arrive."""

@@ -7,7 +7,7 @@ break (GOOD_HELD) is a sample only while it closes a gap; otherwise it says noth
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,14 @@ from penstock.core.batch import Gap
 from penstock.core.columns import SampleColumns
 from penstock.core.status import BAD_NO_COMMUNICATION
 from penstock.edge.driver import GOOD_HELD
+from penstock.gateway.latest import LatestSamples
 
 FLAGS_MASK = 0xFFFF
 UNKNOWN_NS = np.iinfo(np.int64).min
 TIME_LAST_NS = 2**63 - 2
 CAUSE_MAX_CHARS = 200
+UNSETTLED_MAX = 20_000
+"""Closed gaps remembered, oldest forgotten first (they stay marked): two breaks of ten thousand tags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,14 @@ class OpenGap:
 
     from_ns: int
     cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """Remember a closed gap whose values the device may still have; `after_ns` is the newest sample before it."""
+
+    gap: Gap
+    after_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,10 @@ class GapTracker:
     """Follow each tag's newest source time and open gap, by local index."""
 
     open: dict[int, OpenGap] = field(default_factory=dict)
+    unsettled: dict[tuple[int, int], Unsettled] = field(default_factory=dict)
+    """By index and `from`; of the watched tags alone."""
+    watched: set[int] = field(default_factory=set)
+    _latest: LatestSamples = field(default_factory=LatestSamples)
     _newest: npt.NDArray[np.int64] = field(default_factory=lambda: np.full(64, UNKNOWN_NS, np.int64))
 
     def restore(self, index: int, newest_ns: int | None, gap: OpenGap | None) -> None:
@@ -91,7 +106,49 @@ class GapTracker:
         if len(columns):
             self._fit(int(columns.tag.max()))
             np.maximum.at(self._newest, columns.tag, columns.time)
+            if self.watched:
+                self._latest.take(columns.take(self._is_latest(columns)))
         return Marked(columns, records)
+
+    def on_overflow(self, index: int, from_ns: int, to_ns: int, cause: str) -> Gap:
+        """Record a gap that has both ends already and no Bad sample."""
+        gap = Gap(index, from_ns, to_ns, cause)
+        self._remember(gap, from_ns)
+        return gap
+
+    def on_continued(self, indexes: Sequence[int], now_ns: int) -> Marked:
+        """Take back the marks that are still open: repeat what held before, and close them as refilled."""
+        gaps = {index: gap for index in indexes if (gap := self.open.pop(index, None)) is not None}
+        for index, gap in gaps.items():
+            self._newest[index] = max(self._newest[index], gap.from_ns + 1)
+        held = self._latest.of(list(gaps))  # from_ns + 1, so that the next gap is stamped behind
+        held.time[:] = [gaps[index].from_ns + 1 for index in held.tag.tolist()]
+        held.status[:] |= np.uint32(GOOD_HELD)
+        records = (
+            Gap(index, gap.from_ns, max(gap.from_ns + 1, now_ns), gap.cause, refilled=True)
+            for index, gap in gaps.items()
+        )
+        return Marked(held, tuple(records))
+
+    def settle(self, index: int, from_ns: int, *, missing_to_ns: int | None) -> Gap | None:
+        """Forget a remembered gap; give its new record where something came: refilled, or shorter."""
+        unsettled = self.unsettled.pop((index, from_ns), None)
+        if unsettled is None or missing_to_ns == unsettled.gap.to_ns:
+            return None
+        if missing_to_ns is None:
+            return replace(unsettled.gap, refilled=True)
+        return replace(unsettled.gap, to_ns=missing_to_ns)
+
+    def _remember(self, gap: Gap, after_ns: int) -> None:
+        if gap.tag in self.watched:
+            self.unsettled[gap.tag, gap.from_ns] = Unsettled(gap, after_ns)
+            if len(self.unsettled) > UNSETTLED_MAX:
+                del self.unsettled[next(iter(self.unsettled))]
+
+    def _is_latest(self, columns: SampleColumns) -> npt.NDArray[np.bool_]:
+        """Leave out what is late, and what only repeats a held value: the device's history has no such sample."""
+        measured: npt.NDArray[np.bool_] = (columns.status & FLAGS_MASK) != GOOD_HELD
+        return measured & (columns.time >= self._latest.times(columns.tag))
 
     def _keep(self, columns: SampleColumns, held: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         keep: npt.NDArray[np.bool_] = ~held
@@ -110,6 +167,7 @@ class GapTracker:
             if len(times):
                 del self.open[index]
                 closed.append(Gap(index, gap.from_ns, int(times.min()), gap.cause))
+                self._remember(closed[-1], self._latest.time_of(index) or gap.from_ns - 1)
         return tuple(closed)
 
     def _fit(self, index: int) -> None:

@@ -4,13 +4,13 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from penstock.core.batch import Gap, Record, Reject
+from penstock.core.batch import Record, Reject
 from penstock.core.columns import SampleColumns
 from penstock.core.device_file import DeviceFile
 from penstock.core.dictionary import DictionaryEntry
@@ -19,7 +19,7 @@ from penstock.core.normalise_columns import ColumnNormaliser
 from penstock.core.reading import Reading
 from penstock.core.readings import ReadingColumns
 from penstock.core.values import ValueKind, ValueType
-from penstock.edge.driver import Receipt
+from penstock.edge.driver import ClosedGap, Receipt
 from penstock.gateway.batcher import Batcher
 from penstock.gateway.gaps import GapTracker, OpenGap
 from penstock.gateway.journal.store import GapMark, TagState
@@ -60,6 +60,8 @@ class Counts:
 
     rejects: int = 0
     gaps: int = 0
+    refilled: int = 0
+    """Gaps whose values came after all."""
 
 
 @dataclass(slots=True)
@@ -153,24 +155,70 @@ class Intake:
         await self.batcher.wait_for_room()
         return self._add(SampleColumns.empty(), self._reject_records(self._sources[device], rejects), hurry=False)
 
-    async def gap(self, device: str, cause: str, newest_source_time_ns: int | None) -> None:
-        """Open a gap on each of the device's tags that is not in one."""
+    async def gap(self, device: str, cause: str, newest_source_time_ns: int | None) -> Collection[str]:
+        """Open a gap on each of the device's tags that is not in one; give those tags."""
         source = self._sources.get(device)
         if source is None:
-            return
+            return ()
         marked = self.gaps.on_gap(list(source.indexes.values()), cause, newest_source_time_ns)
         if not marked.records:
-            return
+            return ()
         self.counts.gaps += len(marked.records)
         log.info("%s: gap marked on %d tags: %s", device, len(marked.records), cause)
         opened = [GapMark(gap.tag, gap.from_ns, gap.cause) for gap in marked.records]
         self.batcher.add(marked.columns, marked.records, opened)
+        tags = {gap.tag for gap in marked.records}
+        return [tag for tag, index in source.indexes.items() if index in tags]
+
+    async def continued(self, device: str, tags: Collection[str]) -> None:
+        """Take back the marks that are still open."""
+        source = self._sources[device]
+        indexes = [source.indexes[tag] for tag in tags if tag in source.indexes]
+        marked = self.gaps.on_continued(indexes, self.now_ns())
+        if marked.records:
+            log.info("%s: nothing was lost, %d gaps taken back", device, len(marked.records))
+            self.counts.refilled += len(marked.records)
+            closed = [GapMark(gap.tag, None, gap.cause) for gap in marked.records]
+            self.batcher.add(marked.columns, marked.records, closed)
+
+    def closed_gaps(self, device: str) -> Sequence[ClosedGap]:
+        """Give the device's gaps that wait for its history."""
+        source = self._sources[device]
+        self.gaps.watched.update(source.indexes.values())
+        if not self.gaps.unsettled:
+            return ()
+        names = {index: tag for tag, index in source.indexes.items()}
+        return [
+            ClosedGap(names[one.gap.tag], one.after_ns, one.gap.from_ns, one.gap.to_ns)
+            for one in self.gaps.unsettled.values()
+            if one.gap.tag in names and one.gap.to_ns is not None
+        ]
+
+    async def refill(self, device: str, readings: Sequence[Reading]) -> Receipt:
+        """Journal readings of the device's history; they change no gap and no newest time."""
+        await self.batcher.wait_for_room()
+        source = self._sources[device]
+        normalised = source.normaliser.apply(readings, self.now_ns())
+        columns = normalised.columns.with_tags(source.by_position[normalised.columns.tag])
+        receipt: Receipt = self.batcher.add(SampleColumns.empty(), self._reject_records(source, normalised.rejects), ())
+        for piece in _pieces(columns):
+            receipt = self.batcher.add(piece, (), ())
+        return receipt
+
+    async def settle(self, device: str, gap: ClosedGap, *, missing_to_ns: int | None) -> None:
+        """Record what became of a closed gap."""
+        index = self._sources[device].indexes[gap.tag]
+        record = self.gaps.settle(index, gap.from_ns, missing_to_ns=missing_to_ns)
+        if record is not None:
+            self.counts.refilled += record.refilled
+            self.batcher.add(SampleColumns.empty(), (record,), ())
 
     async def overflow(self, device: str, tag: str, *, from_ns: int, to_ns: int) -> None:
         """Record a gap of one tag that has both ends already."""
         index = self._sources[device].indexes[tag]
         self.counts.gaps += 1
-        self.batcher.add(SampleColumns.empty(), (Gap(index, from_ns, to_ns, "the device's queue overflowed"),), ())
+        gap = self.gaps.on_overflow(index, from_ns, to_ns, "the device's queue overflowed")
+        self.batcher.add(SampleColumns.empty(), (gap,), ())
 
     async def recovered(self, device: str) -> None:
         """Say so; each gap closes with its tag's next value."""

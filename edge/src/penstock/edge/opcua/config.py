@@ -7,17 +7,17 @@ from pydantic import Field, field_validator
 
 from penstock.core.config_file import FileModel
 
-QUEUE_MIN = 100
+QUEUE_MIN = 1_000
 """Values a server keeps for an item: a server that reports each write does not keep to the sampling interval, so the
 queue is never as short as the quotient of the intervals alone would have it."""
-QUEUE_HEADROOM = 10
-"""Publishing intervals that a queue bridges: a slow answer, a short back-pressure or a retransmission lose nothing."""
+BRIDGED_MS = 60_000
+"""The break that a queue bridges: what is sampled in a minute is still there when the link is back."""
 QUEUE_MAX = 10_000
 """More than this a server would rather refuse (and revise) than keep per item."""
 KEEP_ALIVE_MS = 1_000
 """How often a silent subscription says that it lives: the stamp of a gap is no older than this."""
-LIFETIME_MS = 60_000
-"""How long a server keeps a subscription that nobody asks for: back-pressure of a minute loses only queue overflow."""
+LIFETIME_MS = 2 * BRIDGED_MS
+"""How long a server keeps a subscription that nobody asks for: past the longest break that its queues bridge."""
 
 PUBLISH_OUTSTANDING_MIN, PUBLISH_OUTSTANDING_MAX = 2, 10
 """One request waits at the server while the answer of another is on its way; a server refuses too many."""
@@ -60,9 +60,8 @@ class OpcUaConnection(FileModel):
 
     @property
     def queue_size(self) -> int:
-        """Size the server's queue for one item from publishing and sampling interval."""
-        per_publish = math.ceil(self.publishing_ms / max(self.sampling_ms, 1))
-        return min(max(QUEUE_MIN, per_publish * QUEUE_HEADROOM), QUEUE_MAX)
+        """Size the server's queue for one item from the sampling interval and the break that it bridges."""
+        return min(max(QUEUE_MIN, math.ceil(BRIDGED_MS / max(self.sampling_ms, 1))), QUEUE_MAX)
 
     @property
     def publish_outstanding(self) -> int:

@@ -1,28 +1,25 @@
-"""The driver `opcua`: reads a device's nodes by subscription and reconnects for ever."""
+"""The driver `opcua`: reads a device's nodes by subscription, and comes back for ever."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from typing import ClassVar
 
-from asyncua.ua.uaerrors import UaError
-
 from penstock.core.device_file import DeviceFile
-from penstock.edge.backoff import Backoff
 from penstock.edge.driver import Counters, DriverContext, DriverHealth, DriverState
-from penstock.edge.opcua.certificates import Untrusted
 from penstock.edge.opcua.config import OpcUaConnection
-from penstock.edge.opcua.encoding import MalformedNotification
-from penstock.edge.opcua.link import Link, LinkLost, monitored_tags
+from penstock.edge.opcua.connection import monitored_tags
+from penstock.edge.opcua.link import Link, Listener
+from penstock.edge.opcua.recovery import Counts
 
 log = logging.getLogger(__name__)
 
 
 class OpcUaDriver:
-    """Keep one link to the device's server, mark a gap when it breaks, and open the next."""
+    """Keep the link to the device's server and say how it goes."""
 
     refills: ClassVar[bool] = False
-    """A server's queues end with the session: what changed while the gateway was down is a gap."""
+    """A server's queues end with the session: what changed while the gateway was down is a gap until its history has
+    filled it."""
 
     def __init__(self, device: DeviceFile, context: DriverContext) -> None:
         self._device = device
@@ -34,48 +31,47 @@ class OpcUaDriver:
                 raise device.error(message, "tags", name, "source", "node")
         self._counters = Counters(
             "values", "server_time_used", "arrival_used", "overflows", "unknown_handles", "queues_cut",
-            "nodes_missing", "connects", "disconnects", "connect_failures",
+            "nodes_missing", "connects", "disconnects", "connect_failures", "resumed", "subscribed", "queues_full",
+            "history_reads", "history_values", "gaps_refilled", "gaps_left",
         )  # fmt: skip
         self._health = DriverHealth(DriverState.STARTING, "", {})
-        self._was_connected = False
-        self._backoff = Backoff()
+        self._link: Link | None = None
 
     async def run(self) -> None:
-        """Read until cancelled; every loss is one gap, every failure to connect a line in `health`."""
+        """Read until cancelled; a failure to connect is a line in `health`."""
+        self._say(DriverState.CONNECTING, f"connecting to {self._settings.endpoint}")
+        listener = Listener(self._on_ready, self._on_break, self._on_failure)
+        self._link = Link(self._device, self._settings, self._context, self._counters, listener)
         try:
-            while True:
-                await self._one_link()
-                await asyncio.sleep(self._backoff.next_delay_s())
+            await self._link.run()
         finally:
             self._say(DriverState.STOPPED, "")
 
     def health(self) -> DriverHealth:
         """Say how it goes, at any time."""
-        return DriverHealth(self._health.state, self._health.detail, self._counters.snapshot())
+        return DriverHealth(self._health.state, self._health.detail, self._counters.snapshot() | self._recovered())
 
-    async def _one_link(self) -> None:
-        if self._health.state is not DriverState.DISCONNECTED:
-            self._say(DriverState.CONNECTING, f"connecting to {self._settings.endpoint}")
-        self._was_connected = False
-        link = Link(self._device, self._settings, self._context, self._counters, self._on_ready)
-        cause = "connection lost"
-        try:
-            await link.run()
-        except (OSError, TimeoutError, UaError, LinkLost, MalformedNotification, Untrusted) as error:
-            cause = _describe(error, self._settings.endpoint)
-        if self._was_connected:
-            self._counters.add("disconnects")
-            log.warning("%s: lost: %s", self._device.device, cause)
-            await self._context.sink.gap(self._device.device, cause, link.newest_source_time_ns)
-        else:
-            self._counters.add("connect_failures")
-            if self._health.detail != cause:
-                log.warning("%s: %s", self._device.device, cause)
+    def _recovered(self) -> dict[str, int]:
+        counts = self._link.machine.counts if self._link is not None else Counts()
+        return {
+            "transferred": counts.transferred,
+            "republished": counts.republished,
+            "notifications_lost": counts.lost,
+            "silences": counts.silences,
+        }
+
+    def _on_break(self, cause: str) -> None:
+        self._counters.add("disconnects")
+        log.warning("%s: lost: %s", self._device.device, cause)
+        self._say(DriverState.DISCONNECTED, cause)
+
+    def _on_failure(self, cause: str) -> None:
+        self._counters.add("connect_failures")
+        if self._health.detail != cause:
+            log.warning("%s: %s", self._device.device, cause)
         self._say(DriverState.DISCONNECTED, cause)
 
     async def _on_ready(self, missing: Sequence[str]) -> None:
-        self._was_connected = True
-        self._backoff.reset()
         self._counters.add("connects")
         wanted = len(monitored_tags(self._device))
         if missing:
@@ -91,11 +87,3 @@ class OpcUaDriver:
 
     def _say(self, state: DriverState, detail: str) -> None:
         self._health = DriverHealth(state, detail, {})
-
-
-def _describe(error: BaseException, endpoint: str) -> str:
-    if isinstance(error, TimeoutError):
-        return f"no answer from {endpoint} in time"
-    if isinstance(error, ConnectionRefusedError):
-        return f"nothing listens at {endpoint}: is the server running?"
-    return f"{endpoint}: {str(error) or type(error).__name__}"

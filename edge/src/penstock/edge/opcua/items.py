@@ -16,6 +16,7 @@ from penstock.edge.driver import GOOD_HELD, Counters
 from penstock.edge.opcua.columnar import ItemColumns
 
 NO_TAG = -1
+QUEUE_UNKNOWN = np.iinfo(np.int64).max
 _OVERFLOWED = INFO_TYPE_DATA_VALUE | OVERFLOW
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -52,10 +53,16 @@ class ItemTable:
         self._heard = np.zeros(n, np.bool_)
         self._latest_ns = np.zeros(n, np.int64)
         self._has_latest = np.zeros(n, np.bool_)
+        self._queue = np.full(n, QUEUE_UNKNOWN, np.int64)
 
-    def add(self, handle: int, tag: str) -> None:
-        """Monitor a tag under a handle, which is less than the number of tags."""
+    def add(self, handle: int, tag: str, *, queue: int = 0) -> None:
+        """Monitor a tag under a handle, which is less than the number of tags, in a queue of that length (0: unknown).
+
+        A queue of one cannot be told full from not full.
+        """
         self._tag_of[handle] = self._names.index(tag)
+        if queue > 1:
+            self._queue[self._tag_of[handle]] = queue
 
     def remove(self, handle: int) -> None:
         """Forget a handle: the server refused the item."""
@@ -111,17 +118,30 @@ class ItemTable:
         self, status: npt.NDArray[np.uint32], tags: Ints, time: Ints, stamp: npt.NDArray[np.uint8]
     ) -> tuple[Overflow, ...]:
         rows = np.flatnonzero((status & _OVERFLOWED) == _OVERFLOWED)
-        if not len(rows):
-            return ()
-        self._counters.add("overflows", len(rows))
-        found = []
         given = stamp == Stamp.GIVEN
+        full = self._full_queues(tags, time, given, flagged=tags[rows])
+        if not len(rows):
+            return full
+        self._counters.add("overflows", len(rows))
+        found = list(full)
         for row in rows[given[rows]].tolist():
             tag = int(tags[row])
             before = np.flatnonzero((tags[:row] == tag) & given[:row])
             if len(before):
                 found.append(Overflow(self._names[tag], int(time[before[-1]]), int(time[row])))
             elif self._has_latest[tag]:
+                found.append(Overflow(self._names[tag], int(self._latest_ns[tag]), int(time[row])))
+        return tuple(found)
+
+    def _full_queues(self, tags: Ints, time: Ints, given: Mask, *, flagged: Ints) -> tuple[Overflow, ...]:
+        """Take a queue that comes full for one that overflowed: not every server sets the overflow bit."""
+        if len(tags) < self._queue.min(initial=QUEUE_UNKNOWN):
+            return ()
+        known, first, counts = np.unique(tags, return_index=True, return_counts=True)
+        found = []
+        for tag, row, n in zip(known.tolist(), first.tolist(), counts.tolist(), strict=True):
+            if n >= self._queue[tag] and self._has_latest[tag] and given[row] and tag not in flagged:
+                self._counters.add("queues_full")
                 found.append(Overflow(self._names[tag], int(self._latest_ns[tag]), int(time[row])))
         return tuple(found)
 

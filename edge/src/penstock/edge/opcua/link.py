@@ -1,181 +1,182 @@
-"""One connection to an OPC UA server, from its first byte to its loss.
+"""The link to one OPC UA server over all its breaks: the shell around the recovery machine.
 
-Open: endpoint and certificate checked, session, namespaces read, one subscription, monitored items. Then some publish
-requests are kept outstanding; what they bring is put into the sink, and a notification is acknowledged to the server
-only when the sink's receipt says that the journal has it. While the gateway is full, `put` waits, no further request
-goes out, and the server's queue fills: that is the back-pressure. A queue that overflows says so in the status of
-the next value.
+The machine (recovery.py) decides; the connection (connection.py) does the steps; here values flow. Some publish
+requests are kept outstanding; what they bring is put into the sink in the order of its numbers, and a notification is
+acknowledged to the server only when the sink's receipt says that the journal has it. While the gateway is full, `put`
+waits, no further request goes out, and the server's queue fills: that is the back-pressure. A queue that overflows says
+so in the status of the next value.
 """
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from asyncua import ua
-from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
-from asyncua.ua.attribute_ids import AttributeIds
-from asyncua.ua.object_ids import ObjectIds
-from asyncua.ua.uaerrors import UaError
+from asyncua.ua.uaerrors import BadTimeout, BadTooManyPublishRequests, UaError
 
 from penstock.core.device_file import DeviceFile
+from penstock.core.reading import Reading
 from penstock.core.status import name as status_name
-from penstock.core.times import from_datetime
-from penstock.edge.driver import Counters, DriverContext
-from penstock.edge.opcua.certificates import check_server_certificate, own_certificate
-from penstock.edge.opcua.config import OpcUaConnection, Security
+from penstock.edge.backoff import Backoff
+from penstock.edge.driver import GOOD_HELD, Counters, DriverContext
+from penstock.edge.opcua import recovery as r
+from penstock.edge.opcua.columnar import ItemValue
+from penstock.edge.opcua.config import OpcUaConnection
+from penstock.edge.opcua.connection import SUBSCRIPTION_GONE, Connection
+from penstock.edge.opcua.encoding import MalformedNotification
 from penstock.edge.opcua.items import ItemTable
-from penstock.edge.opcua.nodes import MonitoredTag, UnknownNamespace, resolve_node
 from penstock.edge.opcua.notification import Notification
-from penstock.edge.opcua.session import PublishClient
+from penstock.edge.opcua.refill import Refiller
 
-ITEMS_PER_CALL = 500
-"""Servers limit the operations of one call (OPC 10000-5 6.3.11); few limit below this."""
-NOTIFICATIONS_PER_PUBLISH = 10_000
-"""Values in one answer: bounds a message to some 400 kB."""
+MARK_AFTER_S = 5.0
+"""A break is marked as a gap after this: one that ends sooner and loses nothing leaves no trace in the history."""
+SILENT_KEEP_ALIVES = 3
+"""So many keep-alives missed in a row, and the server is taken for dead (OPC 10000-4 5.14.1.1)."""
+SILENCE_MARGIN_S = 1.0
+"""What a busy server may take beyond that."""
 
 
-class LinkLost(Exception):
-    """Say why the connection ended; the driver reconnects."""
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Hear how the link goes."""
+
+    on_ready: Callable[[Sequence[str]], Awaitable[None]]
+    """Values can flow; called with what is missing, in words."""
+    on_break: Callable[[str], None]
+    on_failure: Callable[[str], None]
+    """A try to come back failed."""
+
+
+@dataclass(slots=True)
+class Outstanding:
+    """Hold a publish request on the way and what it acknowledges."""
+
+    task: asyncio.Task[Notification]
+    acknowledgements: list[ua.SubscriptionAcknowledgement]
 
 
 @dataclass(slots=True)
 class Link:
-    """Read one device over one connection; `newest_source_time_ns` stamps a gap when it is lost."""
+    """Read one device for ever; `newest_source_time_ns` stamps a gap."""
 
     device: DeviceFile
     settings: OpcUaConnection
     context: DriverContext
     counters: Counters
-    on_ready: Callable[[Sequence[str]], Awaitable[None]]
-    """Called with what is missing, in words, when values can flow."""
+    listener: Listener
     newest_source_time_ns: int | None = None
-    _client: PublishClient = field(init=False)
+    machine: r.Recovery = field(init=False)
+    _connection: Connection = field(init=False)
+    _refiller: Refiller = field(init=False)
+    _backoff: Backoff = field(default_factory=Backoff)
     _items: ItemTable = field(init=False)
+    _bodies: dict[int, Notification] = field(default_factory=dict)
+    """Notifications that came and are not handed on yet, by number."""
+    _keep_alive_ns: int | None = None
     _acknowledge: list[ua.SubscriptionAcknowledgement] = field(default_factory=list)
-    _opened_ns: int = 0
-    """The server's clock just before the items were made: what it reports first was still so at that time."""
-    _lost: asyncio.Event = field(default_factory=asyncio.Event)
-    _loss: str = ""
+    _pending: deque[Outstanding] = field(default_factory=deque)
+    _outstanding_max: int = field(init=False)
+    _marked: Collection[str] = ()
+    """The tags whose gap the last mark opened."""
+    _lost: asyncio.Future[str] | None = None
+
+    def __post_init__(self) -> None:
+        self.machine = r.Recovery(
+            next_delay_ns=lambda: int(self._backoff.next_delay_s() * 1e9),
+            grace_ns=int(MARK_AFTER_S * 1e9),
+            silence_ns=int(MARK_AFTER_S * 1e9),
+        )
+        self._outstanding_max = self.settings.publish_outstanding
+        self._connection = Connection(self.device, self.settings, self.context, self.counters, self._on_lost)
+        self._refiller = Refiller(self.device.device, self._connection, self.context.sink, self.counters)
 
     async def run(self) -> None:
-        """Connect and read until the link is lost (LinkLost, or what the connecting raised) or until cancelled."""
-        self._client = PublishClient(self.settings.endpoint)
-        self._client.name = self.context.client_name
-        self._client.description = f"{self.context.client_name} {self.device.device}"
-        self._client.application_uri = f"urn:penstock:gateway:{self.context.client_name}"
-        self._client.connection_lost_callback = self._on_connection_lost
-        if self.settings.security is Security.ENCRYPTED:
-            await self._secure()
-        await self._client.connect()
-        try:
-            missing = await self._subscribe()
-            await self.on_ready(missing)
-            await self._read()
-        finally:
-            await self._close()
-
-    async def _secure(self) -> None:
-        context = self.context
-        own = await asyncio.to_thread(own_certificate, context.pki_dir, context.trust_dir, context.client_name)
-        self._client.application_uri = own.uri
-        endpoint = self._client.find_endpoint(
-            await self._client.connect_and_get_server_endpoints(),
-            ua.MessageSecurityMode.SignAndEncrypt,
-            SecurityPolicyBasic256Sha256.URI,
-        )
-        certificate = _leading_certificate(endpoint.ServerCertificate)
-        await asyncio.to_thread(
-            check_server_certificate,
-            certificate,
-            application_uri=endpoint.Server.ApplicationUri or "",
-            trust_dir=context.trust_dir,
-            rejected_dir=context.pki_dir / "rejected",
-        )
-        await self._client.set_security(
-            SecurityPolicyBasic256Sha256, str(own.certificate), str(own.key), server_certificate=certificate
-        )
-
-    async def _on_connection_lost(self, error: Exception) -> None:
-        self._loss = f"no answer any more ({str(error) or type(error).__name__})"
-        self._lost.set()
-
-    async def _subscribe(self) -> list[str]:
-        namespaces = await self._client.get_namespace_array()
-        self._opened_ns = from_datetime(
-            await self._client.get_node(ObjectIds.Server_ServerStatus_CurrentTime).read_value()
-        )
-        settings = self.settings
-        parameters = ua.CreateSubscriptionParameters()
-        parameters.RequestedPublishingInterval = settings.publishing_ms
-        parameters.RequestedMaxKeepAliveCount = settings.keep_alive_count
-        parameters.RequestedLifetimeCount = settings.lifetime_count
-        parameters.MaxNotificationsPerPublish = NOTIFICATIONS_PER_PUBLISH
-        parameters.PublishingEnabled = True
-        subscription = await self._client.session.create_subscription(parameters, callback=_ignore)
-        self._items = ItemTable(tuple(self.device.tags), self.counters)
-        missing: list[str] = []
-        requests = []
-        for handle, tag in enumerate(monitored_tags(self.device)):
-            try:
-                node = resolve_node(tag.node, settings.namespace, namespaces)
-            except (ValueError, UnknownNamespace) as error:
-                missing.append(f"tag {tag.tag}: {error}")
-                continue
-            self._items.add(handle, tag.tag)
-            requests.append((handle, tag, node))
-        for start in range(0, len(requests), ITEMS_PER_CALL):
-            missing += await self._monitor(subscription.SubscriptionId, requests[start : start + ITEMS_PER_CALL])
-        self.counters.add("nodes_missing", len(missing))
-        return missing
-
-    async def _monitor(self, subscription: int, wanted: Sequence[tuple[int, MonitoredTag, ua.NodeId]]) -> list[str]:
-        parameters = ua.CreateMonitoredItemsParameters()
-        parameters.SubscriptionId = subscription
-        parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
-        parameters.ItemsToCreate = [
-            _create_request(node, handle, sampling_ms=self.settings.sampling_ms, queue=self.settings.queue_size)
-            for handle, _, node in wanted
-        ]
-        results = await self._client.session.create_monitored_items(parameters)
-        missing = []
-        for (handle, tag, node), result in zip(wanted, results, strict=True):
-            if not result.StatusCode.is_good():
-                self._items.remove(handle)
-                missing.append(f"tag {tag.tag}: the server has no node {node.to_string()} ({result.StatusCode.name})")
-            elif result.RevisedQueueSize < self.settings.queue_size:
-                self.counters.add("queues_cut")
-        return missing
-
-    async def _read(self) -> None:
-        pending: deque[asyncio.Task[Notification]] = deque()
-        lost = asyncio.create_task(self._lost.wait(), name=f"opcua-lost-{self.device.device}")
+        """Read until cancelled; then leave the server with a goodbye."""
         try:
             while True:
-                while len(pending) < self.settings.publish_outstanding:
-                    pending.append(asyncio.create_task(self._publish(), name=f"opcua-publish-{self.device.device}"))
-                await asyncio.wait([pending[0], lost], return_when=asyncio.FIRST_COMPLETED)
-                if not pending[0].done():
-                    raise LinkLost(self._loss)
-                await self._on_notification(pending.popleft().result())
+                effects = await self._next_effects()
+                while effects:
+                    effects = await self._perform_all(effects)
         finally:
-            for task in (*pending, lost):
-                task.cancel()
-            await asyncio.gather(*pending, lost, return_exceptions=True)
+            await self._stop_asking()
+            await self._refiller.stop()
+            await self._connection.leave()
 
-    async def _publish(self) -> Notification:
-        acknowledgements, self._acknowledge = self._acknowledge, []
-        return await self._client.session.next_notification(acknowledgements)
+    async def _next_effects(self) -> list[r.Effect]:
+        if self.machine.state is r.State.READING:
+            return await self._read()
+        await asyncio.sleep(self._wait_s() or 0)
+        return self._on_wake()
 
-    async def _on_notification(self, notification: Notification) -> None:
-        if notification.lost_status is not None:
-            message = f"the server ended the subscription: {status_name(notification.lost_status)}"
-            raise LinkLost(message)
-        if notification.keep_alive or not len(notification.values):
-            self._on_server_time(notification.publish_time_ns)
-            return
+    async def _perform_all(self, effects: list[r.Effect]) -> list[r.Effect]:
+        following: list[r.Effect] = []
+        for effect in effects:
+            if await self._perform_here(effect):
+                continue
+            answer = await self._ask(effect)
+            if answer is not None:
+                following += self._tell(answer)
+        return following
+
+    def _tell(self, item: r.Input) -> list[r.Effect]:
+        state = self.machine.state
+        effects = self.machine.on_input(item, _now_ns())
+        if self.machine.state is r.State.WAITING and state is not r.State.WAITING:
+            assert isinstance(item, r.Lost | r.Refused)
+            self._refiller.pause()
+            if state is r.State.READING:
+                self.listener.on_break(item.why)
+            else:
+                self.listener.on_failure(item.why)
+        return effects
+
+    def _wait_s(self) -> float | None:
+        at = self.machine.wake_at()
+        return None if at is None else max(0.0, (at - _now_ns()) / 1e9)
+
+    # what needs no answer of the server
+
+    async def _perform_here(self, effect: r.Effect) -> bool:
+        sink, device = self.context.sink, self.device.device
+        match effect:
+            case r.Deliver(sequence):
+                await self._deliver(self._bodies.pop(sequence))
+            case r.Discard(sequence):
+                self._bodies.pop(sequence, None)
+            case r.Heard():
+                self._on_server_time(self._keep_alive_ns)
+            case r.MarkGap(cause):
+                self._marked = await sink.gap(device, cause, self.newest_source_time_ns)
+            case r.Continued():
+                await sink.continued(device, self._marked)
+            case r.Ready(fresh):
+                await self._begin(fresh=fresh)
+            case r.CloseChannel():
+                await self._stop_asking()
+                await self._connection.drop()
+            case _:
+                return False
+        return True
+
+    async def _begin(self, *, fresh: bool) -> None:
+        self._backoff.reset()
+        if fresh:
+            self._items = ItemTable(tuple(self.device.tags), self.counters)
+            for handle, item in self._connection.items.items():
+                self._items.add(handle, item.tag, queue=item.queue)
+            self._bodies, self._acknowledge = {}, []
+            silence_s = SILENT_KEEP_ALIVES * self._connection.keep_alive_ns / 1e9 + SILENCE_MARGIN_S
+            self.machine.silence_ns = int(silence_s * 1e9)
+        self.counters.add("subscribed" if fresh else "resumed")
+        self._refiller.resume()
+        await self.listener.on_ready(self._connection.missing)
+
+    async def _deliver(self, notification: Notification) -> None:
         self.counters.add("values", len(notification.values))
-        taken = self._items.take(notification.values, self._opened_ns)
+        taken = self._items.take(notification.values, self._connection.opened_ns)
         sink, device = self.context.sink, self.device.device
         for one in taken.overflows:
             await sink.overflow(device, one.tag, from_ns=one.from_ns, to_ns=one.to_ns)
@@ -183,9 +184,10 @@ class Link:
             self._on_newest(taken.newest_ns)
         receipt = await sink.put_columns(device, taken.readings)
         acknowledgement = ua.SubscriptionAcknowledgement(
-            SubscriptionId=notification.subscription, SequenceNumber=notification.sequence
+            SubscriptionId=ua.IntegerId(notification.subscription), SequenceNumber=ua.Counter(notification.sequence)
         )
         receipt.add_done_callback(lambda done: self._on_journalled(done, acknowledgement))
+        self._refiller.poke()
 
     def _on_journalled(self, receipt: asyncio.Future[None], acknowledgement: ua.SubscriptionAcknowledgement) -> None:
         if not receipt.cancelled() and receipt.exception() is None:
@@ -198,39 +200,147 @@ class Link:
     def _on_newest(self, time_ns: int) -> None:
         self.newest_source_time_ns = max(self.newest_source_time_ns or time_ns, time_ns)
 
-    async def _close(self) -> None:
+    # what needs an answer
+
+    async def _ask(self, effect: r.Effect) -> r.Input | None:
+        """Do a step; the machine's deadlines run on meanwhile. None where one of them ended the step."""
+        step = asyncio.create_task(
+            self._connection.attempt(self._step(effect)), name=f"opcua-step-{self.device.device}"
+        )
         try:
-            async with asyncio.timeout(REQUEST_WAIT_S):
-                await self._client.disconnect()
-        except (TimeoutError, OSError, UaError):
-            self._client.disconnect_socket()
+            while not step.done():
+                await asyncio.wait([step], timeout=self._wait_s())
+                if not step.done():
+                    for due in self._on_wake():
+                        await self._perform_here(due)
+                    if self.machine.state is r.State.WAITING:
+                        return None
+            return step.result()
+        finally:
+            step.cancel()
+
+    async def _step(self, effect: r.Effect) -> r.Input:
+        match effect:
+            case r.OpenChannel():
+                await self._stop_asking()
+                return await self._connection.open()
+            case r.ActivateSession():
+                return await self._connection.activate()
+            case r.CreateSession():
+                return await self._connection.create()
+            case r.TransferSubscription():
+                return await self._connection.transfer()
+            case r.Subscribe():
+                return await self._connection.subscribe()
+            case r.Republish(sequence) if sequence in self._bodies:
+                return r.Republished(sequence)
+            case r.Republish(sequence):
+                return await self._connection.republish(sequence, self._bodies)
+            case r.ReadPresent():
+                await self._put_present(await self._connection.read_present())
+                return r.Succeeded()
+        message = f"{effect} is no step"
+        raise AssertionError(message)
+
+    async def _put_present(self, values: Sequence[ItemValue]) -> None:
+        """Hand on what was read, and that it still held when it was read."""
+        readings: list[Reading] = []
+        for value in values:
+            tag = self._connection.items[value.handle].tag
+            time_ns = value.source_time_ns if value.source_time_ns is not None else value.server_time_ns
+            readings.append(Reading(tag, time_ns, value.status, value.raw))
+            if time_ns is not None and time_ns < self._connection.opened_ns:
+                readings.append(Reading(tag, self._connection.opened_ns, value.status | GOOD_HELD, value.raw))
+        await self.context.sink.put(self.device.device, readings)
+
+    # publish
+
+    async def _read(self) -> list[r.Effect]:
+        if self._lost is None:
+            self._lost = asyncio.get_running_loop().create_future()
+        while len(self._pending) < self._outstanding_max:
+            self._publish()
+        if not any(asked.task.done() for asked in self._pending):
+            self._tell(r.Asking())
+        waiting: list[asyncio.Future[Any]] = [self._lost, *(asked.task for asked in self._pending)]
+        await asyncio.wait(waiting, timeout=self._wait_s(), return_when=asyncio.FIRST_COMPLETED)
+        answered = next((asked for asked in self._pending if asked.task.done()), None)
+        if answered is not None:
+            self._pending.remove(answered)
+            return self._on_answer(answered)
+        if self._lost.done():
+            return self._break(self._lost.result())
+        return self._on_wake()
+
+    def _on_wake(self) -> list[r.Effect]:
+        effects = self.machine.on_wake(_now_ns())
+        for effect in effects:
+            if isinstance(effect, r.CloseChannel):
+                self._refiller.pause()
+                self.listener.on_break(effect.why)
+        return effects
+
+    def _publish(self) -> None:
+        acknowledgements, self._acknowledge = self._acknowledge, []
+        asking = self._next_notification(acknowledgements)
+        task = asyncio.create_task(asking, name=f"opcua-publish-{self.device.device}")
+        self._pending.append(Outstanding(task, acknowledgements))
+
+    async def _next_notification(self, acknowledgements: list[ua.SubscriptionAcknowledgement]) -> Notification:
+        return await self._connection.present().session.next_notification(acknowledgements)
+
+    def _on_answer(self, asked: Outstanding) -> list[r.Effect]:
+        try:
+            notification = asked.task.result()
+        except SUBSCRIPTION_GONE as error:
+            return self._tell(r.Ended(str(error)))
+        except BadTooManyPublishRequests:
+            self._give_back(asked)
+            self._outstanding_max = max(1, self._outstanding_max - 1)
+            return []
+        except BadTimeout:
+            self._give_back(asked)
+            return []
+        except (OSError, TimeoutError, UaError, MalformedNotification) as error:
+            self._give_back(asked)
+            return self._break(str(error) or type(error).__name__)
+        return self._on_notification(notification)
+
+    def _on_notification(self, notification: Notification) -> list[r.Effect]:
+        if notification.subscription != self._connection.subscription:
+            return []
+        if notification.lost_status is not None:
+            return self._tell(r.Ended(f"the server ended the subscription: {status_name(notification.lost_status)}"))
+        if notification.keep_alive:
+            self._keep_alive_ns = notification.publish_time_ns
+        else:
+            self._bodies.setdefault(notification.sequence, notification)
+        return self._tell(r.Answered(notification.sequence, keep_alive=notification.keep_alive))
+
+    def _break(self, why: str) -> list[r.Effect]:
+        return [r.CloseChannel(why), *self._tell(r.Lost(f"{self.settings.endpoint}: {why}"))]
+
+    def _on_lost(self, why: str) -> None:
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(why)
+
+    def _give_back(self, asked: Outstanding) -> None:
+        """What a request acknowledged that was not answered is acknowledged again: once more does no harm."""
+        self._acknowledge = asked.acknowledgements + self._acknowledge
+
+    async def _stop_asking(self) -> None:
+        self._lost = None
+        pending, self._pending = list(self._pending), deque()
+        self._outstanding_max = self.settings.publish_outstanding
+        for asked in pending:
+            asked.task.cancel()
+        outcomes = await asyncio.gather(*(asked.task for asked in pending), return_exceptions=True)
+        for asked, outcome in zip(pending, outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                self._give_back(asked)
+            elif outcome.subscription == self._connection.subscription and len(outcome.values):
+                self._bodies.setdefault(outcome.sequence, outcome)
 
 
-REQUEST_WAIT_S = 2.0
-"""How long a goodbye may take: the server forgets the session by itself."""
-
-
-def monitored_tags(device: DeviceFile) -> list[MonitoredTag]:
-    """List the tags that name a node."""
-    return [MonitoredTag(name, tag.source.node) for name, tag in device.tags.items() if tag.source.node is not None]
-
-
-def _create_request(node: ua.NodeId, handle: int, *, sampling_ms: int, queue: int) -> ua.MonitoredItemCreateRequest:
-    """Ask for every written value: by default a server reports changed values and keeps one (61 of 600)."""
-    request = ua.MonitoredItemCreateRequest()
-    request.ItemToMonitor = ua.ReadValueId(NodeId=node, AttributeId=AttributeIds.Value)
-    request.MonitoringMode = ua.MonitoringMode.Reporting
-    change = ua.DataChangeFilter(Trigger=ua.DataChangeTrigger.StatusValueTimestamp)
-    request.RequestedParameters = ua.MonitoringParameters(
-        ClientHandle=handle, SamplingInterval=sampling_ms, Filter=change, QueueSize=queue, DiscardOldest=True
-    )
-    return request
-
-
-def _ignore(_result: object) -> None:
-    """Stand in for asyncua's callback, which the link does not use."""
-
-
-def _leading_certificate(der: bytes) -> bytes:
-    """Cut a chain to its first certificate: the length of the outer SEQUENCE is in bytes 2 and 3."""
-    return der[: int.from_bytes(der[2:4], "big") + 4] if der[:2] == b"\x30\x82" else der
+def _now_ns() -> int:
+    return time.monotonic_ns()

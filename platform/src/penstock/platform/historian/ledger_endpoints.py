@@ -23,7 +23,7 @@ from penstock.platform.historian.ledger_schemas import (
     Summary,
 )
 from penstock.platform.historian.ledger_summary import summarise
-from penstock.platform.historian.ports import BatchOutcome
+from penstock.platform.historian.ports import REFILLED, BatchOutcome
 from penstock.platform.historian.service import Historian
 from penstock.platform.identity.gateways import GatewayDirectory
 from penstock.platform.kit.access import Principal, requires
@@ -248,7 +248,7 @@ def _record(entry: RecordEntry, tags: Mapping[int, TagRef]) -> dict[str, object]
 
 
 def _gap(entry: RecordEntry, told: Mapping[str, Any]) -> GapItem:
-    return GapItem(**told, from_=_text(entry.from_ns), to=_text(entry.to_ns), refilled=False)
+    return GapItem(**told, from_=_text(entry.from_ns), to=_text(entry.to_ns), refilled=entry.excerpt == REFILLED)
 
 
 def _drop(entry: RecordEntry, told: Mapping[str, Any]) -> DropItem:

@@ -89,7 +89,7 @@ class RecordItem(BaseModel):
 
 
 class GapItem(RecordItem):
-    """A gap; `to` null: still open. Refilling comes with the strict spine: `refilled` is false until then."""
+    """A gap; `to` null: still open. `refilled`: its values came after all (device's history or queue)."""
 
     from_: Stamp | None = Field(serialization_alias="from")
     to: Stamp | None

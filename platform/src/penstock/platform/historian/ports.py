@@ -35,12 +35,16 @@ class RecordKind(StrEnum):
     REJECT = "reject"
 
 
+REFILLED = "refilled"
+"""What a gap record has as its excerpt once its values came after all."""
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerRecord:
     """Tell of samples that are not there: a gap, a declared drop, or readings that were rejected.
 
     `tag` is the platform's id, None where the reading belongs to no tag. A gap with `to_ns` None is open; a later
-    record of the same tag and `from_ns` closes it.
+    record of the same tag and `from_ns` closes it, and one with the excerpt REFILLED says that nothing is missing.
     """
 
     kind: RecordKind

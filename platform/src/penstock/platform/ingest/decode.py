@@ -17,6 +17,7 @@ from penstock.core.errors import PeerError
 from penstock.core.frames import Frame, encode_frame
 from penstock.core.values import INT64_MIN
 from penstock.platform.historian.ports import (
+    REFILLED,
     ROWS,
     LedgerRecord,
     Quarantine,
@@ -120,7 +121,8 @@ def _ledger_record(record: Record, tags: TagMap) -> LedgerRecord:
     tag = known.id if known is not None else None
     match record:
         case Gap():
-            return LedgerRecord(RecordKind.GAP, tag, record.cause, record.from_ns, record.to_ns)
+            refilled = REFILLED if record.refilled else ""
+            return LedgerRecord(RecordKind.GAP, tag, record.cause, record.from_ns, record.to_ns, excerpt=refilled)
         case Drop():
             return LedgerRecord(RecordKind.DROP, tag, record.cause, record.from_ns, record.to_ns, record.count)
         case Reject():

@@ -16,6 +16,7 @@ from penstock.core.values import Value, ValueType
 from penstock.simulators.emission import Emission
 from penstock.simulators.pki import OwnCertificate, TrustFolder
 from penstock.simulators.servers.opcua_guard import CertificateGuard, GuardedServer, ReadOnlyRules, Visitors
+from penstock.simulators.servers.opcua_history import History, Past
 from penstock.simulators.servers.ua import Server, ua
 
 SECURE: Final = {
@@ -82,7 +83,8 @@ class OpcUaEndpoint:
         self._address = (bind_host or "127.0.0.1", parsed.port)
         self._nodes: dict[str, dict[str, tuple[Any, ValueType]]] = {}
         visitors = Visitors(None if security == PLAIN else self._trust)
-        self._server = Server(iserver=GuardedServer(user_manager=visitors))
+        self._history = History()
+        self._server = Server(iserver=GuardedServer(self._history, user_manager=visitors))
 
     async def build(self) -> None:
         """Make the address space and the security settings. Nobody can connect before `listen`."""
@@ -131,9 +133,19 @@ class OpcUaEndpoint:
             await self._server.write_attribute_value(node.nodeid, waiting)
             description = ua.DataValue(ua.Variant(ua.LocalizedText(spec.description or spec.tag)))
             await self._server.write_attribute_value(node.nodeid, description, ua.AttributeIds.Description)
+            await self._remember(node, spec.type)
             made[spec.tag] = (node.nodeid, spec.type)
             await asyncio.sleep(0)  # asyncua awaits nothing above
         self._nodes[device] = made
+
+    async def _remember(self, node: Any, kind: ValueType) -> None:
+        """Keep the variable's history, and say so in its attributes."""
+        for attribute in (ua.AttributeIds.AccessLevel, ua.AttributeIds.UserAccessLevel):
+            await node.set_attr_bit(attribute, ua.AccessLevel.HistoryRead)
+        await self._server.write_attribute_value(
+            node.nodeid, ua.DataValue(ua.Variant(True, ua.VariantType.Boolean)), ua.AttributeIds.Historizing
+        )
+        self._history.add(node.nodeid, lambda past: to_data_value(past.value, past.status, past.time_ns, kind))
 
     async def _node_id(self, text: str, index: int) -> Any:
         match = _NODE.fullmatch(text)
@@ -148,6 +160,7 @@ class OpcUaEndpoint:
         space = self._server.iserver.aspace
         for node_id, _ in self._nodes.pop(device, {}).values():
             await self._server.write_attribute_value(node_id, gone)
+            self._history.remove(node_id)
             for handle in list(space[node_id].attributes[ua.AttributeIds.Value].datachange_callbacks):
                 space.delete_datachange_callback(handle)  # asyncua itself would call it and never await it
             item = ua.DeleteNodesItem(NodeId=node_id, DeleteTargetReferences=False)  # the folder alone refers to it
@@ -167,6 +180,7 @@ class OpcUaEndpoint:
             await self._server.write_attribute_value(
                 node_id, to_data_value(point.value, point.status, emission.time_ns, kind)
             )
+            self._history.record(node_id, Past(emission.time_ns, point.value, point.status))
         return held
 
     def _is_monitored(self, node_id: Any) -> bool:

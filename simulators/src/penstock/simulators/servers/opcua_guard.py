@@ -21,13 +21,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from penstock.simulators.pki import TrustFolder
+from penstock.simulators.servers.opcua_history import History
 from penstock.simulators.servers.standard_nodes import NodesOverStandard, standard_nodes
 from penstock.simulators.servers.ua import ua
 
 READ_ONLY = frozenset(
     ua.NodeId(getattr(ua.ObjectIds, f"{name}Request_Encoding_DefaultBinary"))
     for name in (
-        "Read", "Browse", "BrowseNext", "TranslateBrowsePathsToNodeIds", "RegisterNodes", "UnregisterNodes",
+        "Read", "HistoryRead", "Browse", "BrowseNext", "TranslateBrowsePathsToNodeIds",
+        "RegisterNodes", "UnregisterNodes",
         "CreateSubscription", "ModifySubscription", "DeleteSubscriptions", "TransferSubscriptions", "SetPublishingMode",
         "CreateMonitoredItems", "ModifyMonitoredItems", "DeleteMonitoredItems", "SetMonitoringMode", "Publish",
         "Republish",
@@ -92,6 +94,12 @@ class GuardedSession(InternalSession):
             raise ServiceError(ua.StatusCodes.BadUserAccessDenied)
         return await super().write(params)
 
+    async def history_read(self, params: Any) -> Any:
+        """Read what the simulated PLC remembers, when active."""
+        self._active()
+        assert isinstance(self.iserver, GuardedServer)
+        return self.iserver.history.read(params)
+
     async def browse(self, params: Any) -> Any:
         """Browse, when active."""
         self._active()
@@ -116,7 +124,11 @@ class GuardedSession(InternalSession):
 
 
 class GuardedServer(InternalServer):
-    """Make guarded sessions, over standard nodes that all servers share until they write."""
+    """Make guarded sessions, the PLC's history beside them, over standard nodes that servers share until they write."""
+
+    def __init__(self, history: History, *, user_manager: UserManager) -> None:
+        super().__init__(user_manager=user_manager)
+        self.history = history
 
     async def load_standard_address_space(self, shelf_file: Path | None = None) -> None:
         """Take the nodes that were made once; asyncua would make them anew for each server."""
