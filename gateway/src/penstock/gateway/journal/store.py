@@ -1,6 +1,7 @@
 """The journal's transactions, each whole and synced when it returns. Blocking: the writer calls them in its thread."""
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -195,9 +196,11 @@ class JournalStore:
 
     def _set_aside(self, row: int | None, epoch: str, seq: int) -> bytes:
         """Keep a broken frame apart and put the record of the drop in its place, within a transaction."""
-        arrival_ns, n = self._db.execute(
-            "SELECT arrival_ns, n FROM batch WHERE epoch=? AND seq=?", (row, seq)
-        ).fetchone()
+        found = self._db.execute("SELECT arrival_ns, n FROM batch WHERE epoch=? AND seq=?", (row, seq)).fetchone()
+        if found is None:
+            message = f"{self.path}: batch {seq} is in the index and not in the table; the file is damaged"
+            raise sqlite3.DatabaseError(message)
+        arrival_ns, n = found
         before = "SELECT arrival_ns FROM batch WHERE epoch=? AND seq<? ORDER BY seq DESC LIMIT 1"
         (from_ns,) = self._db.execute(before, (row, seq)).fetchone() or (arrival_ns,)
         instead = drop_frame(epoch, seq, from_ns=from_ns, arrival_ns=arrival_ns, n=n)
