@@ -28,8 +28,9 @@ async def plc(tmp_path: Path) -> AsyncIterator[OpcUaEndpoint]:
     own = own_certificate(tmp_path / "plc", name="simulators", hosts=set(), trust=tmp_path / "trust")
     url = f"opc.tcp://127.0.0.1:{free_port()}"
     endpoint = OpcUaEndpoint(url, security=PLAIN, own=own, trust=tmp_path / "trust", bind_host=None)
-    await endpoint.start()
+    await endpoint.build()
     await endpoint.add("plc", NAMESPACE, NODES)
+    await endpoint.listen()
     yield endpoint
     await endpoint.stop()
 
