@@ -7,6 +7,7 @@ missing. A server without history leaves the gap as it is.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from penstock.edge.opcua.connection import SESSION_GONE, Connection
 from penstock.edge.opcua.encoding import MalformedNotification
 from penstock.edge.opcua.values import HistoryPage, decode_history_response
 
+log = logging.getLogger(__name__)
 DELAY_S = 1.0
 """Servers write their history behind the live values; and a moment's gaps are read together."""
 NODES_PER_CALL = 20
@@ -61,6 +63,7 @@ class Refiller:
     counters: Counters
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
+    _ending: set[asyncio.Task[None]] = field(default_factory=set)
     _nodes_per_call: int = NODES_PER_CALL
 
     def __post_init__(self) -> None:
@@ -80,12 +83,14 @@ class Refiller:
         """The link is broken: what is not filled waits for the next."""
         if self._task is not None:
             self._task.cancel()
+            self._ending.add(self._task)
+            self._task.add_done_callback(self._ending.discard)
+            self._task = None  # a link that is back before this one has ended gets another
 
     async def stop(self) -> None:
         """End for good."""
         self.pause()
-        if self._task is not None:
-            await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def _run(self) -> None:
         while True:
@@ -98,6 +103,9 @@ class Refiller:
                 for together in _together(waiting, self._nodes_per_call):
                     await self._fill(together)
             except (OSError, TimeoutError, *SESSION_GONE):  # the link's own watch finds it broken; else again
+                self._wanted.set()
+            except Exception:  # boundary: a server may answer anything; values go on, and the gap is tried again
+                log.exception("device %s: reading its history failed; tried again", self.device)
                 self._wanted.set()
 
     async def _fill(self, together: Sequence[Filling]) -> None:
