@@ -177,7 +177,7 @@ def test_nothing_is_lost_over_kills_of_simulators_and_broker(tmp_path: Path) -> 
             assert rows.setdefault((row.key, row.time_ns), row) == row
     verdict = judge(said, sorted(rows.values(), key=lambda row: (row.key, row.time_ns)))
     assert verdict.ok, verdict.examples
-    assert verdict.matched == len(said.entries) > 100
+    assert verdict.matched == len(said.entries) > 80
 
 
 def _time(payload: dict[str, Any]) -> int:
