@@ -30,6 +30,7 @@ async def test_forgotten_session_is_filled_from_the_history_of_the_server(server
     assert found.gaps == found.refilled > 0
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("server", SERVERS)
 async def test_forgotten_session_of_a_server_without_history_leaves_a_marked_gap(server: Kind, tmp_path: Path) -> None:
     found = await campaign(Plan(server, breaks=2, longest_s=3.0, seed=1, forgetting=1.0, history=False), tmp_path)

@@ -290,6 +290,7 @@ def test_forged_enrolment_and_credential_are_refused_in_words_and_the_journal_ke
     gateway.start()
     connected(gateway, meter.name)
     meter.send(message(41.0))
+    wait_until(lambda: gateway.health()["journal"]["waiting_batches"] >= 1, "the first journalled")
     wait_until(lambda: "token" in gateway.health()["uplink"]["problem"], "refused")
     name = gateway.extra["PENSTOCK_GATEWAY_NAME"]
     assert gateway.health()["uplink"]["problem"].startswith(

@@ -78,7 +78,14 @@ def left_over(folder: Path) -> list[str]:
     return hot + [path.name for path in folder.rglob(f"*{UNBORN_SUFFIX}")]
 
 
-@pytest.mark.parametrize("step", [*STEPS, *MERGE_STEPS])
+OF_EVERY_PUSH = ("listed", "unlinked", MERGE_STEPS[-1])
+"""Where a kill is most likely to double or to lose; the others cost minutes and run with test-full."""
+
+
+@pytest.mark.parametrize(
+    "step",
+    [step if step in OF_EVERY_PUSH else pytest.param(step, marks=pytest.mark.full) for step in (*STEPS, *MERGE_STEPS)],
+)
 async def test_a_kill_at_a_step_loses_doubles_and_reorders_nothing(
     tmp_path: Path, step: str, expected: dict[str, Any]
 ) -> None:

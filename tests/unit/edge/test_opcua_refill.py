@@ -10,12 +10,18 @@ from asyncua.common.utils import Buffer
 from asyncua.ua import ua_binary, uaerrors
 
 from penstock.core.status import GOOD
+from penstock.core.times import parse_rfc3339_ns
 from penstock.edge.driver import GOOD_HELD, ClosedGap, Counters
 from penstock.edge.opcua import refill
 from penstock.edge.opcua.connection import Connection, Monitored
 from penstock.edge.opcua.encoding import MalformedNotification
 from penstock.edge.opcua.refill import Refiller
-from penstock.edge.opcua.values import decode_history_response, decode_read_response, decode_republish_response
+from penstock.edge.opcua.values import (
+    decode_clock_response,
+    decode_history_response,
+    decode_read_response,
+    decode_republish_response,
+)
 from tests.builders.edge import MemorySink, eventually
 
 ua: Any = asyncua_ua
@@ -180,6 +186,16 @@ def test_read_answer_is_decoded_exactly() -> None:
     first, second = decode_read_response(Buffer(ua_binary.struct_to_binary(response)))
     assert (first.handle, first.raw, first.status, first.source_time_ns) == (0, 1.5, GOOD, 7 * US)
     assert (second.handle, second.raw, second.status) == (1, None, BAD_UNSUPPORTED)
+
+
+def test_the_server_s_clock_is_the_later_of_the_value_and_of_the_answer_s_stamp() -> None:
+    second, later = datetime(2026, 11, 26, 12, 0, 0, tzinfo=UTC), datetime(2026, 11, 26, 12, 0, 0, 900_000, tzinfo=UTC)
+    for stamp, value in ((later, second), (second, later)):
+        response = ua.ReadResponse()
+        response.ResponseHeader.Timestamp = stamp
+        response.Results = [ua.DataValue(ua.Variant(value, ua.VariantType.DateTime))]
+        answer = Buffer(ua_binary.struct_to_binary(response))
+        assert decode_clock_response(answer) == parse_rfc3339_ns("2026-11-26T12:00:00.9Z")
 
 
 def test_empty_republish_answer_is_none() -> None:

@@ -22,7 +22,6 @@ from asyncua.ua.uaerrors import (
 )
 
 from penstock.core.device_file import DeviceFile
-from penstock.core.times import from_datetime
 from penstock.edge.driver import Counters, DriverContext
 from penstock.edge.opcua.certificates import Untrusted, check_server_certificate, own_certificate
 from penstock.edge.opcua.columnar import ItemValue
@@ -32,8 +31,9 @@ from penstock.edge.opcua.nodes import MonitoredTag, UnknownNamespace, resolve_no
 from penstock.edge.opcua.notification import Notification
 from penstock.edge.opcua.recovery import Ended, Input, Lost, Refused, Republished, Succeeded, Unavailable
 from penstock.edge.opcua.session import PublishClient
-from penstock.edge.opcua.values import decode_read_response, decode_republish_response
+from penstock.edge.opcua.values import decode_clock_response, decode_read_response, decode_republish_response
 
+CLOCK = ua.NodeId(ua.Int32(ObjectIds.Server_ServerStatus_CurrentTime))
 ITEMS_PER_CALL = 500
 """Servers limit the operations of one call (OPC 10000-5 6.3.11); few limit below this."""
 NOTIFICATIONS_PER_PUBLISH = 10_000
@@ -191,7 +191,7 @@ class Connection:
         return Succeeded()
 
     async def _server_clock(self) -> int:
-        return from_datetime(await self.present().get_node(ObjectIds.Server_ServerStatus_CurrentTime).read_value())
+        return decode_clock_response(await self.present().session.read_raw([CLOCK]))
 
     async def _monitor(self, wanted: Sequence[tuple[int, MonitoredTag, ua.NodeId]]) -> None:
         parameters = ua.CreateMonitoredItemsParameters()

@@ -10,6 +10,7 @@ from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary
 from asyncua.ua.uaerrors import UaError
 
+from penstock.core.times import from_datetime
 from penstock.edge.opcua.columnar import ItemValue
 from penstock.edge.opcua.encoding import (
     I32,
@@ -52,6 +53,20 @@ def decode_read_response(answer: Buffer) -> list[ItemValue]:
     return _decode(answer, lambda body: _data_values(Cursor(body)))
 
 
+def decode_clock_response(answer: Buffer) -> int:
+    """Give the server's clock in ns of the answer to a Read of its CurrentTime.
+
+    A server may renew that value once a second only; the answer's own stamp (OPC 10000-4 7.33) is not so old.
+    """
+    header = _header(answer)
+    header.ServiceResult.check()
+    told = [from_datetime(header.Timestamp)] if header.Timestamp is not None else []
+    (value,) = _body(answer, lambda body: _data_values(Cursor(body)))
+    if isinstance(value.raw, int):
+        told.append(value.raw)
+    return max(told, default=0)
+
+
 def decode_history_response(answer: Buffer) -> list[HistoryPage]:
     """Give what was said of each node, in the order of the request."""
     return _decode(answer, lambda body: _history_results(Cursor(body)))
@@ -59,12 +74,19 @@ def decode_history_response(answer: Buffer) -> list[HistoryPage]:
 
 def _decode(answer: Buffer, decode: Callable[[bytes], T]) -> T:
     """Take the header off; a Bad service result raises asyncua's error, junk MalformedNotification."""
+    _header(answer).ServiceResult.check()
+    return _body(answer, decode)
+
+
+def _header(answer: Buffer) -> ua.ResponseHeader:
     try:
         nodeid_from_binary(answer)
-        header = struct_from_binary(ua.ResponseHeader, answer)
+        return struct_from_binary(ua.ResponseHeader, answer)
     except (struct.error, UaError, ValueError, TypeError, IndexError) as error:
         raise MalformedNotification(str(error)) from error
-    header.ServiceResult.check()
+
+
+def _body(answer: Buffer, decode: Callable[[bytes], T]) -> T:
     try:
         return decode(bytes(answer))
     except (struct.error, UaError, ValueError, TypeError, IndexError, OverflowError) as error:
