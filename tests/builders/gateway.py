@@ -119,7 +119,7 @@ class FakePlatform:
     def rows(self) -> list[Row]:
         """Give all samples, in the order of epoch and seq."""
         rows = []
-        for stored in self.epochs.values():
+        for stored in list(self.epochs.values()):  # the server, on its own thread, adds to it
             for seq in sorted(stored.frames):
                 columns, _ = decode_batch(stored.frames[seq])
                 for at in range(len(columns)):
@@ -131,7 +131,7 @@ class FakePlatform:
         """Give all records, in the order of epoch and seq."""
         return [
             record
-            for stored in self.epochs.values()
+            for stored in list(self.epochs.values())
             for seq in sorted(stored.frames)
             for record in decode_batch(stored.frames[seq])[1]
         ]
