@@ -5,6 +5,7 @@ the room; the store must refuse, say so, go on when there is room again, and hav
 """
 
 import asyncio
+import errno
 import os
 import random
 import resource
@@ -67,13 +68,23 @@ class Ballast:
     def load(self, left_bytes: int) -> None:
         """Leave only so much room."""
         if os.path.ismount(self._folder):
-            room = shutil.disk_usage(self._folder).free - left_bytes
-            with self._file.open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, max(room, 1))
+            self._take_all_but(left_bytes)
             return
         largest = max((path.stat().st_size for path in self._folder.rglob("*") if path.is_file()), default=0)
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest + left_bytes, hard))
+
+    def _take_all_but(self, left_bytes: int) -> None:
+        with self._file.open("wb") as file:
+            while True:  # a seal in the background takes and gives room meanwhile
+                room = shutil.disk_usage(self._folder).free - left_bytes
+                try:
+                    os.posix_fallocate(file.fileno(), 0, max(room, 1))
+                except OSError as full:
+                    if full.errno != errno.ENOSPC or room <= 1:
+                        raise
+                else:
+                    return
 
     def unload(self) -> None:
         """Give the room back."""
