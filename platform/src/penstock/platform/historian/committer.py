@@ -6,6 +6,7 @@ opens the files again and goes on: whatever of the group did reach the disk is t
 """
 
 import logging
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -62,6 +63,7 @@ class Committer:
         self._thread = threading.Thread(target=self._run, name="historian-committer", daemon=True)
         self.refused = 0
         self.failed_groups = 0
+        self._closed = False  # files that could not be opened again are tried before the next commit
 
     def start(self) -> None:
         """Start the thread."""
@@ -137,6 +139,11 @@ class Committer:
             )
             _fail(group, NotNow(DISK_RETRY_MS, message))
             return
+        if self._closed and not self._recover():
+            self.failed_groups += 1
+            message = "the historian cannot open its files, its log says why; keep what you have and send again"
+            _fail(group, NotNow(DISK_RETRY_MS, message))
+            return
         try:
             judged = self._store.commit([batch for pending in group for batch in pending.batches])
         except (duckdb.Error, OSError) as error:
@@ -167,12 +174,16 @@ class Committer:
         if full is not None:
             self._on_full(full)
 
-    def _recover(self) -> None:
+    def _recover(self) -> bool:
+        self._closed = True
         try:
             self._engine.reopen()
             self._store.load()
-        except (duckdb.Error, OSError, PenstockError) as error:
+        except (duckdb.Error, sqlite3.Error, OSError, PenstockError) as error:
             log.error("the historian's files could not be opened again, trying at the next commit: %s", error)
+        else:
+            self._closed = False
+        return not self._closed
 
 
 def _size(batch: WriterBatch) -> int:
