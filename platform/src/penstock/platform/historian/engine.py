@@ -133,6 +133,14 @@ class Engine:
         cursor: Connection = self._local.cursor
         return cursor
 
+    def let_go(self) -> None:
+        """Close this thread's cursor after a failure: what it still held would keep files from being opened again."""
+        cursor, self._local.opened = getattr(self._local, "cursor", None), 0
+        self._local.cursor = None
+        if cursor is not None:
+            with contextlib.suppress(duckdb.Error):
+                cursor.close()
+
     def query(self, sql: str, parameters: Mapping[str, object] | Sequence[object] = ()) -> Table:
         """Run a query on this thread's cursor; give an Arrow table."""
         cursor = self.cursor()

@@ -128,6 +128,8 @@ class Sealer:
             self.counts["seal_failures"] += 1
             log.error("sealing failed, the files there are serve on, next try in %d s: %s", RETRY_S, error)
             return False
+        finally:
+            self._engine.let_go()
         return done and not self._stopping
 
     def _one_work(self) -> bool:
