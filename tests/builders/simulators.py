@@ -112,7 +112,7 @@ def _listens(port: int) -> bool:
     return True
 
 
-def wait_until(check: Any, what: str, timeout_s: float = 30.0) -> None:
+def wait_until(check: Any, what: str, timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not check():
         if time.monotonic() > deadline:
