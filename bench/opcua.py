@@ -10,9 +10,7 @@ batching and the fsynced journal as quickly as they can.
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,15 +18,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench._peer import PEER_MODULES, ROOT, Peer
 from bench._processes import cpu_s, load, rss_MiB
 from bench._results import store
-from bench.opcua_plant import OFFERED_MIN, QUEUE, ROOT, SECURITY, SETTLE_S, gateway_health, gateway_values
+from bench.opcua_plant import OFFERED_MIN, QUEUE, SECURITY, SETTLE_S, gateway_health, gateway_values
 from penstock.simulators.pki import OwnCertificate, own_certificate
 from tests.builders.edge import node_binary
 from tests.builders.stack import Stack, free_port, wait_for
 
 NAMESPACE = "urn:penstock:bench"
-PEER_MODULES = ROOT / "tests" / "peers" / "node-opcua" / "node_modules"
 TRIES_PER_TURN = 3
 PEER_MIN = 0.1
 """A stock client has one publish request on the way: on a busy machine its round trips bound what it gets."""
@@ -181,47 +179,6 @@ class Rig:
         for name in reversed(self.peers):
             self.peers[name].close()
         self.stack.close()
-
-
-class Peer:
-    """A process that answers lines on standard output."""
-
-    def __init__(self, command: list[str]) -> None:
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, "NODE_PATH": str(PEER_MODULES)},
-        )
-
-    def answer(self) -> str:
-        """Read one line, without what libraries print before."""
-        assert self.process.stdout is not None, "piped"
-        for line in self.process.stdout:
-            said = line.strip()
-            if said == "ready" or said.isdigit() or said.startswith("{"):
-                return said
-        return f"ended with {self.process.wait()}"
-
-    def values(self) -> int:
-        """Ask how many values came."""
-        assert self.process.stdin is not None, "piped"
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return int(self.answer())
-
-    def close(self) -> None:
-        """Let it end, and end it where it does not."""
-        assert self.process.stdin is not None, "piped"
-        self.process.stdin.close()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
 
 
 def measure(rig: Rig) -> tuple[dict[str, int], dict[str, float], dict[str, Any]]:

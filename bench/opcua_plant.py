@@ -8,7 +8,6 @@ commits. CPU is all that the process used in the window, its housekeeping includ
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 import httpx
 
+from bench._peer import Peer
 from bench._processes import cpu_s, load, rss_MiB
 from bench._results import store
 from penstock.simulators.load import load_device_file
@@ -30,7 +30,6 @@ SETTLE_S = 4.0
 OFFERED_MIN = 0.7
 """Share of the rate below which a turn says nothing: the simulator, or the machine, is the limit."""
 SECURITY = {"None": "none, I accept plain text", "SignAndEncrypt": "Basic256Sha256/SignAndEncrypt"}
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -48,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
             cells.append(cell(rate, security, asked))
             show(cells[-1])
     figures |= {"load_end": load(), "cells": cells}
-    print(f"stored {store('opcua', figures, 'asyncua', 'pyarrow')}")
+    print(f"stored {store('opcua_plant', figures, 'asyncua', 'pyarrow')}")
     return 0
 
 
@@ -61,7 +60,7 @@ def cell(rate: int, security: str, asked: argparse.Namespace) -> dict[str, Any]:
             for name in ("platform", "sim", "gateway") if asked.platform else ("sim", "gateway"):
                 stack.start(name)
             wait_for(lambda: gateway_values(stack) > rate, "values in the gateway")
-            stock = Stock(stack, rate, security)
+            stock = stock_client(stack, rate, security)
             time.sleep(SETTLE_S)
             turns = [turn(stack, stock, rate, asked.seconds) for _ in range(asked.turns)]
             memory = {"gateway": rss_MiB(stack.processes["gateway"].pid), "stock": rss_MiB(stock.process.pid)}
@@ -91,53 +90,25 @@ def tags_of(rate: int) -> int:
     return round(rate / RATE_HZ)
 
 
-class Stock:
-    """The stock client in a process of its own, subscribed like the gateway."""
-
-    def __init__(self, stack: Stack, rate: int, security: str) -> None:
-        text = (stack.plant / "devices" / "load.yaml").read_text()
-        port = next(line for line in text.splitlines() if "endpoint" in line).rpartition(":")[2]
-        own = own_certificate(stack.folder / "stock", name="stock", hosts=set(), trust=stack.folder / "trust")
-        asked = {
-            "endpoint": f"opc.tcp://127.0.0.1:{port}",
-            "namespace": "urn:penstock:sim:load",
-            "nodes": ["count", *(f"v{number:05d}" for number in range(1, tags_of(rate)))],
-            "publishing_ms": 200,
-            "sampling_ms": 50,
-            "queue": QUEUE,
-            "uri": own.uri,
-            "certificate": str(own.certificate) if security != "None" else None,
-            "key": str(own.key),
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "bench._stock_opcua", json.dumps(asked)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        assert self._answer() == "ready", "the stock client did not subscribe"
-
-    def _answer(self) -> str:
-        assert self.process.stdout is not None, "piped"
-        return self.process.stdout.readline().strip()
-
-    def values(self) -> int:
-        """Ask how many values came."""
-        assert self.process.stdin is not None, "piped"
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return int(self._answer())
-
-    def close(self) -> None:
-        """Let it end, and end it where it does not."""
-        assert self.process.stdin is not None, "piped"
-        self.process.stdin.close()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
+def stock_client(stack: Stack, rate: int, security: str) -> Peer:
+    """Start the stock client, subscribed like the gateway."""
+    text = (stack.plant / "devices" / "load.yaml").read_text()
+    port = next(line for line in text.splitlines() if "endpoint" in line).rpartition(":")[2]
+    own = own_certificate(stack.folder / "stock", name="stock", hosts=set(), trust=stack.folder / "trust")
+    asked = {
+        "endpoint": f"opc.tcp://127.0.0.1:{port}",
+        "namespace": "urn:penstock:sim:load",
+        "nodes": ["count", *(f"v{number:05d}" for number in range(1, tags_of(rate)))],
+        "publishing_ms": 200,
+        "sampling_ms": 50,
+        "queue": QUEUE,
+        "uri": own.uri,
+        "certificate": str(own.certificate) if security != "None" else None,
+        "key": str(own.key),
+    }
+    peer = Peer([sys.executable, "-m", "bench._stock_opcua", json.dumps(asked)])
+    assert peer.answer() == "ready", "the stock client did not subscribe"
+    return peer
 
 
 def gateway_health(stack: Stack) -> dict[str, Any]:
@@ -152,7 +123,7 @@ def gateway_values(stack: Stack) -> int:
     return int(counters.get("values", 0))
 
 
-def turn(stack: Stack, stock: Stock, rate: int, seconds: float) -> dict[str, float]:
+def turn(stack: Stack, stock: Peer, rate: int, seconds: float) -> dict[str, float]:
     """Measure both over the same window; both must get what the source should offer."""
     gateway_pid, sim_pid = stack.processes["gateway"].pid, stack.processes["sim"].pid
     platform = stack.processes.get("platform")

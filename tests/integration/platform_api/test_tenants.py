@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow as pa
 import pytest
 
 from penstock.platform.bootstrap import Platform
-from penstock.platform.historian.ports import Quarantine
+from penstock.platform.historian.ports import ROWS, Quarantine
+from penstock.sdk.frames import write_arrow
 from tests.builders.historian import batch_of
 from tests.builders.platform_control import EPOCH, House, browser, commit, furnish, running_platform
 
@@ -225,6 +227,16 @@ def routes_of(platform: Platform) -> dict[tuple[str, str], str]:
         for path, operations in spec["paths"].items()
         for method, operation in operations.items()
     }
+
+
+async def test_an_import_into_a_tag_of_another_tenant_finds_no_tag(world: tuple[Platform, House, House]) -> None:
+    platform, north, south = world
+    row = pa.table([[int(south.ids["tag_id"])], [NOW], [0], [1.0], [None], [None], [None]], schema=ROWS)
+    headers = {"Content-Type": "application/vnd.apache.arrow.stream", "Idempotency-Key": "import"}
+    async with browser(platform, north.tokens["admin"]) as http:
+        answer = await http.post("/v1/ingest", params={"import": "true"}, content=write_arrow(row), headers=headers)
+    assert answer.status_code == 404, answer.text
+    assert not leaks(answer, south, {south.ids["tag_id"]})
 
 
 async def test_matrix_knows_every_route(world: tuple[Platform, House, House]) -> None:

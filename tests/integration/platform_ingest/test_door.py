@@ -1,9 +1,6 @@
 """The ingest door of a real platform process: what is taken, what is refused, what is set aside."""
 
-import secrets
 import struct
-import uuid
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -15,6 +12,7 @@ import zstandard
 from penstock.core.batch import Drop, Gap, Record, Reject
 from penstock.core.columns import SampleColumns
 from penstock.core.values import ValueType
+from tests.builders.door import Make, introduce, prefix, problem, read_all, tag_id
 from tests.builders.ingest import (
     ARRIVAL_NS,
     FRAMES,
@@ -26,37 +24,7 @@ from tests.builders.ingest import (
 )
 
 pytestmark = pytest.mark.integration
-Make = Callable[[], WireGateway]
 SECOND = 1_000_000_000
-
-
-def prefix() -> str:
-    return f"plc-{secrets.token_hex(4)}"
-
-
-def introduce(gateway: WireGateway, *types: ValueType) -> list[str]:
-    device = prefix()
-    entries = [entry(index, f"{device}/t{index}", type) for index, type in enumerate(types or (ValueType.FLOAT64,))]
-    answer = gateway.send(dictionary_frame(gateway.epoch, entries))
-    assert answer.status_code == 200, answer.text
-    return [each.key for each in entries]
-
-
-def tag_id(operator: httpx.Client, key: str) -> int:
-    [item] = operator.get("/v1/tags", params={"key": key}).json()["items"]
-    return int(item["id"])
-
-
-def read_all(operator: httpx.Client, *tags: int) -> list[tuple[int, str, Any, int]]:
-    rows: list[tuple[int, str, Any, int]] = []
-    params: dict[str, Any] = {"tag": tags, "start": "0", "end": str(2**62), "limit": 1000}
-    while True:
-        page = operator.get("/v1/samples", params=params).raise_for_status().json()
-        columns = page["columns"]
-        rows += zip(columns["tag"], columns["time"], columns["value"], columns["status"], strict=True)
-        if page["next"] is None:
-            return rows
-        params["cursor"] = page["next"]
 
 
 def quarantined(operator: httpx.Client, gateway_id: str) -> list[dict[str, Any]]:
@@ -71,11 +39,6 @@ def id_of(operator: httpx.Client, gateway: WireGateway) -> str:
 def gateway_item(operator: httpx.Client, gateway: WireGateway) -> dict[str, Any]:
     items: list[dict[str, Any]] = operator.get("/v1/gateways").json()["items"]
     return next(item for item in items if item["name"] == gateway.name)
-
-
-def problem(answer: httpx.Response) -> str:
-    assert answer.headers["content-type"].startswith("application/problem+json"), answer.text
-    return str(answer.json()["type"]).rsplit("/", 1)[-1]
 
 
 def test_a_batch_goes_in_and_is_read_back_over_http(make_gateway: Make, operator: httpx.Client) -> None:
@@ -395,91 +358,6 @@ def test_late_samples_are_counted_in_the_ledger_and_marked_at_latest(
     assert latest["late"] is False
 
 
-class SmallWriter:
-    """The operator's own client as a small writer: it makes a computed tag and writes it."""
-
-    def __init__(self, operator: httpx.Client, type: str = "float64") -> None:
-        self.operator = operator
-        asset = {"path": f"works/site/area/{prefix()}", "name": "An asset"}
-        made = operator.post("/v1/assets", json=asset)
-        assert made.status_code == 201, made.text
-        tag = {"asset": made.json()["id"], "property": "score", "type": type, "unit": None, "description": ""}
-        answer = operator.post("/v1/tags", json=tag)
-        assert answer.status_code in (200, 201), answer.text
-        self.tag = int(answer.json()["id"])
-
-    def write(self, *values: object, key: str | None = None, tag: int | None = None) -> httpx.Response:
-        tag = self.tag if tag is None else tag
-        samples = [{"tag": tag, "time": ARRIVAL_NS + k, "value": value} for k, value in enumerate(values)]
-        headers = {"Idempotency-Key": key or str(uuid.uuid4())}
-        return self.operator.post("/v1/ingest", json={"samples": samples}, headers=headers)
-
-
-def test_a_small_writer_writes_its_own_tag_once_per_key(operator: httpx.Client) -> None:
-    writer = SmallWriter(operator)
-    first = writer.write(1.0, 2, None, "NaN", key="k-1")
-    assert first.status_code == 200, first.text
-    assert (first.json()["stored"], first.json()["duplicates"]) == (4, 0)
-    assert writer.write(1.0, 2, None, "NaN", key="k-1").json() == first.json()
-    assert writer.write(1.0, 2, None, "NaN", key="k-2").json()["duplicates"] == 4
-    reused = writer.write(5.0, key="k-1")
-    assert (reused.status_code, problem(reused)) == (409, "idempotency-key-reused")
-    assert [value for _, _, value, _ in read_all(operator, writer.tag)] == [1.0, 2.0, None, "NaN"]
-
-
-def test_the_ledger_names_an_app_as_people_know_it(operator: httpx.Client) -> None:
-    app = {"id": f"calc-{prefix()}", "name": "Pump report", "url": "http://127.0.0.1:1", "scopes": ["samples:write"]}
-    made = operator.post("/v1/apps", json=app | {"redirect_uris": ["http://127.0.0.1:1/oauth/callback"]}).json()
-    credential = (made["client_id"], made["client_secret"])
-    granted = operator.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=credential).json()
-    asset = operator.post("/v1/assets", json={"path": f"works/site/area/{prefix()}", "name": "An asset"}).json()
-    with httpx.Client(base_url=operator.base_url, timeout=30) as http:
-        http.headers["Authorization"] = f"Bearer {granted['access_token']}"
-        tag = {"asset": asset["id"], "property": "score", "type": "float64", "unit": None, "description": ""}
-        samples = [{"tag": http.post("/v1/tags", json=tag).json()["id"], "time": ARRIVAL_NS, "value": 1.0}]
-        written = http.post("/v1/ingest", json={"samples": samples}, headers={"Idempotency-Key": str(uuid.uuid4())})
-    assert written.status_code == 200, written.text
-    writers = {each["writer"]: each for each in operator.get("/v1/ledger/summary").json()["writers"]}
-    assert (writers[made["client_id"]]["name"], writers[made["client_id"]]["stored"]) == ("Pump report", 1)
-
-
-def test_a_small_writers_arrow_of_several_batches_is_one_commit(operator: httpx.Client) -> None:
-    writer = SmallWriter(operator, "int64")
-    schema = pa.schema(
-        [("tag", pa.int64()), ("time", pa.int64()), ("status", pa.uint32()), ("vf", pa.float64()), ("vi", pa.int64()),
-         ("vb", pa.bool_()), ("vs", pa.string())]
-    )  # fmt: skip
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema) as stream:
-        for k in range(3):
-            columns = [[writer.tag], [ARRIVAL_NS + k], [0], [None], [k], [None], [None]]
-            arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-            stream.write_batch(pa.record_batch(arrays, schema=schema))
-    headers = {"Content-Type": "application/vnd.apache.arrow.stream", "Idempotency-Key": str(uuid.uuid4())}
-    answer = operator.post("/v1/ingest", content=sink.getvalue().to_pybytes(), headers=headers)
-    assert answer.json()["stored"] == 3, answer.text
-    assert [value for _, _, value, _ in read_all(operator, writer.tag)] == [0, 1, 2]
-
-
-def test_what_a_small_writer_may_not_write(make_gateway: Make, operator: httpx.Client) -> None:
-    writer = SmallWriter(operator)
-    gateway = make_gateway()
-    [key] = introduce(gateway)
-    foreign = writer.write(1.0, tag=tag_id(operator, key))
-    assert (foreign.status_code, problem(foreign)) == (403, "forbidden")
-    absent = writer.write(1.0, tag=10**12)
-    assert (absent.status_code, problem(absent)) == (404, "not-found")
-    for value in ("text", True, [1], {"a": 1}):
-        assert writer.write(value).status_code == 422, value
-    body = {"samples": [{"tag": writer.tag, "time": ARRIVAL_NS, "value": 1.0}]}
-    keyless = operator.post("/v1/ingest", json=body)
-    assert (keyless.status_code, problem(keyless)) == (400, "idempotency-key-needed")
-    frames = operator.post("/v1/ingest", content=b"PSF1", headers=FRAMES)
-    assert frames.status_code == 403
-    assert operator.post("/v1/ingest", content=b"x", headers={"Content-Type": "text/plain"}).status_code == 415
-    assert read_all(operator, writer.tag) == []
-
-
 def test_questions_have_bounds_that_name_themselves(make_gateway: Make, operator: httpx.Client) -> None:
     gateway = make_gateway()
     [key] = introduce(gateway)
@@ -519,6 +397,13 @@ def test_since_pages_through_every_commit(make_gateway: Make, operator: httpx.Cl
         if position == page["head"]:
             break
     assert values == [float(seq) for seq in range(1, 21) for _ in range(10)]
+
+
+def test_a_position_beyond_the_head_is_told_and_not_waited_for(operator: httpx.Client) -> None:
+    head = operator.get("/v1/since").raise_for_status().json()["head"]
+    answer = operator.get("/v1/since", params={"position": head + 1_000_000})
+    assert (answer.status_code, problem(answer)) == (410, "cursor-expired")
+    assert "beyond the head" in answer.json()["detail"]
 
 
 def test_a_header_only_frame_with_a_giant_length_is_corrupt(make_gateway: Make) -> None:

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from penstock.core.times import parse_rfc3339_ns
 from penstock.sdk.models import Tag
 from penstock.sdk.transfer.columns import Refused, statuses, times, values
+from penstock.sdk.transfer.exporting import PARQUET
 from penstock.sdk.transfer.files import open_source
 from penstock.sdk.transfer.layout import layout_of
 from penstock.sdk.transfer.progress import TransferError, identity, read_progress, write_progress
+from penstock.simulators.generate import SCHEMA
 
 TAGS = {
     "d/flow": Tag(id=1, key="d/flow", type="float64"),
@@ -183,6 +185,10 @@ def test_chunks_from_any_row_are_those_of_the_whole(
         chunks = list(open_source(path).chunks(size, skip=cut))
         assert [int(n) for c in chunks for n in c.column("time").to_pylist()] == list(range(count))[cut:]
         assert all(c.num_rows == size for c in chunks[:-1])
+
+
+def test_what_is_exported_has_the_columns_that_the_simulators_generate() -> None:
+    assert PARQUET.equals(SCHEMA)
 
 
 def test_a_changed_file_has_another_identity_and_a_broken_progress_is_named(tmp_path: Path) -> None:

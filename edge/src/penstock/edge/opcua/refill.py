@@ -26,6 +26,8 @@ from penstock.edge.opcua.values import HistoryPage, decode_history_response
 log = logging.getLogger(__name__)
 DELAY_S = 1.0
 """Servers write their history behind the live values; and a moment's gaps are read together."""
+FAILED_S = 30
+"""A server that answers what nobody foresaw is not asked each second, nor told of in the log each second."""
 NODES_PER_CALL = 20
 NEAR_NS = 60 * 1_000_000_000
 """Gaps whose ends lie this near are read in one call."""
@@ -105,8 +107,9 @@ class Refiller:
             except (OSError, TimeoutError, *SESSION_GONE):  # the link's own watch finds it broken; else again
                 self._wanted.set()
             except Exception:  # boundary: a server may answer anything; values go on, and the gap is tried again
-                log.exception("device %s: reading its history failed; tried again", self.device)
+                log.exception("device %s: reading its history failed; tried again in %d s", self.device, FAILED_S)
                 self._wanted.set()
+                await asyncio.sleep(FAILED_S)
 
     async def _fill(self, together: Sequence[Filling]) -> None:
         self.counters.add("history_reads")

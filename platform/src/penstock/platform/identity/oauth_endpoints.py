@@ -100,8 +100,8 @@ class OAuthEndpoints:
         if client is None or client.kind != "app" or redirect_uri not in client.redirect_uris:
             reason = (
                 "This app or its return address is not registered here; after the platform's database was made anew no "
-                "app of before is. Stop the app and start it again with `penstock app run FOLDER` (its folder, or its "
-                "name), which registers it."
+                "app of before is. Stop your own app and start it again by `penstock app run FOLDER`, which registers "
+                "it; built-in apps are registered by the platform's start: start it again, then them."
             )
             return pages.render(request, "message.html", status=400, title="Not a registered app", message=reason)
         error = _wrong(response_type, state, code_challenge=code_challenge, method=code_challenge_method)

@@ -18,9 +18,14 @@ log = logging.getLogger("penstock.sdk.app")
 
 
 def cure_of(manifest: Manifest, source: str | Path) -> str:
-    """Give the command that registers this app: by its folder where it is one's own, else by its name."""
+    """Say how this app is registered again: one's own by its folder, a built-in one by the platform's start."""
     folder = Path(source) if Path(source).is_dir() else Path(source).parent
-    return f"penstock app run {folder if (folder / 'main.py').exists() else manifest.id}"
+    if (folder / "main.py").exists():
+        return f"Stop the app and start it again with `penstock app run {folder}`, which registers it"
+    return (
+        f"Start the platform again with {manifest.id} in PENSTOCK_PLATFORM_BOOTSTRAP_APPS (the demo and compose do), "
+        "which registers it, then the app"
+    )
 
 
 class Standing:
@@ -47,7 +52,7 @@ class Standing:
             if not self.refused:
                 log.error(
                     "the platform at %s refuses this app's credential (was its database made anew, or the app "
-                    "removed?): nobody can log in. Stop the app and start it again with `%s`, which registers it",
+                    "removed?): nobody can log in. %s",
                     self._platform_url,
                     self._cure,
                 )
