@@ -57,8 +57,11 @@ def import_(
             for path in many:
                 shown = Progress(path.name)
                 options_here = options if len(many) == 1 else _of_file(options, path)
-                tally = await Importer(client, path, options_here, tell=shown.tell).run()
-                shown.end(tally)
+                importer = Importer(client, path, options_here, tell=shown.tell)
+                if importer.is_done():
+                    _say(f"{path.name}: whole already, {path.name}.import.json says so; --restart imports it again.")
+                    continue
+                shown.end(await importer.run())
 
     _run(work())
 

@@ -51,6 +51,7 @@ class Tally:
     duplicates: int = 0
     refused: int = 0
     done: bool = False
+    """The whole file is in; a run that finds it so sends nothing."""
 
 
 class Importer:
@@ -63,11 +64,15 @@ class Importer:
         self.progress = path.with_name(f"{path.name}.import.json")
         self._tags: dict[str, Tag] = {}
 
+    def is_done(self) -> bool:
+        """Say whether an earlier run imported the whole file; TransferError where that was another file or platform."""
+        return self._resumed(self._mark())[0].done
+
     async def run(self) -> Tally:
         """Send what is not committed yet; raise TransferError for what must be mended first, ApiError for refusals."""
         source = open_source(self._path, self._options.delimiter)
         layout = layout_of(source, time=self._options.time, renamed=self._options.renamed, zone=self._options.zone)
-        mark = {"platform": self._client.url, "file": identity(self._path), "options": self._options.mark()}
+        mark = self._mark()
         tally, rejects_bytes = self._resumed(mark)
         if tally.done:
             return tally
@@ -80,6 +85,15 @@ class Importer:
         tally.done = True
         write_progress(self.progress, {**mark, **asdict(tally), "rejects_bytes": rejects.bytes})
         return tally
+
+    def _mark(self) -> dict[str, Any]:
+        """Give what must not change between two runs; TransferError for a file that cannot be read."""
+        try:
+            content = identity(self._path)
+        except OSError as failed:
+            message = f"{self._path}: {failed.strerror or failed}"
+            raise TransferError(message) from None
+        return {"platform": self._client.url, "file": content, "options": self._options.mark()}
 
     def _resumed(self, mark: Mapping[str, Any]) -> tuple[Tally, int]:
         found = None if self._options.restart else read_progress(self.progress)
@@ -108,7 +122,7 @@ class Importer:
             ways = "--map COLUMN=KEY" if not layout.long else "--rejects FILE to import the others"
             message = (
                 f"{self._path}: no tag with the key {names} on {self._client.url}. A tag comes with its device file "
-                f"or its app (penstock.tags.declare); or give {ways}"
+                f"or its app (declare_tag of the SDK); or give {ways}"
             )
             raise TransferError(message)
         self._tags = {key: known[key] for key in keys if key in known}
