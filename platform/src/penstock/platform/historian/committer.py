@@ -39,6 +39,8 @@ class _Pending:
     batches: Sequence[WriterBatch]
     rows: int
     size: int
+    alone: bool
+    """What corrects is a group of its own: it is judged by what is committed."""
     answer: "Future[CommitResult]" = field(default_factory=Future)
 
 
@@ -51,11 +53,13 @@ class Committer:
         store: Store,
         *,
         on_commit: Callable[[int], None],
+        on_correction: Callable[[], None],
         on_full: Callable[[Generation], None],
         disk_free: Callable[[Path], int],
     ) -> None:
         self._engine, self._store = engine, store
-        self._on_commit, self._on_full, self._disk_free = on_commit, on_full, disk_free
+        self._on_commit, self._on_correction, self._on_full = on_commit, on_correction, on_full
+        self._disk_free = disk_free
         self._queue: deque[_Pending] = deque()
         self._wake = threading.Condition()
         self._rows = self._bytes = self._batches = 0
@@ -84,7 +88,10 @@ class Committer:
 
     def submit(self, batches: Sequence[WriterBatch]) -> "Future[CommitResult]":
         """Queue batches that are answered together; raise NotNow when the queue is full."""
-        pending = _Pending(batches, sum(each.rows.num_rows for each in batches), sum(map(_size, batches)))
+        alone = any(each.corrects for each in batches)
+        assert not alone or len(batches) == 1, "a batch that corrects is appended alone"
+        rows = sum(each.rows.num_rows for each in batches)
+        pending = _Pending(batches, rows, sum(map(_size, batches)), alone)
         with self._wake:
             if self._stopping:
                 raise NotNow(RETRY_MS, "the historian is stopping; send again in a moment")
@@ -125,6 +132,8 @@ class Committer:
             group: list[_Pending] = []
             rows = 0
             while self._queue and (not group or rows + self._queue[0].rows <= GROUP_ROWS_MAX):
+                if group and (self._queue[0].alone or group[-1].alone):
+                    break
                 pending = self._queue.popleft()
                 self._count(pending, -1)
                 rows += pending.rows
@@ -162,6 +171,8 @@ class Committer:
                 answers: tuple[BatchOutcome, ...] = tuple(each.outcome() for each in mine)
                 pending.answer.set_result(CommitResult(self._store.head, answers))
         self._on_commit(self._store.head)
+        if group[0].alone:
+            self._on_correction()
         self._rotate()
 
     def _rotate(self) -> None:

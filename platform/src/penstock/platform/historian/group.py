@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from penstock.platform.historian.errors import KeyReused
-from penstock.platform.historian.ports import BatchOutcome, Quarantine, Verdict, WriterBatch
+from penstock.platform.historian.ports import BatchOutcome, LedgerRecord, Quarantine, Verdict, WriterBatch
 
 SEQ_CONFLICT = "seq-conflict"
 
@@ -44,6 +44,9 @@ class Judged:
     duplicates: int = 0
     late: int = 0
     future: int = 0
+    erased: int = 0
+    records: tuple[LedgerRecord, ...] = ()
+    """What is told of samples that it erased, beside the batch's own records."""
     error: KeyReused | None = field(default=None)
 
     def outcome(self) -> BatchOutcome:
@@ -52,9 +55,10 @@ class Judged:
             return self.twin.outcome()._replace(verdict=Verdict.REPEATED)
         if self.earlier is not None and self.verdict is Verdict.REPEATED:
             first = self.earlier
-            return BatchOutcome(self.verdict, first.position, first.stored, first.duplicates, first.quarantined)
+            counts = (first.stored, first.duplicates, first.quarantined, self.erased)
+            return BatchOutcome(self.verdict, first.position, *counts)
         reason = self.quarantine.reason if self.quarantine else None
-        return BatchOutcome(self.verdict, self.position, self.stored, self.duplicates, reason)
+        return BatchOutcome(self.verdict, self.position, self.stored, self.duplicates, reason, self.erased)
 
 
 def identity(batch: WriterBatch) -> BatchKey:

@@ -9,18 +9,22 @@ import contextlib
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
+from penstock.platform.historian.erasures import ERASURE, Entries
 from penstock.platform.historian.errors import HistorianDamaged
 from penstock.platform.historian.generation import Extent
-from penstock.platform.historian.run import RUNS_FOLDER, Run, RunFile, TagSpans
+from penstock.platform.historian.ports import Table
+from penstock.platform.historian.run import RUNS_FOLDER, Run, RunFile, TagSpans, revision_of
 from penstock.platform.kit.files import sync_folder
 
 MANIFEST_FILE = "manifest.sqlite"
-FORMAT = 1
+FORMAT = 2
 _TABLES = (
     """CREATE TABLE run (
         folder TEXT PRIMARY KEY, first_generation INTEGER NOT NULL, last_generation INTEGER NOT NULL,
@@ -43,6 +47,13 @@ _TABLES = (
         position_min INTEGER NOT NULL, position_max INTEGER NOT NULL,
         deleted_ns INTEGER NOT NULL, reason TEXT NOT NULL)""",
 )
+_SINCE_FORMAT_2 = (
+    "ALTER TABLE run ADD COLUMN erased_to INTEGER NOT NULL DEFAULT 0",
+    """CREATE TABLE erasure (
+        position INTEGER NOT NULL, tag INTEGER NOT NULL, from_ns INTEGER NOT NULL, to_ns INTEGER NOT NULL,
+        made_ns INTEGER NOT NULL, PRIMARY KEY (position, tag, from_ns)) WITHOUT ROWID""",
+)
+"""An older version must not open what has erasures: it would show what was deleted."""
 
 
 class DeletedRun(NamedTuple):
@@ -75,14 +86,15 @@ class Manifest:
         try:
             with self._transaction() as connection:
                 found = connection.execute("PRAGMA user_version").fetchone()[0]
-                if found == 0:
-                    for statement in _TABLES:
-                        connection.execute(statement)
+                missing = {0: (*_TABLES, *_SINCE_FORMAT_2), 1: _SINCE_FORMAT_2}.get(found, ())
+                for statement in missing:
+                    connection.execute(statement)
+                if missing:
                     connection.execute(f"PRAGMA user_version = {FORMAT:d}")
         except sqlite3.DatabaseError as error:
             raise self._damaged(error) from error
-        if found not in (0, FORMAT):
-            message = f"{self.path} has format {found}, this version reads {FORMAT}; use the version that wrote it"
+        if not 0 <= found <= FORMAT:
+            message = f"{self.path} has format {found}, this version reads 1 to {FORMAT}; use the version that wrote it"
             raise HistorianDamaged(message, path=str(self.path))
         sync_folder(self.path.parent)
 
@@ -94,8 +106,9 @@ class Manifest:
             row = (
                 run.name, run.first, run.last, extent.rows, extent.time_min, extent.time_max,
                 extent.position_min, extent.position_max, extent.arrival_min, extent.arrival_max, run.sealed_ns,
+                run.erased_to,
             )  # fmt: skip
-            connection.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            connection.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             files = [(run.name, file.name, file.rows, file.size, file.crc32) for file in run.files]
             connection.executemany("INSERT INTO file VALUES (?, ?, ?, ?, ?)", files)
             spans = run.tags
@@ -133,6 +146,27 @@ class Manifest:
             raise self._damaged(error) from error
         return [DeletedRun(*row) for row in rows]
 
+    def erasures(self) -> Table:
+        """Give the erasures that are listed, as a table of ERASURE."""
+        try:
+            with self._transaction() as connection:
+                rows = connection.execute("SELECT * FROM erasure ORDER BY position").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from error
+        columns = np.array(rows, np.int64).reshape(-1, len(ERASURE)).T
+        return pa.table([pa.array(column) for column in columns], schema=ERASURE)
+
+    def list_erasures(self, added: Entries) -> None:
+        """List erasures, for readers of the runs and for the next start; those that are there already stay."""
+        with self._transaction() as connection:
+            rows = zip(*(column.tolist() for column in added), strict=True)
+            connection.executemany("INSERT OR IGNORE INTO erasure VALUES (?, ?, ?, ?, ?)", rows)
+
+    def forget_erasures(self, position: int) -> None:
+        """Take the erasures up to a position off the list."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM erasure WHERE position <= ?", (position,))
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
@@ -161,13 +195,13 @@ def _read_runs(connection: sqlite3.Connection, runs: Path) -> list[Run]:
     for folder, writer, epoch, low, high in connection.execute("SELECT * FROM epoch"):
         epochs[folder][writer, epoch] = (low, high)
     found = []
-    for folder, first, last, *spans, sealed_ns in connection.execute("SELECT * FROM run ORDER BY first_generation"):
+    listed = connection.execute("SELECT * FROM run ORDER BY first_generation").fetchall()
+    for folder, first, last, *spans, sealed_ns, erased_to in listed:
         rows = connection.execute(
             "SELECT tag, rows, time_first, time_last FROM tag WHERE folder = ? ORDER BY tag", (folder,)
         ).fetchall()
         columns = np.array(rows, np.int64).reshape(-1, 4).T
         tags = TagSpans(*(np.ascontiguousarray(column) for column in columns))
-        found.append(
-            Run(first, last, Extent(*spans), tuple(files[folder]), tags, epochs[folder], sealed_ns, runs / folder)
-        )
+        run = Run(first, last, Extent(*spans), tuple(files[folder]), tags, epochs[folder], sealed_ns, runs / folder)
+        found.append(replace(run, erased_to=erased_to, revision=revision_of(folder)))
     return found

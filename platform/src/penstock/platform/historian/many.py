@@ -11,7 +11,7 @@ from penstock.platform.historian.errors import TooManyRows
 from penstock.platform.historian.ports import Table
 from penstock.platform.historian.repeats import column_i64
 from penstock.platform.historian.scene import Series
-from penstock.platform.historian.view import View, over
+from penstock.platform.historian.view import View
 
 _ROW = 'tag, time, status, coalesce(vf, vi::DOUBLE, vb::INTEGER::DOUBLE) AS value, position, "row"'
 
@@ -27,14 +27,14 @@ def series_of_many(engine: Engine, tags: Sequence[int], start_ns: int, end_ns: i
             *_bounds(engine, view, tags, end_ns, before=False).items(),
         ]
         inside = f"SELECT {_ROW} FROM $G.sample WHERE tag IN (SELECT unnest($tags)) AND time >= $start AND time < $end"
-        sql = view.over(inside, lambda source: source.holds(tags, start_ns, end_ns))
+        sql = view.samples(inside, tags, start_ns, end_ns)
         parameters: dict[str, object] = {"tags": list(tags), "start": start_ns, "end": end_ns, "limit": limit + 1}
         if edges:
             at = [time for _, time in edges]
             low, high = min(at), max(at)
             pairs = "(tag, time) IN (SELECT (unnest($edge_tags), unnest($edge_times)))"
             beside = f"SELECT {_ROW} FROM $G.sample WHERE {pairs} AND time BETWEEN $low AND $high"
-            sql += f" UNION ALL {view.over(beside, lambda source: source.holds(tags, low, high + 1))}"
+            sql += f" UNION ALL {view.samples(beside, tags, low, high + 1)}"
             parameters |= {"edge_tags": [tag for tag, _ in edges], "edge_times": at, "low": low, "high": high}
         found = engine.query(f'SELECT * FROM ({sql}) ORDER BY tag, time, position, "row" LIMIT $limit', parameters)
     if found.num_rows > limit:
@@ -48,7 +48,7 @@ def _bounds(engine: Engine, view: View, tags: Sequence[int], time_ns: int, *, be
     found: dict[int, int] = {}
     to_read = []
     for source in view.sources:
-        told = {tag: source.bound(tag, time_ns, before=before) for tag in tags}
+        told = {tag: view.bound(source, tag, time_ns, before=before) for tag in tags}
         for tag, (known, _) in told.items():
             if known is not None:
                 found[tag] = better(found.get(tag, known), known)
@@ -57,7 +57,7 @@ def _bounds(engine: Engine, view: View, tags: Sequence[int], time_ns: int, *, be
     if to_read:
         pick, where = ("max", "time < $t") if before else ("min", "time >= $t")
         select = f"SELECT tag, {pick}(time) FROM $G.sample WHERE tag IN (SELECT unnest($tags)) AND {where} GROUP BY tag"
-        for tag, time in engine.rows(over(to_read, select), {"tags": list(tags), "t": time_ns}):
+        for tag, time in engine.rows(view.visible(to_read, select, tags), {"tags": list(tags), "t": time_ns}):
             found[tag] = better(found.get(tag, time), time)
     return found
 

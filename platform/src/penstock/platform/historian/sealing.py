@@ -12,9 +12,13 @@ step may be the last one before a crash, and the next start goes on from what it
     detached       DuckDB has let go of that
     unlinked       it is gone
 
-A merge has the same steps, but the first and the last but one, under names that begin with `merge-`. Nothing is removed
-that is not held elsewhere: a hot file goes when a listed run covers it, a run's folder that the manifest does not list
-goes when hot files and listed runs hold all its generations, or when the manifest says that retention deleted them.
+A merge has the same steps, but the first and the last but one, under names that begin with `merge-`; so has a run that
+is written again without what was erased, under names that begin with `erase-`. Before all that, erasures of the hot
+files are listed in the manifest (`erasures-listed`): readers of runs find them there, and a hot file may go.
+
+Nothing is removed that is not held elsewhere: a hot file goes when a listed run covers it, a run's folder that the
+manifest does not list goes when hot files and listed runs hold all its generations, or when the manifest says that
+retention deleted them.
 """
 
 import logging
@@ -34,12 +38,23 @@ from penstock.platform.historian.engine import Connection, Engine
 from penstock.platform.historian.errors import HistorianDamaged
 from penstock.platform.historian.generation import UNBORN_SUFFIX, Generation, list_files
 from penstock.platform.historian.run import Run, folder_name, parse_folder_name, write_run
-from penstock.platform.historian.upkeep import Deletion, bytes_to_merge, expired, mergeable
-from penstock.platform.historian.view import Source, parquet_files
+from penstock.platform.historian.upkeep import (
+    KEPT_AFTER_ARRIVAL_NS,
+    REWRITE_AFTER_NS,
+    Deletion,
+    bytes_to_merge,
+    expired,
+    mergeable,
+    rewrite_due_ns,
+    spent,
+)
+from penstock.platform.historian.view import Source, View, parquet_files
 from penstock.platform.kit.files import sync_folder
 
 STEPS = ("checkpointed", "written", "renamed", "listed", "switched", "drained", "detached", "unlinked")
 MERGE_STEPS = tuple(f"merge-{step}" for step in STEPS if step not in ("checkpointed", "detached"))
+ERASE_STEPS = ("erasures-listed", *(f"erase-{step}" for step in ("written", "renamed", "listed", "switched")))
+"""The old files then go by the last steps of a merge."""
 RETRY_S = 60.0
 """When a seal failed, or old files are still read, it is tried again: the hot file serves meanwhile."""
 UPKEEP_S = 3600.0
@@ -60,6 +75,7 @@ class Upkeep:
     now_ns: Callable[[], int]
     disk_free: Callable[[Path], int]
     retention_ns: int | None = None
+    rewrite_after_ns: int = REWRITE_AFTER_NS
     on_deletion: Callable[[Deletion], None] = lambda _: None
     step: Callable[[str], None] = lambda _: None
 
@@ -75,7 +91,10 @@ class Sealer:
         self._idle = False
         self._writing: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="historian-sealer", daemon=True)
+        self._listed = 0
+        """Up to this position erasures are known to stand in the manifest."""
         self.counts = {"seals": 0, "sealed_rows": 0, "seal_failures": 0, "merges": 0, "deleted_runs": 0}
+        self.counts["rewritten_runs"] = 0
         self.seconds = 0.0
 
     def start(self) -> None:
@@ -107,7 +126,7 @@ class Sealer:
         done = True
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._asked or self._stopping, UPKEEP_S if done else RETRY_S)
+                self._wake.wait_for(lambda: self._asked or self._stopping, self._pause_s() if done else RETRY_S)
                 if self._stopping:
                     return
                 self._asked = False
@@ -132,8 +151,17 @@ class Sealer:
             self._engine.let_go()
         return done and not self._stopping
 
+    def _pause_s(self) -> float:
+        """Give how long there is nothing to do unless somebody wakes: until a run is due to be written again."""
+        view, upkeep = self._engine.views.current, self._upkeep
+        due = [rewrite_due_ns(view, run, upkeep.rewrite_after_ns) for run in self._engine.runs]
+        first = min((each for each in due if each is not None), default=None)
+        return UPKEEP_S if first is None else min(UPKEEP_S, max(0.0, (first - upkeep.now_ns()) / 1e9))
+
     def _one_work(self) -> bool:
         engine, upkeep = self._engine, self._upkeep
+        if engine.views.current.erasures and self._list_erasures():
+            return True
         if full := engine.generations[:-1]:
             self._seal(full[0])
             return True
@@ -144,7 +172,39 @@ class Sealer:
         if small and bytes_to_merge(small) < upkeep.disk_free(engine.folder):
             self._merge(small)
             return True
+        return bool(engine.views.current.erasures) and (self._rewrite() or self._forget_erasures())
+
+    def _list_erasures(self) -> bool:
+        """List in the manifest what was erased since the last time; say whether there was any."""
+        log = self._engine.views.current.erasures.log
+        added = log.where(log.position > self._listed)
+        if not added.size:
+            return False
+        self._engine.manifest.list_erasures(added)
+        self._listed = int(added.position[-1])
+        self._step("erasures-listed")
+        return True
+
+    def _rewrite(self) -> bool:
+        """Write one run again without what has been erased from it for long enough; say whether one was."""
+        engine, upkeep, now_ns = self._engine, self._upkeep, self._upkeep.now_ns()
+        for run in engine.runs:
+            due_ns = rewrite_due_ns(engine.views.current, run, upkeep.rewrite_after_ns)
+            if due_ns is not None and due_ns <= now_ns and bytes_to_merge([run]) < upkeep.disk_free(engine.folder):
+                self._make((run,), (run.first, run.last), "erase-", revision=run.revision + 1)
+                self.counts["rewritten_runs"] += 1
+                return True
         return False
+
+    def _forget_erasures(self) -> bool:
+        """Let go of the oldest erasures that hide nothing in any file and that no follower may ask for."""
+        engine = self._engine
+        up_to = spent(engine.views.current, self._upkeep.now_ns() - KEPT_AFTER_ARRIVAL_NS)
+        if up_to is None:
+            return False
+        engine.manifest.forget_erasures(up_to)
+        engine.views.forget(up_to)
+        return True
 
     def _seal(self, generation: Generation) -> None:
         started = time.monotonic()
@@ -159,14 +219,16 @@ class Sealer:
         self._make(runs, (runs[0].first, runs[-1].last), "merge-")
         self.counts["merges"] += 1
 
-    def _make(self, sources: Sequence[Source], numbers: tuple[int, int], kind: str = "") -> Run:
+    def _make(self, sources: Sequence[Source], numbers: tuple[int, int], kind: str = "", *, revision: int = 0) -> Run:
         """Write a run, list it in the place of its sources, show it to readers."""
         started = time.monotonic()
         engine, runs = self._engine, self._engine.runs_folder
-        self._clear(numbers)
+        self._clear(folder_name(*numbers, revision))
         self._writing = engine.cursor()
+        now = engine.views.current
+        view = View(sources, head=now.head, erasures=now.erasures)
         try:
-            run = write_run(self._writing, sources, runs, numbers, self._upkeep.now_ns())
+            run = write_run(self._writing, view, runs, numbers, now_ns=self._upkeep.now_ns(), revision=revision)
         finally:
             self._writing = None
         self._step(f"{kind}written")
@@ -182,13 +244,13 @@ class Sealer:
         log.info("made %s: %d rows, %d bytes, %.1f s", run.name, run.extent.rows, run.size, seconds)
         return run
 
-    def _clear(self, numbers: tuple[int, int]) -> None:
+    def _clear(self, folder: str) -> None:
         """Remove what an attempt that failed left of this run; it was never listed, else its sources were gone."""
         runs = self._engine.runs_folder
         if not runs.exists():
             runs.mkdir(mode=0o700)
             sync_folder(runs.parent)
-        for name in (folder_name(*numbers), folder_name(*numbers) + UNBORN_SUFFIX):
+        for name in (folder, folder + UNBORN_SUFFIX):
             if (runs / name).exists():
                 shutil.rmtree(runs / name)
 

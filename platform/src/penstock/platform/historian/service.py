@@ -33,9 +33,10 @@ from penstock.platform.historian.ports import (
     WriterBatch,
 )
 from penstock.platform.historian.reader import Reader
+from penstock.platform.historian.repeats import column_i64
 from penstock.platform.historian.sealing import Sealer, Upkeep, check_runs
 from penstock.platform.historian.store import Store
-from penstock.platform.historian.upkeep import Deletion
+from penstock.platform.historian.upkeep import REWRITE_AFTER_NS, Deletion
 from penstock.platform.kit.files import make_folder
 
 SCAN_ROWS_MAX = 3_000_000
@@ -57,6 +58,7 @@ class Historian:
         now_ns: Callable[[], int] = time.time_ns,
         disk_free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
         retention_ns: int | None = None,
+        rewrite_after_ns: int = REWRITE_AFTER_NS,
         on_deletion: Callable[[Deletion], None] = lambda _: None,
         sealing_step: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -67,10 +69,23 @@ class Historian:
         self._store = Store(self._engine, generation_rows=generation_rows)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._reader = Reader(self._engine)
-        upkeep = Upkeep(generation_rows, now_ns, disk_free, retention_ns, on_deletion, sealing_step)
+        upkeep = Upkeep(
+            generation_rows,
+            now_ns,
+            disk_free,
+            retention_ns,
+            rewrite_after_ns,
+            on_deletion=on_deletion,
+            step=sealing_step,
+        )
         self._sealer = Sealer(self._engine, upkeep)
         self._committer = Committer(
-            self._engine, self._store, on_commit=self._announce, on_full=self._on_full, disk_free=disk_free
+            self._engine,
+            self._store,
+            on_commit=self._announce,
+            on_correction=self._sealer.wake,
+            on_full=self._on_full,
+            disk_free=disk_free,
         )
         self.hub = CommitHub()
         self.ledger = Ledger(self._engine, self._reader)
@@ -161,7 +176,11 @@ class Historian:
         rows, end, head = near
         if tags is not None:
             rows = rows.filter(pc.is_in(rows["tag"], pa.array(tags, pa.int64())))
-        return Since(rows, end, head)
+        erasures = self._engine.views.current.erasures
+        if not erasures:
+            return Since(rows, end, head)
+        hidden = erasures.hides(*(column_i64(rows, name) for name in ("tag", "time", "position")))
+        return Since(rows.filter(pa.array(~hidden)), end, head, erasures.since(position, end, tags))
 
     def latest(self, tags: Sequence[int]) -> list[LatestSample]:
         """Give the newest sample of each tag that has one; see ports.Hot."""
@@ -197,6 +216,10 @@ class Historian:
             "runs": len(self._engine.runs),
             "run_bytes": sum(run.size for run in self._engine.runs),
         }
+
+    def erased(self, tags: Sequence[int], start_ns: int, end_ns: int) -> dict[int, list[tuple[int, int]]]:
+        """Give per tag the spans in which stored samples may be hidden, from memory; see View.erased."""
+        return self._engine.views.current.erased(tags, start_ns, end_ns)
 
     async def wait_sealed(self, timeout_s: float = 60) -> bool:
         """Wait until every full generation is a run and its hot file gone; say whether it came to that."""
