@@ -174,7 +174,8 @@ def newest_left(engine: Engine, at_ns: Mapping[int, int], *, skew_ns: int) -> tu
             sql = view.samples(_of_tags(FUTURE), (tag,), low, ALWAYS[1])
             parts = engine.query(sql, {"tags": [tag], "low": low, "skew": skew_ns})
             future.append(parts.cast(BIRTH_FUTURE))
-    return pa.concat_tables(newest), pa.concat_tables(future)
+    in_order = pa.concat_tables(newest).sort_by([("position", "ascending"), ("row", "ascending")])
+    return in_order, pa.concat_tables(future)
 
 
 def _newest_of(engine: Engine, view: View, tag: int, at_ns: int, *, skew_ns: int) -> Table:
