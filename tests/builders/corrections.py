@@ -76,7 +76,9 @@ class Model:
 
     def all(self, tags: tuple[int, ...] = TAGS, start_ns: int = ALWAYS[0], end_ns: int = ALWAYS[1]) -> list[Row]:
         """Give what is visible by (time, position, row)."""
-        found = [row for (tag, at), rows in self.rows.items() if tag in tags and start_ns <= at < end_ns for row in rows]
+        found = [
+            row for (tag, at), rows in self.rows.items() if tag in tags and start_ns <= at < end_ns for row in rows
+        ]
         return sorted(found, key=lambda row: (row[1], row[4], row[5]))
 
     def latest(self, tag: int) -> Row | None:
@@ -228,7 +230,9 @@ async def _compare_computed(historian: Historian, model: Model, random_: random.
     many = await historian.aggregate_many(
         dict.fromkeys(TAGS, AggregateSettings()), windows, [Aggregate.COUNT, Aggregate.INTERPOLATIVE]
     )
-    one = await historian.aggregate(tag, windows, [Aggregate.COUNT, Aggregate.INTERPOLATIVE], settings=AggregateSettings())
+    one = await historian.aggregate(
+        tag, windows, [Aggregate.COUNT, Aggregate.INTERPOLATIVE], settings=AggregateSettings()
+    )
     _same("aggregates of one and of many", repr(one), repr(many[tag]))
     fresh = await plain_aggregates(model, tag, windows)
     _same(f"aggregates of {tag}", repr(one), fresh)
@@ -248,7 +252,9 @@ async def plain_aggregates(model: Model, tag: int, windows: list[Window]) -> str
         mine = [row for row in rows if first <= row[1] <= last]
         values = [struct.unpack("<d", bytes.fromhex(row[3]))[0] if row[3] != "None" else float("nan") for row in mine]
         return Series(
-            np.array([row[1] for row in mine], np.int64), np.array([row[2] for row in mine], np.uint32), np.array(values)
+            np.array([row[1] for row in mine], np.int64),
+            np.array([row[2] for row in mine], np.uint32),
+            np.array(values),
         )
 
     found = series(low, high)

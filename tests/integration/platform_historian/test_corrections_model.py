@@ -111,4 +111,6 @@ async def test_a_planted_bug_is_caught(
     bug(monkeypatch)
     with pytest.raises(Wrong):
         for seed in SEEDS_A_BUG:
-            await live(tmp_path / f"h{seed}", Life(seed, asked=1.0, rewrite_after_ns=0 if seed % 2 else NEVER_REWRITTEN))
+            await live(
+                tmp_path / f"h{seed}", Life(seed, asked=1.0, rewrite_after_ns=0 if seed % 2 else NEVER_REWRITTEN)
+            )

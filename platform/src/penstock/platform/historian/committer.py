@@ -27,6 +27,8 @@ GROUP_ROWS_MAX = 100_000  # from 122,880 rows DuckDB passes its log by and write
 QUEUE_ROWS_MAX = 400_000  # four full groups: about a second of work
 QUEUE_BATCHES_MAX = 2_000  # many tiny batches cost too
 QUEUE_BYTES_MAX = 128 << 20
+ERASURES_MAX = 1_000_000  # 40 MB in memory; spans count, not samples
+ERASED_RETRY_MS = 3_600_000
 RETRY_MS = 1_000
 DISK_RETRY_MS = 5_000
 DISK_FREE_MIN_BYTES = 64 << 20  # room for one group, its log and a checkpoint
@@ -89,6 +91,8 @@ class Committer:
     def submit(self, batches: Sequence[WriterBatch]) -> "Future[CommitResult]":
         """Queue batches that are answered together; raise NotNow when the queue is full."""
         alone = any(each.corrects for each in batches)
+        if alone and self._engine.views.current.erasures.log.size >= ERASURES_MAX:
+            raise NotNow(ERASED_RETRY_MS, f"{ERASURES_MAX} erasures are kept already; the oldest go after 7 days")
         assert not alone or len(batches) == 1, "a batch that corrects is appended alone"
         rows = sum(each.rows.num_rows for each in batches)
         pending = _Pending(batches, rows, sum(map(_size, batches)), alone)

@@ -24,7 +24,7 @@ from penstock.platform.historian.latest import latest_items
 from penstock.platform.historian.ports import RowKey, Table
 from penstock.platform.historian.schemas import ROWS_MAX, LatestPage, SamplesPage, SincePage
 from penstock.platform.historian.service import Historian
-from penstock.platform.historian.wire import ARROW, arrow_answer, json_answer, json_columns, wants_arrow
+from penstock.platform.historian.wire import ARROW, arrow_answer, json_answer, json_columns, json_erasures, wants_arrow
 from penstock.platform.kit.access import Principal, requires
 from penstock.platform.kit.paging import CURSOR_LENGTH_MAX, decode_cursor, encode_cursor
 from penstock.platform.kit.problems import busy
@@ -141,7 +141,7 @@ class HistorianEndpoints:
             raise expired(error.message, error.oldest) from error
         except RetryLater as error:
             raise busy(error.message) from error
-        beside = {"next": None, "position": page.position, "head": page.head}
+        beside = {"next": None, "position": page.position, "head": page.head, "erasures": json_erasures(page.erasures)}
         if wants_arrow(request.headers.get("accept", "")):
             return arrow_answer(page.rows, beside)
         return json_answer({"columns": json_columns(page.rows), **beside})
