@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from penstock.platform.historian import correcting, sealing
-from penstock.platform.historian.erasures import NO_ERASURES, NOTHING, Erasures, Ints, Steps
+from penstock.platform.historian.erasures import NOTHING, Erasures, Ints, Steps
 from penstock.platform.historian.sealing import Sealer
 from penstock.platform.historian.store import Store
 from penstock.platform.historian.view import View, Views
@@ -19,12 +19,12 @@ from tests.builders.corrections import Life, Wrong, live
 
 pytestmark = pytest.mark.integration
 NEVER_REWRITTEN = 10**15
-SEEDS_A_BUG = range(100, 112)
 
 
-@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.full) for seed in range(3, 60))])
+@pytest.mark.full
+@pytest.mark.parametrize("seed", range(60))
 async def test_all_readers_tell_what_the_model_tells(tmp_path: Path, seed: int) -> None:
-    await live(tmp_path / "h", Life(seed, rewrite_after_ns=0 if seed % 2 else NEVER_REWRITTEN))
+    await live(tmp_path / "h", life_of(seed))
 
 
 def _position_ignored(patch: pytest.MonkeyPatch) -> None:
@@ -90,27 +90,35 @@ _at, _stored_at, _samples, _advance, _write_run = (
     Views.advance,
     sealing.write_run,
 )
-BUGS: list[Callable[[pytest.MonkeyPatch], None]] = [
-    _position_ignored,
-    _newest_not_recomputed,
-    _duplicates_of_erased_rows,
-    _lost_at_merge,
-    _never_listed,
-    _not_told_to_followers,
-    _joined_over_others,
-    _forgotten_too_soon,
-    _bounds_by_the_manifest,
-    _shown_by_no_head,
+BUGS: list[tuple[Callable[[pytest.MonkeyPatch], None], int]] = [
+    (_position_ignored, 102),
+    (_newest_not_recomputed, 103),
+    (_duplicates_of_erased_rows, 103),
+    (_lost_at_merge, 101),
+    (_never_listed, 102),
+    (_not_told_to_followers, 102),
+    (_joined_over_others, 103),
+    (_forgotten_too_soon, 100),
+    (_bounds_by_the_manifest, 100),
+    (_shown_by_no_head, 100),
 ]
+"""Each with the seed of a life in which it shows soon."""
 
 
-@pytest.mark.parametrize("bug", BUGS)
+@pytest.mark.parametrize(("bug", "seed"), BUGS)
 async def test_a_planted_bug_is_caught(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bug: Callable[[pytest.MonkeyPatch], None]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bug: Callable[[pytest.MonkeyPatch], None], seed: int
 ) -> None:
     bug(monkeypatch)
     with pytest.raises(Wrong):
-        for seed in SEEDS_A_BUG:
-            await live(
-                tmp_path / f"h{seed}", Life(seed, asked=1.0, rewrite_after_ns=0 if seed % 2 else NEVER_REWRITTEN)
-            )
+        await live(tmp_path / "h", life_of(seed))
+
+
+@pytest.mark.parametrize("seed", sorted({seed for _, seed in BUGS}))
+async def test_the_lives_of_the_bugs_are_right_without_them(tmp_path: Path, seed: int) -> None:
+    await live(tmp_path / "h", life_of(seed))
+
+
+def life_of(seed: int) -> Life:
+    """Give the life of a seed: every second one writes runs again at once."""
+    return Life(seed, rewrite_after_ns=0 if seed % 2 else NEVER_REWRITTEN)

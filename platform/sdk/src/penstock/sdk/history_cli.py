@@ -126,12 +126,15 @@ def delete(
     """Delete samples of tags; what they were cannot be had back from the platform."""
 
     async def work() -> None:
+        if not yes and not sys.stdin.isatty():
+            message = "nobody can be asked here: give --yes to delete"
+            raise TransferError(message)
+        begin, stop = _span(start, end)
         async with _client(platform, data, credentials) as client:
             chosen = await client.tags.resolve(tags)
-            begin, stop = _span(start, end)
             span = f"{format_rfc3339_ns(begin)} to {format_rfc3339_ns(stop)}"
             keys = ", ".join(tag.key for tag in chosen)
-            if not yes and not await anyio.to_thread.run_sync(_confirmed, f"Delete all samples of {keys}, {span}?"):
+            if not yes and not await anyio.to_thread.run_sync(typer.confirm, f"Delete all samples of {keys}, {span}?"):
                 _say("Nothing was deleted.")
                 return
             done = await client.delete([tag.id for tag in chosen], start=begin, end=stop, reason=reason)
@@ -197,13 +200,6 @@ async def _chosen(client: AsyncClient, keys: list[str] | None, asset: str | None
         message = "no tag is chosen: give --tag KEY, --asset PATH or --all"
         raise TransferError(message)
     return chosen
-
-
-def _confirmed(question: str) -> bool:
-    if not sys.stdin.isatty():
-        message = "nobody can be asked here: give --yes to delete"
-        raise TransferError(message)
-    return typer.confirm(question)
 
 
 def _span(start: str, end: str) -> tuple[int, int]:

@@ -118,7 +118,8 @@ class Importer:
                 raise TransferError(message)
         try:
             later = {"erased": 0, "run": ""}  # than the first files of progress
-            tally = Tally(**{name: (later | found)[name] for name in Tally.__dataclass_fields__})
+            told: dict[str, Any] = later | found
+            tally = Tally(**{name: told[name] for name in Tally.__dataclass_fields__})
             return tally, int(found["rejects_bytes"])
         except (KeyError, TypeError, ValueError):
             message = f"{self.progress} is not the progress of an import; give --restart to begin anew"
