@@ -66,6 +66,12 @@ def corrections() -> list[WriterBatch]:
     ]
 
 
+def correct_and_die(folder: Path, step: str) -> None:
+    command = [sys.executable, "-c", PROGRAM, str(folder), step]
+    died = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, cwd=Path.cwd())
+    assert died.returncode == -signal.SIGKILL, died.stderr[-4000:]
+
+
 async def opened(folder: Path, rows: int) -> Historian:
     historian = Historian(folder, generation_rows=rows, now_ns=lambda: NOON_NS, rewrite_after_ns=0)
     await historian.start()
@@ -108,9 +114,7 @@ async def test_a_kill_loses_no_erasure_and_no_row_that_counts(
     tmp_path: Path, step: str, expected: dict[str, Any]
 ) -> None:
     folder = tmp_path / "h"
-    command = [sys.executable, "-c", PROGRAM, str(folder), step]
-    died = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, cwd=Path.cwd())
-    assert died.returncode == -signal.SIGKILL, died.stderr[-4000:]
+    correct_and_die(folder, step)
     for _ in range(2):  # the second start finds what the first one carried out
         historian = await opened(folder, GENERATION_ROWS)
         assert await all_answers(historian, random.Random(5), QUESTIONS) == expected

@@ -1,6 +1,8 @@
 """Erasures in the files: written again, forgotten when spent, taken over from older formats, told to summaries."""
 
+import asyncio
 import sqlite3
+import threading
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +10,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from penstock.platform.historian.erasures import NO_ERASURES
+from penstock.platform.historian.erasures import NO_ERASURES, Entries
 from penstock.platform.historian.errors import NotNow
 from penstock.platform.historian.manifest import MANIFEST_FILE
 from penstock.platform.historian.ports import BatchOutcome, Erasing
 from penstock.platform.historian.service import Historian
+from penstock.platform.historian.view import View, Views
 from tests.builders.historian import NOON_NS, SECOND_NS, batch_of, plain_rows
 
 pytestmark = pytest.mark.integration
@@ -161,6 +164,34 @@ async def test_summaries_are_told_which_spans_of_a_source_they_may_not_trust(tmp
     with historian._engine.view() as view:
         [run] = historian._engine.runs
         assert view.erased([1, 2], *ALWAYS, source=run) == {}, "its files are free of it"
+    await historian.stop()
+
+
+@pytest.mark.parametrize("head_known", [True, False])
+async def test_a_replaced_sample_and_the_one_in_its_place_are_never_seen_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, head_known: bool
+) -> None:
+    historian = await opened(tmp_path / "h", Clock())
+    await historian.append([batch_of([(1, NOON_NS, 0, 1.0)])])
+    on_disk, go = threading.Event(), threading.Event()
+
+    def advance(views: Views, head: int, added: Entries | None = None) -> None:
+        on_disk.set()
+        assert go.wait(20)
+        plain(views, head, added)
+
+    plain = Views.advance
+    monkeypatch.setattr(Views, "advance", advance)
+    if not head_known:  # planted: the question does not say up to which commit it reads
+        monkeypatch.setattr(View, "head", property(lambda _: None, lambda *_: None), raising=False)
+    batch = batch_of([(1, NOON_NS, 0, 2.0)], key="r", writer="app_a")
+    answer = asyncio.create_task(historian.append([replace(batch, replaces=True)]))
+    assert await asyncio.to_thread(on_disk.wait, 20)
+    during = [row[3] for row in plain_rows(await historian.range([1], *ALWAYS, limit=10))]
+    go.set()
+    assert (await answer).outcomes[0].erased == 1
+    assert (during == [1.0]) is head_known
+    assert [row[3] for row in plain_rows(await historian.range([1], *ALWAYS, limit=10))] == [2.0]
     await historian.stop()
 
 

@@ -56,7 +56,7 @@ async def test_a_deletion_is_counted_audited_and_seen_by_every_reader(world: tup
     platform, house = world
     tag = house.ids["tag_id"]
     await commit(platform, house, [(NOW - k * S, 0, float(k)) for k in range(10)], seq=1)
-    span = {"tag": tag, "start": NOW - 4 * S, "end": NOW + S}
+    span: dict[str, Any] = {"tag": tag, "start": NOW - 4 * S, "end": NOW + S}
     async with browser(platform, house.tokens["admin"]) as http:
         answer = await http.delete("/v1/samples", params=span | {"reason": "sensor was swapped"})
         assert answer.json() == {"position": 2, "erased": 5}
@@ -92,7 +92,7 @@ async def test_only_the_administrator_deletes_and_what_is_wrong_is_said(world: t
         if who != "admin":
             async with browser(platform, token) as http:
                 assert (await http.delete("/v1/samples", params=good)).status_code == 403, who
-    refused = [
+    refused: list[tuple[dict[str, Any], int, str]] = [
         (good | {"tag": other.ids["tag_id"]}, 404, "no tag"),
         (good | {"end": good["start"]}, 422, "start does not lie before end"),
         (good | {"end": "2h-ago"}, 422, "start does not lie before end"),
@@ -170,4 +170,4 @@ async def test_a_stream_tells_what_was_erased_before_it_goes_on(world: tuple[Pla
     assert (columns["tag"], columns["position"]) == ([tag], [2])
     await commit(platform, house, [(NOW + S, 0, 3.0)], seq=2)
     assert b"event: samples\nid: 3" in await anext(stream)
-    await stream.aclose()
+    await stream.aclose()  # type: ignore[attr-defined]

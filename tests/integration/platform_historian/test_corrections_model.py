@@ -12,6 +12,7 @@ import pytest
 
 from penstock.platform.historian import correcting, sealing
 from penstock.platform.historian.erasures import NOTHING, Erasures, Ints, Steps
+from penstock.platform.historian.run import write_run
 from penstock.platform.historian.sealing import Sealer
 from penstock.platform.historian.store import Store
 from penstock.platform.historian.view import View, Views
@@ -50,7 +51,7 @@ def _blind_samples(view: View, *asked: Any) -> str:
 
 def _lost_at_merge(patch: pytest.MonkeyPatch) -> None:
     def write(cursor: Any, view: View, *told: Any, **named: Any) -> Any:
-        return _write_run(cursor, View(view.sources, head=view.head), *told, **named)
+        return write_run(cursor, View(view.sources, head=view.head), *told, **named)
 
     patch.setattr(sealing, "write_run", write)
 
@@ -79,17 +80,11 @@ def _bounds_by_the_manifest(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(View, "bound", lambda _view, source, tag, time, before: source.bound(tag, time, before=before))
 
 
-def _shown_by_no_head(patch: pytest.MonkeyPatch) -> None:
+def _not_shown_to_readers(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Views, "advance", lambda views, head, _added=None: _advance(views, head, None))
 
 
-_at, _stored_at, _samples, _advance, _write_run = (
-    Steps.at,
-    Store._stored_at,
-    View.samples,
-    Views.advance,
-    sealing.write_run,
-)
+_at, _stored_at, _samples, _advance = Steps.at, Store._stored_at, View.samples, Views.advance
 BUGS: list[tuple[Callable[[pytest.MonkeyPatch], None], int]] = [
     (_position_ignored, 102),
     (_newest_not_recomputed, 103),
@@ -100,7 +95,7 @@ BUGS: list[tuple[Callable[[pytest.MonkeyPatch], None], int]] = [
     (_joined_over_others, 103),
     (_forgotten_too_soon, 100),
     (_bounds_by_the_manifest, 100),
-    (_shown_by_no_head, 100),
+    (_not_shown_to_readers, 100),
 ]
 """Each with the seed of a life in which it shows soon."""
 

@@ -185,8 +185,8 @@ def test_history_is_replaced_there_and_back_and_deleted(tmp_path: Path) -> None:
         with operator(stack) as client:
             audit = client.portal.call(client._client.transport.json, "GET", "/v1/audit")
     assert exported(tmp_path / "out").column("vf").to_pylist() == [1.5]
-    told = [(entry["action"], entry["detail"].get("erased")) for entry in reversed(audit["items"])]
-    assert [each for each in told if each[0].startswith("samples.")] == [
+    noted = [(entry["action"], entry["detail"].get("erased")) for entry in reversed(audit["items"])]
+    assert [each for each in noted if each[0].startswith("samples.")] == [
         ("samples.import", 0),
         *[("samples.replace", 1)] * 4,
         ("samples.delete", None),
