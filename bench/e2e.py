@@ -100,9 +100,8 @@ def growth(memory: Sequence[tuple[float, dict[str, float]]], name: str) -> dict[
 
 def show(figures: dict[str, Any]) -> None:
     """Print the steady part."""
-    print(
-        f"{figures['values_per_s']:.0f} values/s stored, {figures['polls_per_s']:.1f} polls/s, load {figures['load']:.1f}"
-    )
+    rate, polls = figures["values_per_s"], figures["polls_per_s"]
+    print(f"{rate:.0f} values/s stored, {polls:.1f} polls/s, load {figures['load']:.1f}")
     show_lag("opcua", figures["lag"])
     for name in PROCESSES:
         memory = figures["memory_MiB"][name]
