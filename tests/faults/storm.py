@@ -21,6 +21,7 @@ from penstock.gateway.credential import Credential
 from penstock.gateway.journal.store import JournalStore, NewBatch
 from penstock.gateway.platform_client import PlatformClient
 from penstock.gateway.uplink import UplinkShell
+from tests.builders.edge import eventually
 from tests.builders.ingest import entry, float_columns
 from tests.builders.platform_process import PlatformProcess
 from tests.faults.campaign import Campaign, Options, Result, fresh
@@ -113,9 +114,9 @@ async def send(folder: Path, platform: PlatformProcess, wire: Wire, options: Opt
                     task.result()
         stop.set()
         await asyncio.gather(*feeds)
-        async with asyncio.timeout(DRAIN_S):
-            while any(one.store.sizes().waiting for one in senders):
-                await asyncio.sleep(0.2)
+        await eventually(
+            lambda: not any(one.store.sizes().waiting for one in senders), within_s=DRAIN_S, what="all is delivered"
+        )
         await asyncio.sleep(HOW.repeat_later_max_s + 0.5)  # the last repeats too
     finally:
         for task in (*feeds, *shells):
