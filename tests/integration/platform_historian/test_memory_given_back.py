@@ -1,4 +1,4 @@
-"""What sealing and merging took of the machine's memory is given back; a process of its own, so that nothing else is."""
+"""What sealing and merging took of the machine's memory is given back; asked of a process that does nothing else."""
 
 import subprocess
 import sys
