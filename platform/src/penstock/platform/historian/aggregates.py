@@ -110,9 +110,8 @@ def _finished(scene: Scene, name: Aggregate) -> Column:
 
 def _window_status(scene: Scene) -> Codes:
     """Tell of each window as a whole: usable by duration."""
-    pieces = scene.pieces
-    usable = scene.duration(pieces, pieces.severity != BAD)
-    status = status_of(scene.severity_by_time(pieces))
+    usable, severity = scene.usable_by_time
+    status = status_of(severity)
     nothing = np.uint32(codes.BAD_NO_DATA | codes.INFO_TYPE_DATA_VALUE | CALCULATED)
     status = np.where(usable == 0, nothing, status)
     partial = scene.cut | scene.starts_in | scene.ends_in

@@ -316,6 +316,18 @@ class Scene:
         judged = self.judge(100.0 * self.good_count / total, 100.0 * self.unusable_count / total)
         return np.where(self.all_count == 0, GOOD, judged)
 
+    @cached_property
+    def usable_by_time(self) -> tuple[Ints, Ints]:
+        """Give each window's usable duration, and its severity by it; of Good samples alone without cutting at each."""
+        if (self.settings.stepped or self.is_held) and (self.knot_severity == GOOD).all():
+            held = np.minimum(self.ends, self.region_end) - np.maximum(self.starts, self.knot_time[0])
+            held = np.maximum(held, 0)
+            covered = np.minimum(self.ends, self.region_end) - self.starts
+            bad = 100.0 * np.maximum(covered - held, 0) / self.length
+            return held, self.judge(100.0 * held / self.length, bad)
+        usable = self.duration(self.pieces, self.pieces.severity != BAD)
+        return usable, self.severity_by_time(self.pieces)
+
     def severity_by_time(self, pieces: Pieces) -> Ints:
         """Judge each window by the duration of its pieces (PercentTime, 5.4.3.2.1)."""
         good = 100.0 * self.duration(pieces, pieces.severity == GOOD) / self.length
