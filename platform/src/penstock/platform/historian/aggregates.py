@@ -16,7 +16,7 @@ from penstock.core.aggregate import (
     AggregateSettings,
 )
 from penstock.core.windows import Window
-from penstock.platform.historian.columns_by_count import BY_COUNT, Column, best_of, column
+from penstock.platform.historian.columns_by_count import BY_COUNT, Column, column
 from penstock.platform.historian.scene import BAD, GOOD, UNCERTAIN, Bools, Codes, Floats, Ints, Scene, Series, status_of
 
 __all__ = ["Series", "Summary", "at_times", "summarise", "wants_more"]
@@ -37,7 +37,11 @@ def summarise(
     series: Series, over: Sequence[Window], wanted: Sequence[Aggregate], settings: AggregateSettings
 ) -> Summary:
     """Compute each wanted aggregate over adjoining windows; `series` holds the bounding samples as well."""
-    scene = Scene(series, over, settings)
+    return summed_up(Scene(series, over, settings), wanted)
+
+
+def summed_up(scene: Scene, wanted: Sequence[Aggregate]) -> Summary:
+    """Compute each wanted aggregate of a scene."""
     if scene.is_empty:
         return _nothing(scene, wanted)
     return Summary({name: _finished(scene, name) for name in wanted}, _window_status(scene))
@@ -169,7 +173,7 @@ def _extreme2(sign: int, *, actual: bool) -> Callable[[Scene], Column]:
         has_end = end.present & (not scene.settings.stepped)
         last = np.where(has_end, sign * end.value, np.inf)
         window, value, time = scene.chosen(scene.usable & (scene.time > scene.starts[scene.window_of]))
-        inner, number, at = best_of(scene, window, sign * value, time)
+        inner, number, at = scene.best_of(window, sign * value, time)
         has_inner = np.bincount(window, minlength=scene.size) > 0
         best = np.minimum(np.minimum(first, inner), last)
         by_start, by_inner = start.present & (first == best), has_inner & (inner == best)
