@@ -27,6 +27,7 @@ from tests.builders.sealing import all_answers, awkward_batches, bits
 pytestmark = pytest.mark.integration
 ALWAYS = (-(2**62), 2**62)
 NEVER_SEALED = 10**9
+TABLES = ["ledger", "quarantine", "record", "resolution", "sample", "summary"]
 
 
 async def opened(folder: Path, rows: int, **options: object) -> Historian:

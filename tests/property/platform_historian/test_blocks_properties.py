@@ -1,5 +1,6 @@
 """Aggregates over summaries of some periods and samples of the rest are those over all samples."""
 
+import itertools
 import math
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import settings as tuned
 from hypothesis import strategies as st
 
-from penstock.core.aggregate import Aggregate, AggregateSettings
+from penstock.core.aggregate import AggregateSettings
 from penstock.core.windows import Window
 from penstock.platform.historian.aggregates import Summary, summarise, summed_up
 from penstock.platform.historian.blocks import BY_PARTS, BY_PURE_PARTS, Blocks, BlockScene, needs_pure
@@ -82,7 +83,7 @@ def test_blocks_and_samples_answer_as_samples_alone(
     samples: list[tuple[int, int, float | None]], cuts: list[int], chosen: set[int], settings: AggregateSettings
 ) -> None:
     series = series_of(samples)
-    over = [Window(a * PERIOD_NS, b * PERIOD_NS, a % 2 == 0) for a, b in zip(cuts, cuts[1:], strict=False)]
+    over = [Window(a * PERIOD_NS, b * PERIOD_NS, a % 2 == 0) for a, b in itertools.pairwise(cuts)]
     inside = chosen & set(range(cuts[0], cuts[-1]))
     for wanted in ([name for name in WANTED if name in BY_PARTS], WANTED):
         rest, blocks = split(series, inside, pure=needs_pure(wanted, settings))

@@ -67,10 +67,16 @@ def wants_more(
     """Say whether the samples next to the windows are Bad where usable ones further out would be used (3.1.8)."""
     if not _NEED_USABLE.intersection(wanted) or len(series.time) == 0:
         return False
-    scene = Scene(series, over, settings)
+    return scene_wants_more(Scene(series, over, settings), wanted)
+
+
+def scene_wants_more(scene: Scene, wanted: Sequence[Aggregate]) -> bool:
+    """Say the same of a scene."""
+    if not _NEED_USABLE.intersection(wanted) or len(scene.time) == 0:
+        return False
     first = int(np.searchsorted(scene.knot_time, scene.starts[0], side="right")) - 1
     last = int(np.searchsorted(scene.knot_time, scene.ends[-1], side="left"))
-    enough = first > 0 or not settings.use_sloped_extrapolation
+    enough = first > 0 or not scene.settings.use_sloped_extrapolation
     before = first < 0 or (enough and bool(scene.knot_usable[first]))
     after = last >= len(scene.knot_time) or bool(scene.knot_usable[last])
     return not (before and after)

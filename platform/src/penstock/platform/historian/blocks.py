@@ -13,8 +13,6 @@ import numpy as np
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
-from penstock.platform.historian.ports import Table
-from penstock.platform.historian.repeats import column_i64
 from penstock.platform.historian.scene import (
     BAD,
     GOOD,
@@ -28,7 +26,7 @@ from penstock.platform.historian.scene import (
     firsts,
     severities,
 )
-from penstock.platform.historian.summary import NS_PER_S, SUMMARY
+from penstock.platform.historian.summary import NS_PER_S
 
 BY_PARTS = frozenset(
     {
@@ -62,6 +60,21 @@ BY_PURE_PARTS = frozenset({Aggregate.INTERPOLATIVE, Aggregate.TIME_AVERAGE, Aggr
 """What comes out so where a period holds Good samples alone; so do the others with slopes."""
 
 
+_EXTREMES = tuple(f"{end}_{name}" for end in ("low", "high") for name in ("time", "value", "rows"))
+_COLUMNS = {
+    **dict.fromkeys((Aggregate.MINIMUM, Aggregate.MAXIMUM, Aggregate.RANGE), _EXTREMES),
+    **dict.fromkeys((Aggregate.MINIMUM_ACTUAL_TIME, Aggregate.MAXIMUM_ACTUAL_TIME), _EXTREMES),
+    Aggregate.AVERAGE: ("sum",),
+    **dict.fromkeys((Aggregate.STANDARD_DEVIATION_SAMPLE, Aggregate.STANDARD_DEVIATION_POPULATION), ("sum", "squares")),
+    **dict.fromkeys((Aggregate.VARIANCE_SAMPLE, Aggregate.VARIANCE_POPULATION), ("sum", "squares")),
+}
+
+
+def columns_of(wanted: Iterable[Aggregate]) -> set[str]:
+    """Give the columns of summaries that aggregates need beside the ends of each period and what was held in it."""
+    return {"area", "line_area", *(column for name in wanted for column in _COLUMNS.get(name, ()))}
+
+
 def answers(wanted: Iterable[Aggregate], settings: AggregateSettings) -> bool:
     """Say whether blocks can stand for samples in this question at all."""
     known = (BY_PARTS | BY_PURE_PARTS).issuperset(wanted)
@@ -75,16 +88,9 @@ def needs_pure(wanted: Iterable[Aggregate], settings: AggregateSettings) -> bool
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """Hold a tag's rows of summaries, ordered by (period, severity), in the columns of SUMMARY."""
+    """Hold a tag's rows of summaries, ordered by (period, severity): those columns of SUMMARY that are needed."""
 
     columns: dict[str, np.ndarray]
-
-    @staticmethod
-    def of(table: Table) -> "Blocks":
-        """Take rows of SUMMARY in any order."""
-        table = table.sort_by([("start", "ascending"), ("severity", "ascending")])
-        columns = {name: table[name].to_numpy() for name in SUMMARY.names if name != "odd"}
-        return Blocks(columns | {"severity": column_i64(table, "severity")})
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.columns[name]
@@ -147,7 +153,8 @@ class BlockScene(Scene):
             **{f"{name}_status": status for name in ("first", "last")},
             **{f"{name}_rows": one for name in ("low", "high")},
         }  # fmt: skip
-        self._parts = {name: np.concatenate([column, blocks[name]]) for name, column in plain.items()}
+        names = [name for name in plain if name in blocks.columns]
+        self._parts = {name: np.concatenate([plain[name], blocks[name]]) for name in names}
         self._window = np.concatenate([window[kept], self._window_of_blocks])
         order = np.argsort(self._parts["first_time"], kind="stable")
         self._parts = {name: column[order] for name, column in self._parts.items()}

@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 the pieces are constants and names made of numbers; every value is a parameter
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from penstock.platform.historian.scene import Series
 from penstock.platform.historian.view import View, over
 
 _EDGES = "tag IN (SELECT unnest($tags)) AND time IN (SELECT unnest($edge_times))"
-_ROW = 'tag, time, status, coalesce(vf, vi::DOUBLE, vb::INTEGER::DOUBLE) AS value, position, "row"'
+ROW = 'tag, time, status, coalesce(vf, vi::DOUBLE, vb::INTEGER::DOUBLE) AS value, position, "row"'
 
 
 def series_of_many(engine: Engine, tags: Sequence[int], start_ns: int, end_ns: int, limit: int) -> dict[int, Series]:
@@ -23,14 +23,14 @@ def series_of_many(engine: Engine, tags: Sequence[int], start_ns: int, end_ns: i
     Raise TooManyRows where they are more than `limit` together.
     """
     with engine.view() as view:
-        before = _bounds(engine, view, tags, start_ns, before=True)
-        after = _bounds(engine, view, tags, end_ns, before=False)
-        inside = f"SELECT {_ROW} FROM $G.sample WHERE tag IN (SELECT unnest($tags)) AND time >= $start AND time < $end"
+        before = bounds(engine, view, tags, start_ns, before=True)
+        after = bounds(engine, view, tags, end_ns, before=False)
+        inside = f"SELECT {ROW} FROM $G.sample WHERE tag IN (SELECT unnest($tags)) AND time >= $start AND time < $end"
         sql = view.over(inside, lambda source: source.holds(tags, start_ns, end_ns))
         parameters: dict[str, object] = {"tags": list(tags), "start": start_ns, "end": end_ns, "limit": limit + 1}
         if at := {*before.values(), *after.values()}:
             low, high = min(at), max(at)
-            beside = f"SELECT {_ROW} FROM $G.sample WHERE {_EDGES} AND time BETWEEN $low AND $high"
+            beside = f"SELECT {ROW} FROM $G.sample WHERE {_EDGES} AND time BETWEEN $low AND $high"
             sql += f" UNION ALL {view.over(beside, lambda source: source.holds(tags, low, high + 1))}"
             parameters |= {"edge_times": sorted(at), "low": low, "high": high}
         found = engine.query(f"SELECT * FROM ({sql}) LIMIT $limit", parameters)
@@ -42,16 +42,30 @@ def series_of_many(engine: Engine, tags: Sequence[int], start_ns: int, end_ns: i
     }
 
 
+def rows_at(engine: Engine, view: View, times: Mapping[int, int]) -> dict[int, Series]:
+    """Give of each tag the samples of one time."""
+    if not times:
+        return {}
+    low, high = min(times.values()), max(times.values())
+    select = f"SELECT {ROW} FROM $G.sample WHERE {_EDGES} AND time BETWEEN $low AND $high"
+    sql = view.over(select, lambda source: source.holds(list(times), low, high + 1))
+    at = {"tags": list(times), "edge_times": sorted(set(times.values())), "low": low, "high": high}
+    return {
+        tag: _between(series, times[tag], times[tag]) for tag, series in split(engine.query(sql, at), [*times]).items()
+    }
+
+
 def _between(series: Series, low: int, high: int) -> Series:
     """Give the samples in [low, high]: without those that a tag has at the edges of other tags."""
-    part = slice(np.searchsorted(series.time, low), np.searchsorted(series.time, high, side="right"))
-    return Series(series.time[part], series.status[part], series.value[part])
+    return series.where(slice(np.searchsorted(series.time, low), np.searchsorted(series.time, high, side="right")))
 
 
-def _bounds(engine: Engine, view: View, tags: Sequence[int], time_ns: int, *, before: bool) -> dict[int, int]:
+def bounds(engine: Engine, view: View, tags: Sequence[int], time_ns: int, *, before: bool) -> dict[int, int]:
     """Give of each tag that has one the newest time before `time_ns`, or the first from it on."""
     better = max if before else min
     found: dict[int, int] = {}
+    if not tags:
+        return found
     to_read = []
     for source in view.sources:
         told = {tag: source.bound(tag, time_ns, before=before) for tag in tags}

@@ -14,14 +14,26 @@ from numpy.typing import NDArray
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
-from penstock.platform.historian.aggregates import Series, Summary, at_times, summarise, wants_more
+from penstock.platform.historian import blocks
+from penstock.platform.historian.aggregates import (
+    Series,
+    Summary,
+    at_times,
+    scene_wants_more,
+    summarise,
+    summed_up,
+    wants_more,
+)
+from penstock.platform.historian.blocks import BlockScene
 from penstock.platform.historian.columns_by_count import Column
 from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.errors import CursorExpired, NotNow, TooManyRows
+from penstock.platform.historian.gather import Wanted, gather
 from penstock.platform.historian.many import series_of_many
 from penstock.platform.historian.plot import BUCKETS_PER_POINT, EXTREMES, Plot, of_extremes, thin
 from penstock.platform.historian.ports import STORED_ROWS, RowKey, Since, Table
 from penstock.platform.historian.repeats import column_i64
+from penstock.platform.historian.summary import PERIOD_NS
 from penstock.platform.historian.view import View, over
 
 QUERY_THREADS = 2
@@ -124,7 +136,13 @@ class Reader:
     def aggregate(
         self, tag: int, over: Sequence[Window], wanted: Sequence[Aggregate], settings: AggregateSettings, limit: int
     ) -> Summary:
-        """Read a tag's samples and compute."""
+        """Read a tag and compute."""
+        return self.aggregate_many({tag: settings}, over, wanted, limit)[tag]
+
+    def _alone(
+        self, tag: int, over: Sequence[Window], wanted: Sequence[Aggregate], settings: AggregateSettings, limit: int
+    ) -> Summary:
+        """Read a tag's samples and compute; further out where those next to the span do not tell enough."""
         series = self.series(tag, over[0].start_ns, over[-1].end_ns, limit)
         if wants_more(series, over, wanted, settings):
             reach = max(window.end_ns - window.start_ns for window in over)
@@ -138,13 +156,50 @@ class Reader:
         wanted: Sequence[Aggregate],
         limit: int,
     ) -> dict[int, Summary]:
+        """Read several tags in one pass and compute, with summaries where they serve."""
+        chosen = {tag: each for tag, each in settings.items() if blocks.answers(wanted, each)}
+        told = self._from_blocks(chosen, over, wanted, limit) if chosen else {}
+        rest = {tag: each for tag, each in settings.items() if tag not in told}
+        if rest:
+            told |= self._from_samples(rest, over, wanted, limit)
+        return {tag: told[tag] for tag in settings}
+
+    def _from_blocks(
+        self,
+        settings: Mapping[int, AggregateSettings],
+        over: Sequence[Window],
+        wanted: Sequence[Aggregate],
+        limit: int,
+    ) -> dict[int, Summary]:
+        """Compute with summaries; of those tags that they serve."""
+        if any(window.end_ns % PERIOD_NS for window in over[:-1]):
+            return {}
+        pure = any(blocks.needs_pure(wanted, each) for each in settings.values())
+        start, end = over[0].start_ns, over[-1].end_ns
+        asked = Wanted(list(settings), start, end, blocks.columns_of(wanted), pure=pure, limit=limit)
+        with self._engine.view() as view:
+            found = gather(self._engine, view, asked) or {}
+        told = {}
+        for tag, each in found.items():
+            scene = BlockScene(each.samples, each.blocks, over, settings[tag])
+            if not scene_wants_more(scene, wanted):
+                told[tag] = summed_up(scene, wanted)
+        return told
+
+    def _from_samples(
+        self,
+        settings: Mapping[int, AggregateSettings],
+        over: Sequence[Window],
+        wanted: Sequence[Aggregate],
+        limit: int,
+    ) -> dict[int, Summary]:
         """Read the samples of several tags in one pass and compute; tag by tag where they are too many together."""
         try:
             found = series_of_many(self._engine, list(settings), over[0].start_ns, over[-1].end_ns, limit)
         except TooManyRows:
-            return {tag: self.aggregate(tag, over, wanted, chosen, limit) for tag, chosen in settings.items()}
+            return {tag: self._alone(tag, over, wanted, chosen, limit) for tag, chosen in settings.items()}
         return {
-            tag: self.aggregate(tag, over, wanted, chosen, limit)
+            tag: self._alone(tag, over, wanted, chosen, limit)
             if wants_more(found[tag], over, wanted, chosen)
             else summarise(found[tag], over, wanted, chosen)
             for tag, chosen in settings.items()

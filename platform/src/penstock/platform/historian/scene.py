@@ -32,6 +32,16 @@ class Series:
     status: Codes
     value: Floats
 
+    def where(self, marked: "Bools | slice") -> "Series":
+        """Give the marked samples."""
+        return Series(self.time[marked], self.status[marked], self.value[marked])
+
+
+def chained(*parts: Series) -> Series:
+    """Give the samples of several one after another."""
+    columns = ([getattr(part, name) for part in parts] for name in ("time", "status", "value"))
+    return Series(*(np.concatenate(column) for column in columns))
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
