@@ -48,18 +48,23 @@ def part(series: Series, marked: np.ndarray) -> Series:
     return Series(series.time[marked], series.status[marked], series.value[marked])
 
 
+def blocks_of(table: pa.Table) -> Blocks:
+    columns = {name: table[name].to_numpy() for name in table.column_names}
+    return Blocks(columns | {"severity": columns["severity"].astype(np.int64), "block": columns["start"]})
+
+
 def split(series: Series, chosen: set[int], *, pure: bool) -> tuple[Series, Blocks]:
     """Sum up the chosen periods as far as they can stand for their samples; leave the rest as they are."""
     period = series.time // PERIOD_NS
     wanted = np.isin(period, list(chosen))
     if not wanted.any():
-        return series, Blocks.of(SUMMARY.empty_table())
+        return series, blocks_of(SUMMARY.empty_table())
     told = summary_of(table_of(part(series, wanted)))
     impure = told.filter(pa.compute.not_equal(told["severity"], 0))["start"].to_numpy() if pure else np.zeros(0)
     odd = told.filter(told["odd"])["start"].to_numpy()
     kept = ~np.isin(told["start"].to_numpy(), np.concatenate([impure, odd]))
     told = told.filter(pa.array(kept))
-    return part(series, ~np.isin(period, told["start"].to_numpy() // PERIOD_NS)), Blocks.of(told)
+    return part(series, ~np.isin(period, told["start"].to_numpy() // PERIOD_NS)), blocks_of(told)
 
 
 def assert_alike(found: Summary, expected: Summary) -> None:

@@ -88,7 +88,7 @@ def needs_pure(wanted: Iterable[Aggregate], settings: AggregateSettings) -> bool
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """Hold a tag's rows of summaries, ordered by (period, severity): those columns of SUMMARY that are needed."""
+    """Hold rows of summaries: those columns of SUMMARY that are needed, and `block`, a number for each block."""
 
     columns: dict[str, np.ndarray]
 
@@ -98,7 +98,7 @@ class Blocks:
     def __len__(self) -> int:
         return len(self.columns["start"])
 
-    def where(self, marked: Bools) -> "Blocks":
+    def where(self, marked: "Bools | slice") -> "Blocks":
         """Give the marked rows."""
         return Blocks({name: column[marked] for name, column in self.columns.items()})
 
@@ -108,16 +108,21 @@ class Blocks:
         return int(self.columns["rows"].sum())
 
     def ends(self, *, last: bool) -> Series:
-        """Give the first or the last sample of each period."""
+        """Give the first or the last sample of each block."""
         name = "last" if last else "first"
         time = self[f"{name}_time"]
-        order = np.lexsort((time, self["start"]))
-        begins = firsts(self["start"][order])
+        order = np.lexsort((time, self["block"]))
+        begins = firsts(self["block"][order])
         place = order[np.append(begins[1:], len(order))[: len(begins)] - 1] if last else order[begins]
         return Series(time[place], self[f"{name}_status"][place], self[f"{name}_value"][place])
 
+    def edge(self, *, last: bool) -> Series:
+        """Give the first or the last sample of all."""
+        ends = self.ends(last=last)
+        return ends.where(ends.time == (ends.time.max() if last else ends.time.min()))
+
     def knots(self) -> Series:
-        """Give the first and the last sample of each period."""
+        """Give the first and the last sample of each block."""
         both = [self.ends(last=False), self.ends(last=True)]
         time = np.concatenate([part.time for part in both])
         place = np.unique(time, return_index=True)[1]
@@ -162,7 +167,7 @@ class BlockScene(Scene):
 
     @property
     def _window_of_blocks(self) -> Ints:
-        return np.searchsorted(self.starts, self._blocks["start"], side="right") - 1
+        return np.searchsorted(self.starts, self._blocks["first_time"], side="right") - 1
 
     def _number(self, marked: Bools) -> Ints:
         weights = self._parts["rows"][marked]
@@ -257,15 +262,15 @@ class BlockScene(Scene):
         return self._exchanged(super().interpolated_pieces, pure, pure["line_area"])
 
     def _exchanged(self, pieces: Pieces, blocks: Blocks, area: Floats) -> Pieces:
-        """Put what blocks say was held in the place of the piece from the first sample of a period to its last."""
+        """Put what blocks say was held in the place of the piece from the first sample of a block to its last."""
         first, last = blocks.ends(last=False).time, blocks.ends(last=True).time
-        outside = ~np.isin(pieces.start, first[first < last])  # a period of one moment has no piece of its own
+        outside = ~np.isin(pieces.start, first[first < last])  # a block of one moment has no piece of its own
         held = np.flatnonzero(blocks["held"] > 0)
         start, length = blocks["first_time"][held], blocks["held"][held]
         severity = blocks["severity"][held]
         severity = np.where((severity == UNCERTAIN) & self.settings.treat_uncertain_as_bad, BAD, severity)
         mean = np.nan_to_num(area[held] / (length / NS_PER_S))
-        window = np.searchsorted(self.starts, blocks["start"][held], side="right") - 1
+        window = np.searchsorted(self.starts, start, side="right") - 1
         told = Pieces(start, start + length, window, severity, severity, mean, mean)
         names = ("start", "end", "window", "severity", "start_severity", "first", "last")
         return Pieces(*(np.concatenate([getattr(pieces, name)[outside], getattr(told, name)]) for name in names))

@@ -1,10 +1,10 @@
 """What a question reads: summaries for whole periods that stand in one run alone, samples for all the rest.
 
-Theory of operation. A period may stand for its samples where its run summed the tag up, no end of the span cuts it, no
-other file holds samples of the tag in it, and it tells all that is asked (blocks.py). First the rows of summaries are
-read, and the samples of what has none: hot files, older runs, sparse tags. These show which periods are not to be used;
-the samples of those and of the cut ones are read as well. One period more is read on each side: it mostly holds the
-samples next to the span; where it does not, they are looked up.
+Theory of operation. What a run's summary has of a tag and period is a *block*. It may stand for its samples where no
+end of the span falls between its first and last one, no other file has samples between these, and it tells all that is
+asked (blocks.py). First the rows of summaries are read, and the samples of what has none: hot files, older runs, sparse
+tags. These show which periods cannot be used; their samples are read as well. One period more is read on each side: it
+mostly holds the samples next to the span; where it does not, they are looked up.
 """
 
 # ruff: noqa: S608 the pieces are constants and names made of numbers; every value is a parameter
@@ -30,6 +30,8 @@ PERIODS_MIN = 4
 """Whole periods from which on summaries are asked: below, samples are as quick."""
 DIRTY_SHARE = 4
 """When more than this part of the periods cannot be used, all samples are read."""
+PERIODS_APART = 3
+"""So many different periods are read one by one, more in one pass that looks at all samples of their tags."""
 ALWAYS = ("tag", "start", "severity", "odd", "rows", "held")
 ENDS = tuple(f"{end}_{name}" for end in ("first", "last") for name in ("time", "status", "value"))
 
@@ -57,20 +59,15 @@ class Wanted:
     limit: int
 
     @property
-    def whole(self) -> tuple[int, int]:
-        """Give the span of the periods that are not cut."""
-        return -(-self.start_ns // PERIOD_NS) * PERIOD_NS, self.end_ns // PERIOD_NS * PERIOD_NS
+    def periods(self) -> tuple[int, int]:
+        """Give the span of the periods that it touches."""
+        return self.start_ns // PERIOD_NS * PERIOD_NS, -(-self.end_ns // PERIOD_NS) * PERIOD_NS
 
     @property
     def wide(self) -> tuple[int, int]:
-        """Give the span of all periods to read: with those that are cut, and one more on each side."""
-        return (self.start_ns // PERIOD_NS - 1) * PERIOD_NS, (-(-self.end_ns // PERIOD_NS) + 1) * PERIOD_NS
-
-    @property
-    def cut(self) -> list[tuple[int, int]]:
-        """Give the periods that start and end cut."""
-        edges = {edge // PERIOD_NS * PERIOD_NS for edge in (self.start_ns, self.end_ns) if edge % PERIOD_NS}
-        return [(edge, edge + PERIOD_NS) for edge in sorted(edges)]
+        """Give the span of all periods to read: one more on each side."""
+        low, high = self.periods
+        return low - PERIOD_NS, high + PERIOD_NS
 
     def key(self, tag: Ints, time: Ints) -> Ints:
         """Give one number for each tag and period within the wide span."""
@@ -84,26 +81,25 @@ def gather(engine: Engine, view: View, wanted: Wanted) -> dict[int, Gathered] | 
 
     Raise TooManyRows where it is more than the limit.
     """
-    low, high = wanted.whole
+    low, high = wanted.periods
     if high - low < PERIODS_MIN * PERIOD_NS:
         return None
     summed, plain = _assigned(view, wanted)
     if not summed:
         return None
-    blocks = _read(engine, summed, wanted.wide, _of_summaries(wanted), "start")
-    assert blocks is not None
+    table = _read(engine, summed, wanted.wide, _of_summaries(wanted), "start")
     samples = [_read(engine, plain, wanted.wide, f"SELECT {ROW} FROM $G.sample", "time")]
-    samples += [_read(engine, summed, cut, f"SELECT {ROW} FROM $G.sample", "time") for cut in wanted.cut]
-    keys = wanted.key(column_i64(blocks, "tag"), column_i64(blocks, "start"))
-    unusable = _unusable(blocks, keys, samples[0], wanted)
-    dirty = np.unique(keys[unusable & _within(column_i64(blocks, "start"), wanted.whole)])
-    if len(dirty) * DIRTY_SHARE > len(np.unique(keys)):
+    assert table is not None
+    blocks = _Found(table, wanted)
+    refused = blocks.refused(samples[0])
+    dirty = np.unique(blocks.key[refused & _within(blocks.columns["start"], wanted.periods)])
+    if len(dirty) * DIRTY_SHARE > len(np.unique(blocks.key)):
         return None
-    samples.append(_read_periods(engine, summed, dirty, wanted))
+    samples += _read_periods(engine, summed, dirty, wanted)
     found = pa.concat_tables([_NO_SAMPLES, *(each.cast(_NO_SAMPLES.schema) for each in samples if each is not None)])
-    if found.num_rows + blocks.num_rows > wanted.limit:
+    if found.num_rows + table.num_rows > wanted.limit:
         raise TooManyRows(wanted.limit, f"the range of {len(wanted.tags)} tags")
-    return _Ends(engine, view, wanted, blocks, unusable).beside(split(found, wanted.tags))
+    return _Ends(engine, view, wanted, blocks, refused).beside(split(found, wanted.tags))
 
 
 def _assigned(view: View, wanted: Wanted) -> tuple[list[Reading], list[Reading]]:
@@ -139,22 +135,69 @@ def _read(engine: Engine, readings: Sequence[Reading], span: tuple[int, int], se
     return engine.query(" UNION ALL ".join(parts), parameters) if parts else None
 
 
-def _unusable(blocks: Table, keys: Ints, samples: Table | None, wanted: Wanted) -> Bools:
-    """Mark the rows of summaries that cannot stand for their samples.
+class _Found:
+    """Hold rows of summaries ordered by (tag, period, file), and the first and last time of each block."""
 
-    This is the one place for that: whatever else hides or changes samples of a period marks its rows here.
-    """
-    unusable = blocks["odd"].to_numpy().copy()
-    if wanted.pure:
-        unusable |= column_i64(blocks, "severity") != GOOD
-    if samples is not None:
-        others = wanted.key(column_i64(samples, "tag"), column_i64(samples, "time"))
-        unusable |= np.isin(keys, others)
-    file = column_i64(blocks, "file_index") * 2 + column_i64(blocks, "reading")
-    order = np.argsort(keys, kind="stable")
-    twice = (keys[order][1:] == keys[order][:-1]) & (file[order][1:] != file[order][:-1])
-    unusable[order[1:][twice]] = True
-    return np.isin(keys, keys[unusable])
+    def __init__(self, table: Table, wanted: Wanted) -> None:
+        file = column_i64(table, "file_index") * 2 + column_i64(table, "reading")
+        order = np.lexsort((column_i64(table, "severity"), file, column_i64(table, "start"), column_i64(table, "tag")))
+        self.columns = {name: table[name].to_numpy()[order] for name in table.column_names}
+        self.columns["severity"] = self.columns["severity"].astype(np.int64)
+        self.key = wanted.key(self.columns["tag"], self.columns["start"])
+        begins = np.ones(len(order), np.bool_)
+        begins[1:] = (self.key[1:] != self.key[:-1]) | (file[order][1:] != file[order][:-1])
+        self.columns["block"] = np.cumsum(begins) - 1
+        place = np.flatnonzero(begins)
+        self._wanted, self._keys = wanted, self.key[place]
+        nothing = np.zeros(0, np.int64)
+        self._first = np.minimum.reduceat(self.columns["first_time"], place) if len(place) else nothing
+        self._last = np.maximum.reduceat(self.columns["last_time"], place) if len(place) else nothing
+
+    @property
+    def first(self) -> Ints:
+        """Give for each row the first time of its block."""
+        return self._first[self.columns["block"]]
+
+    @property
+    def last(self) -> Ints:
+        """Give for each row the last time of its block."""
+        return self._last[self.columns["block"]]
+
+    def refused(self, samples: Table | None) -> Bools:
+        """Mark the rows of the periods in which a block cannot stand for its samples.
+
+        This is the one place for that: whatever else hides or changes samples of a period adds its keys here.
+        """
+        rows = self.columns["odd"].astype(np.bool_)
+        if self._wanted.pure:
+            rows = rows | (self.columns["severity"] != GOOD)
+        cut = np.zeros(len(self._keys), np.bool_)
+        for edge in (self._wanted.start_ns, self._wanted.end_ns):
+            cut |= (self._first < edge) & (edge <= self._last)
+        keys = [self.key[rows], self._keys[cut], self._keys[self._overlapping()]]
+        if samples is not None:
+            keys.append(self._met_by(column_i64(samples, "tag"), column_i64(samples, "time")))
+        return np.isin(self.key, np.concatenate(keys))
+
+    def _overlapping(self) -> Bools:
+        """Mark one of two blocks of a period that overlap: in order of their first times neighbours do, if any do."""
+        order = np.lexsort((self._first, self._keys))
+        same = self._keys[order][1:] == self._keys[order][:-1]
+        found = np.zeros(len(order), np.bool_)
+        found[order[1:]] = same & (self._first[order][1:] <= self._last[order][:-1])
+        return found
+
+    def _met_by(self, tag: Ints, time: Ints) -> Ints:
+        """Give the keys of the blocks that have one of the samples between their first and last one."""
+        keys = self._wanted.key(tag, time)
+        low, high = np.searchsorted(self._keys, keys), np.searchsorted(self._keys, keys, side="right")
+        met = [np.zeros(0, np.int64)]
+        for step in range(int((high - low).max(initial=0))):
+            there = np.flatnonzero(low + step < high)
+            block = low[there] + step
+            inside = (self._first[block] <= time[there]) & (time[there] <= self._last[block])
+            met.append(keys[there[inside]])
+        return np.concatenate(met)
 
 
 def _within(time: Ints, span: tuple[int, int]) -> Bools:
@@ -162,66 +205,76 @@ def _within(time: Ints, span: tuple[int, int]) -> Bools:
     return found
 
 
-def _read_periods(engine: Engine, summed: Sequence[Reading], dirty: Ints, wanted: Wanted) -> Table | None:
+def _read_periods(engine: Engine, summed: Sequence[Reading], dirty: Ints, wanted: Wanted) -> list[Table | None]:
     """Read the samples of single periods, given by key, from the runs that sum them up."""
-    if len(dirty) == 0:
-        return None
-    (low, high), begin = wanted.whole, wanted.wide[0]
-    count = (wanted.wide[1] - begin) // PERIOD_NS
-    tags = np.sort(np.asarray(wanted.tags, np.int64))[dirty // count]
+    begin, count = wanted.wide[0], (wanted.wide[1] - wanted.wide[0]) // PERIOD_NS
+    tags, place = np.sort(np.asarray(wanted.tags, np.int64))[dirty // count], dirty % count
+    select = f"SELECT {ROW} FROM $G.sample"
+    if len(places := np.unique(place)) <= PERIODS_APART:
+        read = []
+        for each in places.tolist():
+            span = (begin + each * PERIOD_NS, begin + (each + 1) * PERIOD_NS)
+            read.append(_read(engine, _of_some(summed, tags[place == each]), span, select, "time"))
+        return read
     cursor = engine.cursor()
-    cursor.register("dirty", pa.table({"tag": tags, "place": dirty % count}))
-    place = f"(s.time - {begin:d}) // {PERIOD_NS:d}"
-    select = f"SELECT {ROW} FROM $G.sample s SEMI JOIN dirty d ON s.tag = d.tag AND {place} = d.place"
+    cursor.register("dirty", pa.table({"tag": tags, "place": place}))
+    joined = f"{select} s SEMI JOIN dirty d ON s.tag = d.tag AND (s.time - {begin:d}) // {PERIOD_NS:d} = d.place"
     try:
-        of_dirty = [(sources, sorted(set(tags.tolist()) & set(own))) for sources, own in summed]
-        return _read(engine, [each for each in of_dirty if each[1]], (low, high), select, "s.time")
+        return [_read(engine, _of_some(summed, tags), wanted.periods, joined, "s.time")]
     finally:
         cursor.unregister("dirty")
+
+
+def _of_some(readings: Sequence[Reading], tags: Ints) -> list[Reading]:
+    some = set(tags.tolist())
+    kept = [(sources, sorted(some.intersection(own))) for sources, own in readings]
+    return [each for each in kept if each[1]]
 
 
 class _Ends:
     """Put the samples next to the span beside what lies in it."""
 
-    def __init__(self, engine: Engine, view: View, wanted: Wanted, blocks: Table, unusable: Bools) -> None:
+    def __init__(self, engine: Engine, view: View, wanted: Wanted, found: _Found, refused: Bools) -> None:
         self._engine, self._view, self._wanted = engine, view, wanted
-        order = np.lexsort([column_i64(blocks, name) for name in ("severity", "start", "tag")])
-        self._columns = {name: blocks[name].to_numpy()[order] for name in blocks.column_names}
-        self._columns["severity"] = self._columns["severity"].astype(np.int64)
-        self._unusable = unusable[order]
+        self._blocks, self._refused = Blocks(found.columns), refused
+        self._first, self._last = found.first, found.last
 
     def beside(self, series: dict[int, Series]) -> dict[int, Gathered]:
         """Give each tag's samples and blocks in the span, with the sample before it and the first after."""
-        blocks = {tag: self._of_tag(tag) for tag in series}
+        wanted, rows = self._wanted, self._blocks
+        parts = {tag: slice(*np.searchsorted(rows["tag"], [tag, tag + 1])) for tag in series}
         ends: dict[tuple[int, bool], Series] = {}
         for before in (True, False):
-            near = {tag: self._near(series[tag], *blocks[tag], before=before) for tag in series}
+            near = {tag: self._near(series[tag], parts[tag], before=before) for tag in series}
             far = self._far([tag for tag, found in near.items() if found is None], before=before)
             ends |= {(tag, before): far.get(tag, _NONE) if found is None else found for tag, found in near.items()}
-        inside = (self._wanted.start_ns, self._wanted.end_ns)
+        kept = ~self._refused & (self._first >= wanted.start_ns) & (self._last < wanted.end_ns)
         gathered = {}
         for tag, samples in series.items():
-            own = samples.where(_within(samples.time, inside))
-            rows, unusable = blocks[tag]
-            kept = ~unusable & _within(rows["start"], self._wanted.whole)
-            gathered[tag] = Gathered(chained(ends[tag, True], own, ends[tag, False]), rows.where(kept))
+            own = samples.where(_within(samples.time, (wanted.start_ns, wanted.end_ns)))
+            blocks = rows.where(parts[tag]).where(kept[parts[tag]])
+            gathered[tag] = Gathered(chained(ends[tag, True], own, ends[tag, False]), blocks)
         return gathered
 
-    def _of_tag(self, tag: int) -> tuple[Blocks, Bools]:
-        part = slice(*np.searchsorted(self._columns["tag"], [tag, tag + 1]))
-        return Blocks({name: column[part] for name, column in self._columns.items()}), self._unusable[part]
-
-    def _near(self, samples: Series, blocks: Blocks, unusable: Bools, *, before: bool) -> Series | None:
+    def _near(self, samples: Series, part: slice, *, before: bool) -> Series | None:
         """Give the sample next to the span out of what was read; None where that does not tell."""
         wanted = self._wanted
-        edge, outer = (wanted.start_ns, wanted.wide[0]) if before else (wanted.end_ns, wanted.wide[1] - PERIOD_NS)
-        beyond = samples.where(samples.time < edge if before else samples.time >= edge)
-        last = beyond.time[-1 if before else 0] if len(beyond.time) else None
-        if last is None or outer <= last < outer + PERIOD_NS:  # nothing within the cut period
-            there = blocks["start"] == outer
-            if there.any():
-                return None if unusable[there].any() else blocks.where(there).ends(last=before)
-        return None if last is None else beyond.where(beyond.time == last)
+        if before:
+            beyond = samples.where(samples.time < wanted.start_ns)
+            there, outer = self._last[part] < wanted.start_ns, self._blocks["start"][part] < wanted.periods[0]
+        else:
+            beyond = samples.where(samples.time >= wanted.end_ns)
+            there, outer = self._first[part] >= wanted.end_ns, self._blocks["start"][part] >= wanted.periods[1]
+        known = there & ~self._refused[part]
+        nearest = [beyond.where(beyond.time == beyond.time[-1 if before else 0])] if len(beyond.time) else []
+        if known.any():
+            nearest.append(self._blocks.where(part).where(known).edge(last=before))
+        if not nearest:
+            return None
+        best = (max if before else min)(nearest, key=lambda series: int(series.time[0]))
+        hidden = (outer & self._refused[part]).any()  # samples there were not read
+        is_inner = best.time[0] >= wanted.periods[0] if before else best.time[0] < wanted.periods[1]
+        return best if is_inner or not hidden else None
 
     def _far(self, tags: Sequence[int], *, before: bool) -> dict[int, Series]:
         """Look up the sample next to the span."""
