@@ -112,3 +112,28 @@ async def test_summaries_answer_as_samples_do(historian: Historian, monkeypatch:
 def test_what_is_summed_up_is_what_part_13_names() -> None:
     assert BY_PARTS.isdisjoint(BY_PURE_PARTS)
     assert Aggregate.WORST_QUALITY not in BY_PARTS | BY_PURE_PARTS
+
+
+async def test_a_plot_out_of_summaries_is_that_out_of_samples(
+    historian: Historian, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "PLOT_ROWS_MAX", 100)
+    rng, told = random.Random(8), 0
+    for turn in range(20):
+        tag = rng.choice((1, 2, 3, 4))
+        start = BEGIN + rng.randrange(8) * 900 * SECOND_NS + rng.choice((0, 1, 77 * SECOND_NS))
+        end = start + rng.randrange(10, 40) * 900 * SECOND_NS + rng.choice((0, 13 * SECOND_NS))
+        found = await historian.plot(tag, start, end, points=10)
+        with monkeypatch.context() as never:
+            never.setattr(reading, "gather", lambda *_: None)
+            expected = await historian.plot(tag, start, end, points=10)
+        assert found.samples == expected.samples, (turn, tag)
+        drawn = [(plot.series.where(plot.drawn)) for plot in (found, expected)]
+        if tag in (1, 4):  # values that are all different: the same samples are picked
+            assert drawn[0].time.tolist() == drawn[1].time.tolist(), (turn, tag, start, end)
+            assert drawn[0].value.tolist() == drawn[1].value.tolist()
+        for best in (np.min, np.max):
+            assert best(drawn[0].value) == best(drawn[1].value), (turn, tag)
+        assert (~found.drawn).any() == (~expected.drawn).any()
+        told += found.samples
+    assert told > 10_000

@@ -13,8 +13,9 @@ from penstock.core.aggregate import AggregateSettings
 from penstock.core.windows import Window
 from penstock.platform.historian.aggregates import Summary, summarise, summed_up
 from penstock.platform.historian.blocks import BY_PARTS, BY_PURE_PARTS, Blocks, BlockScene, needs_pure
+from penstock.platform.historian.period import PERIOD_NS
 from penstock.platform.historian.scene import Series
-from penstock.platform.historian.summary import PERIOD_NS, SUMMARY, summaries, summary_of
+from penstock.platform.historian.summary import SUMMARY, summaries, summary_of
 
 S = 1_000_000_000
 STATUS = st.sampled_from([0, 0, 0, 0, 0x0096_0000, 0x4000_0000, 0x4094_0000, 0x8031_0000, 0x809B_0000])

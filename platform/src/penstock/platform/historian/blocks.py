@@ -13,6 +13,7 @@ import numpy as np
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
+from penstock.platform.historian.period import NS_PER_S
 from penstock.platform.historian.scene import (
     BAD,
     GOOD,
@@ -26,7 +27,6 @@ from penstock.platform.historian.scene import (
     firsts,
     severities,
 )
-from penstock.platform.historian.summary import NS_PER_S
 
 BY_PARTS = frozenset(
     {
@@ -98,7 +98,7 @@ class Blocks:
     def __len__(self) -> int:
         return len(self.columns["start"])
 
-    def where(self, marked: "Bools | slice") -> "Blocks":
+    def where(self, marked: "Bools | Ints | slice") -> "Blocks":
         """Give the marked rows."""
         return Blocks({name: column[marked] for name, column in self.columns.items()})
 
@@ -109,12 +109,16 @@ class Blocks:
 
     def ends(self, *, last: bool) -> Series:
         """Give the first or the last sample of each block."""
-        name = "last" if last else "first"
-        time = self[f"{name}_time"]
+        found = self.points("last" if last else "first")
+        time = found.time
         order = np.lexsort((time, self["block"]))
         begins = firsts(self["block"][order])
         place = order[np.append(begins[1:], len(order))[: len(begins)] - 1] if last else order[begins]
-        return Series(time[place], self[f"{name}_status"][place], self[f"{name}_value"][place])
+        return found.where(place)
+
+    def points(self, name: str) -> Series:
+        """Give the first, last, low or high sample of each row."""
+        return Series(self[f"{name}_time"], self[f"{name}_status"].astype(np.uint32), self[f"{name}_value"])
 
     def edge(self, *, last: bool) -> Series:
         """Give the first or the last sample of all."""

@@ -19,11 +19,11 @@ from penstock.platform.historian.blocks import Blocks
 from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.errors import TooManyRows
 from penstock.platform.historian.many import ROW, bounds, rows_at, split
+from penstock.platform.historian.period import PERIOD_NS
 from penstock.platform.historian.ports import Table
 from penstock.platform.historian.repeats import column_i64
 from penstock.platform.historian.run import Run
 from penstock.platform.historian.scene import GOOD, Bools, Ints, Series, chained
-from penstock.platform.historian.summary import PERIOD_NS
 from penstock.platform.historian.view import Source, View, over
 
 PERIODS_MIN = 4

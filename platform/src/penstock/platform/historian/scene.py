@@ -32,7 +32,7 @@ class Series:
     status: Codes
     value: Floats
 
-    def where(self, marked: "Bools | slice") -> "Series":
+    def where(self, marked: "Bools | Ints | slice") -> "Series":
         """Give the marked samples."""
         return Series(self.time[marked], self.status[marked], self.value[marked])
 

@@ -16,15 +16,13 @@ import numpy as np
 import pyarrow as pa
 
 from penstock.core import status as codes
+from penstock.platform.historian.period import NS_PER_S, PERIOD_NS
 from penstock.platform.historian.ports import Table
 from penstock.platform.historian.repeats import column_i64
 from penstock.platform.historian.scene import BAD, GOOD, Bools, Codes, Floats, Ints, firsts, severities
 
-PERIOD_NS = 900 * 1_000_000_000
-"""Divides all windows from an hour on, also in zones that are 30 or 45 minutes apart from the rest."""
 DENSE_ROWS = 30
 """Rows a period from which on a summary pays: its row weighs as much as about thirty samples."""
-NS_PER_S = 1e9
 
 _I64, _U32, _F64 = pa.int64(), pa.uint32(), pa.float64()
 SUMMARY = pa.schema(
