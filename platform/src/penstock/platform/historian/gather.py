@@ -24,7 +24,7 @@ from penstock.platform.historian.ports import Table
 from penstock.platform.historian.repeats import column_i64
 from penstock.platform.historian.run import Run
 from penstock.platform.historian.scene import GOOD, Bools, Ints, Series, chained
-from penstock.platform.historian.view import Source, View, over
+from penstock.platform.historian.view import KeptSummary, Source, View, over
 
 PERIODS_MIN = 4
 """Whole periods from which on summaries are asked: below, samples are as quick."""
@@ -35,7 +35,7 @@ PERIODS_APART = 3
 ALWAYS = ("tag", "start", "severity", "odd", "rows", "held")
 ENDS = tuple(f"{end}_{name}" for end in ("first", "last") for name in ("time", "status", "value"))
 
-Reading = tuple[Sequence[Source], Sequence[int]]
+Reading = tuple[Sequence[Source | KeptSummary], Sequence[int]]
 """Sources, and the tags to read from them."""
 
 
@@ -45,6 +45,8 @@ class Gathered:
 
     samples: Series
     blocks: Blocks
+    gone: bool
+    """Whether blocks stand for samples that retention has removed: then they are all there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +84,25 @@ def gather(engine: Engine, view: View, wanted: Wanted) -> dict[int, Gathered] | 
     Raise TooManyRows where it is more than the limit.
     """
     low, high = wanted.periods
-    if high - low < PERIODS_MIN * PERIOD_NS:
+    kept = [each for each in view.kept if each.holds_time(*wanted.wide)]
+    if high - low < PERIODS_MIN * PERIOD_NS and not kept:
         return None
     summed, plain = _assigned(view, wanted)
-    if not summed:
+    if not summed and not kept:
         return None
-    table = _read(engine, summed, wanted.wide, _of_summaries(wanted), "start")
+    of_gone: list[Reading] = [(kept, wanted.tags)] if kept else []
+    table = _read(engine, [*summed, *of_gone], wanted.wide, _of_summaries(wanted), "start")
     samples = [_read(engine, plain, wanted.wide, f"SELECT {ROW} FROM $G.sample", "time")]
     assert table is not None
-    blocks = _Found(table, wanted)
+    blocks = _Found(table, wanted, len(summed))
     refused = blocks.refused(samples[0])
     dirty = np.unique(blocks.key[refused & _within(blocks.columns["start"], wanted.periods)])
-    if len(dirty) * DIRTY_SHARE > len(np.unique(blocks.key)):
+    if len(dirty) * DIRTY_SHARE > len(np.unique(blocks.key)) and not kept:
         return None
     samples += _read_periods(engine, summed, dirty, wanted)
     found = pa.concat_tables([_NO_SAMPLES, *(each.cast(_NO_SAMPLES.schema) for each in samples if each is not None)])
+    if kept:
+        found = found.filter(pa.array(~blocks.hides(column_i64(found, "tag"), column_i64(found, "time"))))
     if found.num_rows + table.num_rows > wanted.limit:
         raise TooManyRows(wanted.limit, f"the range of {len(wanted.tags)} tags")
     return _Ends(engine, view, wanted, blocks, refused).beside(split(found, wanted.tags))
@@ -138,8 +144,9 @@ def _read(engine: Engine, readings: Sequence[Reading], span: tuple[int, int], se
 class _Found:
     """Hold rows of summaries ordered by (tag, period, file), and the first and last time of each block."""
 
-    def __init__(self, table: Table, wanted: Wanted) -> None:
-        file = column_i64(table, "file_index") * 2 + column_i64(table, "reading")
+    def __init__(self, table: Table, wanted: Wanted, of_gone: int) -> None:
+        reading = column_i64(table, "reading")
+        file = column_i64(table, "file_index") * 4 + reading  # summed by all, by some, gone
         order = np.lexsort((column_i64(table, "severity"), file, column_i64(table, "start"), column_i64(table, "tag")))
         self.columns = {name: table[name].to_numpy()[order] for name in table.column_names}
         self.columns["severity"] = self.columns["severity"].astype(np.int64)
@@ -148,7 +155,7 @@ class _Found:
         begins[1:] = (self.key[1:] != self.key[:-1]) | (file[order][1:] != file[order][:-1])
         self.columns["block"] = np.cumsum(begins) - 1
         place = np.flatnonzero(begins)
-        self._wanted, self._keys = wanted, self.key[place]
+        self._wanted, self._keys, self._gone = wanted, self.key[place], (reading == of_gone)[order][place]
         nothing = np.zeros(0, np.int64)
         self._first = np.minimum.reduceat(self.columns["first_time"], place) if len(place) else nothing
         self._last = np.maximum.reduceat(self.columns["last_time"], place) if len(place) else nothing
@@ -156,48 +163,66 @@ class _Found:
     @property
     def first(self) -> Ints:
         """Give for each row the first time of its block."""
-        return self._first[self.columns["block"]]
+        found: Ints = self._first[self.columns["block"]]
+        return found
 
     @property
     def last(self) -> Ints:
         """Give for each row the last time of its block."""
-        return self._last[self.columns["block"]]
+        found: Ints = self._last[self.columns["block"]]
+        return found
 
     def refused(self, samples: Table | None) -> Bools:
         """Mark the rows of the periods in which a block cannot stand for its samples.
 
         This is the one place for that: whatever else hides or changes samples of a period adds its keys here.
         """
+        gone = self.gone
         rows = self.columns["odd"].astype(np.bool_)
         if self._wanted.pure:
             rows = rows | (self.columns["severity"] != GOOD)
         cut = np.zeros(len(self._keys), np.bool_)
         for edge in (self._wanted.start_ns, self._wanted.end_ns):
             cut |= (self._first < edge) & (edge <= self._last)
-        keys = [self.key[rows], self._keys[cut], self._keys[self._overlapping()]]
+        every = np.ones(len(self._keys), np.bool_)
+        keys = [self.key[rows & ~gone], self._keys[cut & ~self._gone], self._keys[self._overlapping(every)]]
         if samples is not None:
-            keys.append(self._met_by(column_i64(samples, "tag"), column_i64(samples, "time")))
-        return np.isin(self.key, np.concatenate(keys))
+            tag, time = column_i64(samples, "tag"), column_i64(samples, "time")
+            keys.append(self._wanted.key(tag, time)[self._met(tag, time, every)])
+        refused: Bools = np.isin(self.key, np.concatenate(keys)) & ~gone
+        refused |= self._overlapping(self._gone)[self.columns["block"]]
+        return refused
 
-    def _overlapping(self) -> Bools:
+    @property
+    def gone(self) -> Bools:
+        """Mark the rows whose samples are gone: these blocks stand, whatever else there is of the period."""
+        found: Bools = self._gone[self.columns["block"]]
+        return found
+
+    def hides(self, tag: Ints, time: Ints) -> Bools:
+        """Mark the samples that lie within a block whose samples are gone: they came when these had been removed."""
+        return self._met(tag, time, self._gone)
+
+    def _overlapping(self, among: Bools) -> Bools:
         """Mark one of two blocks of a period that overlap: in order of their first times neighbours do, if any do."""
         order = np.lexsort((self._first, self._keys))
+        order = order[among[order]]
         same = self._keys[order][1:] == self._keys[order][:-1]
-        found = np.zeros(len(order), np.bool_)
+        found = np.zeros(len(among), np.bool_)
         found[order[1:]] = same & (self._first[order][1:] <= self._last[order][:-1])
         return found
 
-    def _met_by(self, tag: Ints, time: Ints) -> Ints:
-        """Give the keys of the blocks that have one of the samples between their first and last one."""
+    def _met(self, tag: Ints, time: Ints, among: Bools) -> Bools:
+        """Mark the samples that lie between the first and the last one of a block."""
         keys = self._wanted.key(tag, time)
         low, high = np.searchsorted(self._keys, keys), np.searchsorted(self._keys, keys, side="right")
-        met = [np.zeros(0, np.int64)]
+        met = np.zeros(len(time), np.bool_)
         for step in range(int((high - low).max(initial=0))):
             there = np.flatnonzero(low + step < high)
             block = low[there] + step
-            inside = (self._first[block] <= time[there]) & (time[there] <= self._last[block])
-            met.append(keys[there[inside]])
-        return np.concatenate(met)
+            inside = among[block] & (self._first[block] <= time[there]) & (time[there] <= self._last[block])
+            met[there[inside]] = True
+        return met
 
 
 def _within(time: Ints, span: tuple[int, int]) -> Bools:
@@ -237,7 +262,7 @@ class _Ends:
     def __init__(self, engine: Engine, view: View, wanted: Wanted, found: _Found, refused: Bools) -> None:
         self._engine, self._view, self._wanted = engine, view, wanted
         self._blocks, self._refused = Blocks(found.columns), refused
-        self._first, self._last = found.first, found.last
+        self._first, self._last, self._gone = found.first, found.last, found.gone
 
     def beside(self, series: dict[int, Series]) -> dict[int, Gathered]:
         """Give each tag's samples and blocks in the span, with the sample before it and the first after."""
@@ -253,7 +278,8 @@ class _Ends:
         for tag, samples in series.items():
             own = samples.where(_within(samples.time, (wanted.start_ns, wanted.end_ns)))
             blocks = rows.where(parts[tag]).where(kept[parts[tag]])
-            gathered[tag] = Gathered(chained(ends[tag, True], own, ends[tag, False]), blocks)
+            gone = bool((kept & self._gone)[parts[tag]].any())
+            gathered[tag] = Gathered(chained(ends[tag, True], own, ends[tag, False]), blocks, gone)
         return gathered
 
     def _near(self, samples: Series, part: slice, *, before: bool) -> Series | None:

@@ -193,7 +193,7 @@ class Reader:
         told = {}
         for tag, each in found.items():
             scene = BlockScene(each.samples, each.blocks, over, settings[tag])
-            if not scene_wants_more(scene, wanted):
+            if each.gone or not scene_wants_more(scene, wanted):
                 told[tag] = summed_up(scene, wanted)
         return told
 
@@ -232,7 +232,8 @@ class Reader:
         """Pick a tag's samples to draw in [start, end), with those next to it; of many, the database finds extremes."""
         length = bucket_ns(start_ns, end_ns, points)
         with self._engine.view() as view:
-            if length >= PERIOD_NS and (found := self._plot_of_blocks(view, tag, start_ns, end_ns, points)):
+            is_long = length >= PERIOD_NS or view.kept
+            if is_long and (found := self._plot_of_blocks(view, tag, start_ns, end_ns, points)):
                 return found
             low, high = self._bound(view, tag, start_ns, before=True), self._bound(view, tag, end_ns, before=False)
             span: dict[str, object] = {"tag": tag, "low": low, "high": high}
@@ -262,7 +263,7 @@ class Reader:
             return None
         samples, told = found[tag].samples, found[tag].blocks
         inside = int(((samples.time >= start_ns) & (samples.time < end_ns)).sum()) + told.samples
-        if inside <= PLOT_ROWS_MAX:
+        if inside <= PLOT_ROWS_MAX and not found[tag].gone:
             return None
         length = bucket_ns(start_ns, end_ns, points)
         origin = first_bucket(start_ns, start_ns, length)

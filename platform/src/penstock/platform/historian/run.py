@@ -169,7 +169,7 @@ def write_run(cursor: Any, sources: Sequence[Source], runs: Path, numbers: tuple
         f"SELECT tag, count(*), min(time), max(time) FROM {samples} GROUP BY tag ORDER BY tag"
     ).fetchnumpy()
     spans = TagSpans(*(np.asarray(column, np.int64) for column in tags.values()))
-    files.append(write_summary_file(cursor, folder, SUMMARY_FILE, spans))
+    files.append(write_summary_file(cursor, folder, folder / SUMMARY_FILE, spans.dense, spans))
     sync_folder(folder)
     seqs = (
         "SELECT writer, epoch, seq FROM $G.ledger WHERE key IS NULL "
@@ -189,12 +189,11 @@ def write_run(cursor: Any, sources: Sequence[Source], runs: Path, numbers: tuple
     )
 
 
-def write_summary_file(cursor: Any, folder: Path, name: str, spans: TagSpans) -> RunFile:
-    """Write the summary of the dense tags of a run's samples, synced and read back."""
-    dense = np.append(spans.dense, False)
-    path = folder / name
-    rows = write_summary(cursor, folder / "sample.parquet", path, lambda tag: dense[spans.places(tag)])
-    return RunFile(name, rows, path.stat().st_size, _crc32(path))
+def write_summary_file(cursor: Any, run: Path, path: Path, wanted: NDArray[np.bool_], spans: TagSpans) -> RunFile:
+    """Write the summary of those tags of a run's samples that are marked among its spans, synced and read back."""
+    marked = np.append(wanted, False)
+    rows = write_summary(cursor, run / "sample.parquet", path, lambda tag: marked[spans.places(tag)])
+    return RunFile(path.name, rows, path.stat().st_size, _crc32(path))
 
 
 def joined(extents: Sequence[Extent]) -> Extent:
