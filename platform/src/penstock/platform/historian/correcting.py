@@ -45,14 +45,19 @@ class Correction(NamedTuple):
 
 
 def deletion(engine: Engine, order: Erasing, position: int, *, made_ns: int) -> Correction:
-    """Judge a deletion; of tags without a visible sample in the span nothing is erased."""
+    """Judge a deletion; of tags without a visible sample in the span nothing is erased.
+
+    Where retention has left summaries of the span, these may tell of such a tag.
+    """
     with engine.view() as view:
         counts = _count(engine, view, order)
-    tags = np.array(sorted(tag for tag, count in counts.items() if count), np.int64)
+        may_be_told = any(each.holds_time(order.start_ns, order.end_ns) for each in view.kept)
+    tags = np.array(sorted(tag for tag, count in counts.items() if count or may_be_told), np.int64)
     start, end = np.full(len(tags), order.start_ns), np.full(len(tags), order.end_ns)
     records = tuple(
         _record(tag, order.start_ns, order.end_ns, count=counts[tag], cause=order.reason or "deleted", how="delete")
         for tag in tags.tolist()
+        if counts[tag]
     )
     return Correction(entries(position, tags, start, end, made_ns=made_ns), records, np.zeros(0, np.bool_))
 

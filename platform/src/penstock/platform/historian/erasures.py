@@ -68,6 +68,13 @@ class Steps(NamedTuple):
         inside = (place >= 0) & (time < self.end[place])
         return np.where(inside, self.position[place], 0)
 
+    def above(self, position: int) -> tuple[Ints, Ints]:
+        """Give start and end of the spans that are erased above a position, neighbours joined."""
+        kept = self.position > position
+        start, end = self.start[kept], self.end[kept]
+        apart = start[1:] != end[:-1]
+        return start[np.append(True, apart)[: len(start)]], end[np.append(apart, True)[: len(end)]]
+
     def between(self, start_ns: int, end_ns: int) -> "Steps":
         """Give those that overlap [start, end)."""
         kept = slice(np.searchsorted(self.end, start_ns, side="right"), np.searchsorted(self.start, end_ns))
@@ -107,17 +114,30 @@ class Erasures:
     def hides(self, tag: Ints, time: Ints, position: Ints) -> Bools:
         """Mark the rows that an erasure hides."""
         hidden = np.zeros(len(tag), np.bool_)
+        for steps, mine in self._each(tag):
+            hidden[mine] = position[mine] < steps.at(time[mine])
+        return hidden
+
+    def covers(self, tag: Ints, first: Ints, last: Ints, *, position: int) -> Bools:
+        """Mark the spans [first, last] throughout which all is erased that was committed up to a position."""
+        covered = np.zeros(len(tag), np.bool_)
+        for steps, mine in self._each(tag):
+            start, end = steps.above(position)
+            place = np.searchsorted(start, first[mine], side="right") - 1
+            covered[mine] = (place >= 0) & (last[mine] < np.append(end, 0)[place])
+        return covered
+
+    def _each(self, tag: Ints) -> Iterator[tuple[Steps, Ints]]:
+        """Give the steps of each tag that has some, and the places of its rows."""
         if not self._steps or not len(tag):
-            return hidden
+            return
         order = np.argsort(tag, kind="stable")
         ordered = tag[order]
         begins = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
         for first, end in itertools.pairwise([*begins.tolist(), len(tag)]):
             steps = self._steps.get(int(ordered[first]))
             if steps is not None:
-                mine = order[first:end]
-                hidden[mine] = position[mine] < steps.at(time[mine])
-        return hidden
+                yield steps, order[first:end]
 
     def steps(self, tag: int) -> Steps | None:
         """Give a tag's steps, None where nothing of it was erased."""

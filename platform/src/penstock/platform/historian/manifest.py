@@ -6,6 +6,7 @@ cut could bring a committed journal back and roll the listing back after the hot
 """
 
 import contextlib
+import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ import pyarrow as pa
 from penstock.platform.historian.erasures import ERASURE, Entries
 from penstock.platform.historian.errors import HistorianDamaged
 from penstock.platform.historian.generation import Extent
+from penstock.platform.historian.kept import KEPT_FOLDER, Kept
 from penstock.platform.historian.ports import Table
 from penstock.platform.historian.run import RUNS_FOLDER, Run, RunFile, TagSpans, revision_of
 from penstock.platform.kit.files import sync_folder
@@ -52,8 +54,14 @@ _SINCE_FORMAT_2 = (
     """CREATE TABLE erasure (
         position INTEGER NOT NULL, tag INTEGER NOT NULL, from_ns INTEGER NOT NULL, to_ns INTEGER NOT NULL,
         made_ns INTEGER NOT NULL, PRIMARY KEY (position, tag, from_ns)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS kept (
+        folder TEXT PRIMARY KEY, first_generation INTEGER NOT NULL, last_generation INTEGER NOT NULL,
+        rows INTEGER NOT NULL, time_min INTEGER NOT NULL, time_max INTEGER NOT NULL, name TEXT NOT NULL,
+        summary_rows INTEGER NOT NULL, bytes INTEGER NOT NULL, crc32 INTEGER NOT NULL,
+        rows_by_tenant TEXT NOT NULL, kept_ns INTEGER NOT NULL)""",
+    "ALTER TABLE kept ADD COLUMN erased_to INTEGER NOT NULL DEFAULT 0",
 )
-"""An older version must not open what has erasures: it would show what was deleted."""
+"""An older version must not open what has erasures: it would show what was deleted. Some of format 1 have `kept`."""
 
 
 class DeletedRun(NamedTuple):
@@ -80,6 +88,7 @@ class Manifest:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / MANIFEST_FILE
+        self._kept = folder / KEPT_FOLDER
 
     def open(self) -> None:
         """Make the database where there is none; raise HistorianDamaged when it is not one of ours."""
@@ -126,8 +135,14 @@ class Manifest:
         except sqlite3.DatabaseError as error:
             raise self._damaged(error) from error
 
-    def delete(self, run: Run, now_ns: int, reason: str) -> None:
-        """Take a run off the list for good, and note that it was there."""
+    def add_file(self, run: Run, file: RunFile) -> None:
+        """List one file more of a run."""
+        with self._transaction() as connection:
+            row = (run.name, file.name, file.rows, file.size, file.crc32)
+            connection.execute("INSERT INTO file VALUES (?, ?, ?, ?, ?)", row)
+
+    def delete(self, run: Run, now_ns: int, reason: str, kept: Kept | None = None) -> None:
+        """Take a run off the list for good, and note that it was there, and what is kept of it."""
         extent = run.extent
         row = (
             run.name, run.first, run.last, extent.rows, extent.time_min, extent.time_max,
@@ -136,6 +151,41 @@ class Manifest:
         with self._transaction() as connection:
             connection.execute("DELETE FROM run WHERE folder = ?", (run.name,))
             connection.execute("INSERT INTO deleted VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            if kept is not None:
+                file = kept.file
+                told = (
+                    run.name, run.first, run.last, kept.rows, kept.time_min, kept.time_max, file.name, file.rows,
+                    file.size, file.crc32, json.dumps(dict(kept.rows_by_tenant)), kept.kept_ns, kept.erased_to,
+                )  # fmt: skip
+                connection.execute("INSERT INTO kept VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", told)
+
+    def delete_kept(self, kept: Kept) -> None:
+        """Take what was kept of a run off the list."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM kept WHERE folder = ?", (kept.parquet.name,))
+
+    def kept(self) -> list[Kept]:
+        """Give what is kept of removed runs, oldest commits first."""
+        try:
+            with self._transaction() as connection:
+                rows = connection.execute("SELECT * FROM kept ORDER BY first_generation").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from error
+        return [
+            Kept(
+                first,
+                last,
+                count,
+                low,
+                high,
+                RunFile(*file),
+                json.loads(by_tenant),
+                kept_ns,
+                self._kept / folder,
+                erased_to,
+            )
+            for folder, first, last, count, low, high, *file, by_tenant, kept_ns, erased_to in rows
+        ]
 
     def deleted(self) -> list[DeletedRun]:
         """Give what was deleted, oldest commits first."""

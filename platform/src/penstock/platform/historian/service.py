@@ -26,6 +26,7 @@ from penstock.platform.historian.plot import Plot
 from penstock.platform.historian.ports import (
     CommitResult,
     LatestSample,
+    Removed,
     RowKey,
     Since,
     Table,
@@ -59,6 +60,7 @@ class Historian:
         disk_free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
         retention_ns: int | None = None,
         rewrite_after_ns: int = REWRITE_AFTER_NS,
+        summary_retention_ns: int | None = None,
         on_deletion: Callable[[Deletion], None] = lambda _: None,
         sealing_step: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -74,6 +76,7 @@ class Historian:
             now_ns,
             disk_free,
             retention_ns,
+            summary_retention_ns,
             rewrite_after_ns,
             on_deletion=on_deletion,
             step=sealing_step,
@@ -182,6 +185,14 @@ class Historian:
         hidden = erasures.hides(*(column_i64(rows, name) for name in ("tag", "time", "position")))
         return Since(rows.filter(pa.array(~hidden)), end, head, erasures.since(position, end, tags))
 
+    def removed(self, start_ns: int, end_ns: int) -> Removed | None:
+        """Say what retention has removed of a span; None where nothing is."""
+        gone = [each for each in self._engine.deleted if each.time_min < end_ns and each.time_max >= start_ns]
+        if not gone:
+            return None
+        until = max(min(each.time_max, each.deleted_ns) for each in gone)
+        return Removed(until, any(each.holds_time(start_ns, end_ns) for each in self._engine.kept))
+
     def latest(self, tags: Sequence[int]) -> list[LatestSample]:
         """Give the newest sample of each tag that has one; see ports.Hot."""
         return self._store.newest.latest(tags)
@@ -215,11 +226,9 @@ class Historian:
             "sealing_seconds": self._sealer.seconds,
             "runs": len(self._engine.runs),
             "run_bytes": sum(run.size for run in self._engine.runs),
+            "kept_summaries": len(self._engine.kept),
+            "kept_bytes": sum(kept.file.size for kept in self._engine.kept),
         }
-
-    def erased(self, tags: Sequence[int], start_ns: int, end_ns: int) -> dict[int, list[tuple[int, int]]]:
-        """Give per tag the spans in which stored samples may be hidden, from memory; see View.erased."""
-        return self._engine.views.current.erased(tags, start_ns, end_ns)
 
     async def wait_sealed(self, timeout_s: float = 60) -> bool:
         """Wait until every full generation is a run and its hot file gone; say whether it came to that."""

@@ -30,6 +30,8 @@ class Deletion:
     rows_by_tenant: dict[str, int]
     time_min: int
     time_max: int
+    what: str = "samples"
+    """`samples`; `samples, summaries stay`; or `summaries`."""
 
 
 def mergeable(runs: Sequence[Run], generation_rows: int) -> Sequence[Run]:
@@ -84,6 +86,8 @@ def spent(view: View, before_ns: int) -> int | None:
             kept |= pending & (log.position > max(source.erased_to, source.extent.position_min))
         else:
             kept |= log.position > source.extent.position_min
+    for summary in view.kept:
+        kept |= (log.position > summary.erased_to) & (log.from_ns <= summary.time_max) & (log.to_ns > summary.time_min)
     gone = log.position[log.position < log.position[kept][0]] if kept.any() else log.position
     return int(gone[-1]) if len(gone) else None
 

@@ -16,7 +16,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -78,11 +78,53 @@ class Source(Protocol):
         ...
 
 
+class KeptSummary(Protocol):
+    """Name a summary whose samples are gone."""
+
+    @property
+    def name(self) -> str:
+        """Give the name that no other has."""
+        ...
+
+    @property
+    def parquet(self) -> Path:
+        """Give the folder of its file."""
+        ...
+
+    @property
+    def time_min(self) -> int:
+        """Give the first source time that it tells of."""
+        ...
+
+    @property
+    def time_max(self) -> int:
+        """Give the last source time that it tells of."""
+        ...
+
+    @property
+    def erased_to(self) -> int:
+        """Give the position up to which erasures are carried out in it."""
+        ...
+
+    def holds_time(self, start_ns: int, end_ns: int) -> bool:
+        """Say whether it may tell of a sample with start <= time < end."""
+        ...
+
+
 class View:
     """Hold sources and erasures of a moment, oldest commits first; immutable but for the count of its readers."""
 
-    def __init__(self, sources: Iterable[Source], *, head: int | None = None, erasures: Erasures = NO_ERASURES) -> None:
+    def __init__(
+        self,
+        sources: Iterable[Source],
+        kept: Iterable[KeptSummary] = (),
+        *,
+        head: int | None = None,
+        erasures: Erasures = NO_ERASURES,
+    ) -> None:
         self.sources = tuple(sources)
+        self.kept = tuple(kept)
+        """Summaries whose samples are gone."""
         self.head, self.erasures = head, erasures
         self.readers = 0
 
@@ -155,26 +197,21 @@ class View:
         start_ns, end_ns = (ALWAYS[0], time_ns) if before else (time_ns, ALWAYS[1])
         return None, self.shows(source, (tag,), start_ns, end_ns)
 
-    def erased(
-        self, tags: Tags, start_ns: int, end_ns: int, *, source: Source | None = None
-    ) -> dict[int, list[tuple[int, int]]]:
-        """Give per tag the spans [from, to) within [start, end) in which stored rows may be hidden.
+    def erased(self, tags: Tags, start_ns: int, end_ns: int, *, source: Source) -> dict[int, Steps]:
+        """Give per tag the steps within [start, end) by which samples that are in a source's files may be hidden.
 
-        With `source`: only those whose rows may still be in its files, which what was made of them before (a summary)
-        may hold; of the others its files are free. Tags without any are left out.
+        What was made of these files before, a summary, may hold such samples; where nothing is said it is right.
         """
         found = {}
         for tag in self.erasures.tags(tags):
-            steps = self.erasures.steps(tag) if source is None else self._steps(source, tag, start_ns, end_ns)
-            assert steps is not None, tag
-            cut = steps.between(start_ns, end_ns)
-            if len(cut.start):
-                low, high = np.maximum(cut.start, start_ns).tolist(), np.minimum(cut.end, end_ns).tolist()
-                found[tag] = list(zip(low, high, strict=True))
+            steps = self._steps(source, tag, start_ns, end_ns)
+            if len(steps.start):
+                low, high = np.maximum(steps.start, start_ns), np.minimum(steps.end, end_ns)
+                found[tag] = Steps(low, high, steps.position)
         return found
 
 
-def over(sources: Iterable[Source], select: str, condition: Callable[[Source], str] = lambda _: "") -> str:
+def over(sources: "Iterable[Source | KeptSummary]", select: str, condition: Callable[[Any], str] = lambda _: "") -> str:
     """Write one SELECT over several sources: `$G.sample` stands for the samples of each hot file, and of all runs.
 
     `condition` gives what a source's samples must fulfil beside. One list of Parquet files costs a tenth of a UNION of
@@ -245,29 +282,32 @@ class Views:
                     self._read.discard(view)
                     self._changed.notify_all()
 
-    def exchange(self, change: Callable[[tuple[Source, ...]], Iterable[Source]]) -> None:
+    def exchange(
+        self, change: Callable[[tuple[Source, ...]], Iterable[Source]], kept: Iterable[KeptSummary] | None = None
+    ) -> None:
         """Put what `change` makes of the current sources in their place, for all later readers at once."""
         with self._changed:
             now = self._current
-            self._show(View(change(now.sources), head=now.head, erasures=now.erasures))
+            kept = now.kept if kept is None else kept
+            self._show(View(change(now.sources), kept, head=now.head, erasures=now.erasures))
 
-    def begin(self, sources: Iterable[Source], erasures: Erasures) -> None:
+    def begin(self, sources: Iterable[Source], kept: Iterable[KeptSummary], erasures: Erasures) -> None:
         """Show these sources; where the head is, the one who reads them will tell."""
         with self._changed:
-            self._show(View(sources, erasures=erasures))
+            self._show(View(sources, kept, erasures=erasures))
 
     def advance(self, head: int, added: Entries | None = None) -> None:
         """Show what is committed up to `head`, and the erasures that came with it."""
         with self._changed:
             now = self._current
             erasures = now.erasures if added is None else now.erasures.with_(added)
-            self._show(View(now.sources, head=head, erasures=erasures))
+            self._show(View(now.sources, now.kept, head=head, erasures=erasures))
 
     def forget(self, position: int) -> None:
         """Let go of the erasures up to a position: no file holds what they hide."""
         with self._changed:
             now = self._current
-            self._show(View(now.sources, head=now.head, erasures=now.erasures.beyond(position)))
+            self._show(View(now.sources, now.kept, head=now.head, erasures=now.erasures.beyond(position)))
 
     def _show(self, view: View) -> None:
         self._current = view
@@ -284,4 +324,6 @@ class Views:
             return self._changed.wait_for(lambda: not self._uses(name), timeout_s)
 
     def _uses(self, name: str) -> bool:
-        return any(source.name == name for view in (self._current, *self._read) for source in view.sources)
+        views = (self._current, *self._read)
+        names = (each.name for view in views for part in (view.sources, view.kept) for each in part)
+        return name in names
