@@ -42,7 +42,7 @@ async def opened(folder: Path, clock: Clock, rows: int = 20, **options: int) -> 
 async def fill(historian: Historian, seq: int, *, rows: int = 20) -> None:
     """Commit a generation's worth of tags 1 and 2."""
     samples = [(1 + k % 2, NOON_NS + (100 * seq + k) * SECOND_NS, 0, float(k)) for k in range(rows)]
-    await historian.append([batch_of(samples, seq=seq, arrival_ns=NOON_NS + 100_000 * SECOND_NS)])
+    await historian.append([batch_of(samples, seq=seq, arrival_ns=NOON_NS + 2_000 * SECOND_NS)])
 
 
 async def delete(historian: Historian, tag: int, start_ns: int, end_ns: int, *, key: str = "d") -> BatchOutcome:
@@ -105,6 +105,24 @@ async def test_a_run_is_written_again_an_hour_after_its_first_erasure_and_then_f
     await historian.stop()
 
 
+async def test_a_hot_file_with_erased_rows_is_sealed_after_a_day_though_it_is_not_full(tmp_path: Path) -> None:
+    folder, clock = tmp_path / "h", Clock()
+    historian = await opened(folder, clock, rows=10_000)
+    await fill(historian, 1)
+    assert (await delete(historian, 1, *ALWAYS)).erased == 10
+    await historian.stop()
+    historian = await opened(folder, clock, rows=10_000)
+    await historian.append([batch_of([(2, NOON_NS, 0, 7.0)], seq=8, arrival_ns=NOON_NS + DAY_NS - 1)])
+    assert await historian.wait_sealed()
+    assert historian._engine.runs == []
+    await historian.append([batch_of([(2, NOON_NS + 1, 0, 7.0)], seq=9, arrival_ns=NOON_NS + DAY_NS)])
+    await historian.append([batch_of([(2, NOON_NS + 2, 0, 7.0)], seq=10, arrival_ns=NOON_NS + 3 * DAY_NS)])
+    assert await historian.wait_sealed()
+    assert [(run.first, run.extent.rows) for run in historian._engine.runs] == [(1, 12)], "once"
+    assert in_files(folder, 1) == 0
+    await historian.stop()
+
+
 async def test_a_run_of_which_all_is_erased_keeps_its_ledger(tmp_path: Path) -> None:
     folder, clock = tmp_path / "h", Clock()
     historian = await opened(folder, clock, rewrite_after_ns=0)
@@ -124,7 +142,8 @@ async def test_a_run_of_which_all_is_erased_keeps_its_ledger(tmp_path: Path) -> 
     await historian.stop()
 
 
-async def test_files_of_format_1_are_taken_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", ["DROP TABLE kept", "ALTER TABLE kept DROP COLUMN erased_to"])
+async def test_files_of_format_1_are_taken_over(tmp_path: Path, kept: str) -> None:
     folder, clock = tmp_path / "h", Clock()
     historian = await opened(folder, clock)
     await fill(historian, 1)
@@ -132,8 +151,9 @@ async def test_files_of_format_1_are_taken_over(tmp_path: Path) -> None:
     await fill(historian, 2, rows=6)
     await historian.stop()
     with closing(sqlite3.connect(folder / MANIFEST_FILE)) as manifest:
-        for statement in ("DROP TABLE erasure", "ALTER TABLE run DROP COLUMN erased_to", "PRAGMA user_version = 1"):
+        for statement in ("DROP TABLE erasure", "ALTER TABLE run DROP COLUMN erased_to", kept):
             manifest.execute(statement)
+        manifest.execute("PRAGMA user_version = 1")
     with closing(duckdb.connect(str(folder / "gen-000002.duckdb"))) as hot:
         hot.execute("DROP TABLE erasure")
     historian = await opened(folder, clock)

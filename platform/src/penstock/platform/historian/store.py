@@ -20,6 +20,7 @@ from penstock.platform.historian.rebuild import rebuild, rebuild_from_runs
 from penstock.platform.historian.repeats import column_i64, repeats, twins
 from penstock.platform.historian.tables import ledger_rows, quarantine_rows, record_rows, resolution_rows
 from penstock.platform.historian.tail import Tail
+from penstock.platform.historian.upkeep import SEAL_AFTER_NS, rewrite_due_ns
 from penstock.platform.historian.view import Source, over
 from penstock.platform.historian.writers import Writers
 
@@ -39,6 +40,7 @@ class Store:
         self.writers = Writers()
         self.tail = Tail()
         self.head = 0
+        self._seal_ns: int | None = None
         self.counts = {"stored": 0, "duplicates": 0, "late": 0, "future": 0, "commits": 0}
         self.counts |= {"quarantined_batches": 0, "quarantined_samples": 0, "corrections": 0, "erased": 0}
 
@@ -50,6 +52,7 @@ class Store:
         self.newest, self.writers, self.head = rebuild(self._engine, CLOCK_SKEW_MAX_NS)
         self._engine.views.advance(self.head)
         self._correct_newest(self._engine.views.current.erasures.tags())
+        self._note_erased()
         self.tail = Tail(self.head)
 
     def commit(self, batches: Sequence[WriterBatch]) -> list[Judged]:
@@ -105,12 +108,18 @@ class Store:
         return group
 
     def rotate_if_full(self) -> Generation | None:
-        """Begin a new generation when the current one is full; give the full one, which wants to be sealed."""
+        """Begin a new generation when the current one is full, or has held erased rows for a day; give that one."""
         full = self._engine.generations[-1]
-        if full.extent.rows < self._generation_rows:
+        has_waited = self._seal_ns is not None and full.extent.arrival_max >= self._seal_ns
+        if full.extent.rows < self._generation_rows and not has_waited:
             return None
         self._engine.add_generation(self.head, time.time_ns(), self._birth())
+        self._note_erased()
         return full
+
+    def _note_erased(self) -> None:
+        """Note from which arrival on the hot file is to be sealed for the erased rows in it."""
+        self._seal_ns = rewrite_due_ns(self._engine.views.current, self._engine.generations[-1], SEAL_AFTER_NS)
 
     def _birth(self) -> dict[str, Table]:
         newest, future = self.newest.snapshot()
@@ -246,6 +255,7 @@ class Store:
     def _follow_correction(self, correction: Correction) -> None:
         self.counts["corrections"] += 1
         self.counts["erased"] += correction.samples
+        self._note_erased()
         self._correct_newest(np.unique(correction.erased.tag).tolist())
 
     def _correct_newest(self, tags: Iterable[int]) -> None:

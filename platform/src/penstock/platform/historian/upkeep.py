@@ -8,7 +8,7 @@ import numpy as np
 
 from penstock.platform.historian.erasures import ALWAYS
 from penstock.platform.historian.run import Run
-from penstock.platform.historian.view import View
+from penstock.platform.historian.view import Source, View
 
 FAN_IN = 4
 """Runs merged at once: a question over four runs costs about twice that over one, a merge rewrites each row once."""
@@ -20,6 +20,8 @@ KEPT_AFTER_ARRIVAL_NS = 7 * 24 * 3600 * 1_000_000_000
 """However old its source times, a run stays so long: commits can be followed, and repeats are known, in that window."""
 REWRITE_AFTER_NS = 3600 * 1_000_000_000
 """How long erased rows may stay in a run's files, hidden: many corrections in an hour are one rewriting."""
+SEAL_AFTER_NS = 24 * 3600 * 1_000_000_000
+"""How long erased rows may stay in the hot file, hidden; then it is sealed though it is not full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,13 @@ def expired(runs: Sequence[Run], now_ns: int, retention_ns: int) -> list[Run]:
     ]
 
 
-def rewrite_due_ns(view: View, run: Run, after_ns: int) -> int | None:
-    """Give when a run is to be written again without its erased rows, None where it has none."""
-    touched = view.touched(run, None, *ALWAYS)
+def rewrite_due_ns(view: View, source: Source, after_ns: int) -> int | None:
+    """Give when a file is to be written again without its erased rows, None where it has none."""
+    touched = view.touched(source, None, *ALWAYS)
     if not touched:
         return None
     log = view.erasures.log
-    pending = (log.position > max(run.erased_to, run.extent.position_min)) & np.isin(log.tag, touched)
+    pending = (log.position > max(source.erased_to, source.extent.position_min)) & np.isin(log.tag, touched)
     return int(log.made_ns[pending].min()) + after_ns
 
 
