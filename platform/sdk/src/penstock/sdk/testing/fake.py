@@ -218,6 +218,7 @@ class FakePlatform(httpx.AsyncBaseTransport):
         cursor = call.one("cursor") or call.request.headers.get("last-event-id")
         position = self.state.head if cursor is None else int(cursor)
         listener.heartbeat(position)
+        listener.erased([each for each in self.state.erasures if each.position > position], position)
         missed = [r for r in self.state.committed if r.position > position]
         listener.rows(missed, self.state.head)
         self._listeners.append(listener)
