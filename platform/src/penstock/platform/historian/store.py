@@ -8,15 +8,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from penstock.platform.historian.engine import Engine, insert
+from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.generation import Generation
 from penstock.platform.historian.group import SEQ_CONFLICT, BatchKey, Earlier, Judged, judge
 from penstock.platform.historian.newest import BIRTH_NEWEST, Newest
 from penstock.platform.historian.ports import ROWS, STORED_ROWS, Table, Verdict, WriterBatch
+from penstock.platform.historian.proof import COLUMNS as PROOF
 from penstock.platform.historian.proof import proof_row
 from penstock.platform.historian.rebuild import rebuild, rebuild_from_runs
 from penstock.platform.historian.repeats import column_i64, repeats, twins
-from penstock.platform.historian.tables import ledger_rows, quarantine_rows, record_rows, resolution_rows
+from penstock.platform.historian.tables import WRITTEN, ledger_rows, quarantine_rows, record_rows, resolution_rows
 from penstock.platform.historian.tail import Tail
 from penstock.platform.historian.view import Source, over
 from penstock.platform.historian.writers import Writers
@@ -25,6 +26,7 @@ CLOCK_SKEW_MAX_NS = 60_000_000_000
 """How far a source time may lie after the arrival and still be latest: clocks of a plant differ by less."""
 KEY_WINDOW_NS = 24 * 3600 * 1_000_000_000
 """How long an idempotency key is remembered: longer than any client retries."""
+_SCHEMAS = {table: schema for table, (schema, _) in WRITTEN.items()} | {"proof": PROOF}
 
 
 class Store:
@@ -65,11 +67,11 @@ class Store:
             "resolution": resolution_rows(new),
         }
         proof = proof_row(written[0].position, written[-1].position, list(tables.values()))
-        with self._engine.transaction() as cursor:
-            name = generation.name
+        inserts = self._engine.inserts(generation.name, _SCHEMAS)
+        with self._engine.transaction():
             for table, content in tables.items():
-                insert(cursor, name, table, content)
-            insert(cursor, name, "proof", proof)
+                inserts.insert(table, content)
+            inserts.insert("proof", proof)
         self._follow(generation, new, written, rows, future)
         return group
 
