@@ -13,7 +13,7 @@ TAIL_ROWS_MAX = 300_000
 """Rows kept: 20 MB, some seconds of a busy plant, minutes of a quiet one."""
 TAIL_COMMITS_MAX = 2_000
 LOOK_FACTOR = 5
-"""Rows looked through for each row asked, where only some tags are: a follower of few tags keeps up with a busy plant."""
+"""Rows looked through for each row asked where some tags are: who follows few of them keeps up with a busy plant."""
 
 
 class Tail:
