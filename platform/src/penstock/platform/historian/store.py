@@ -58,9 +58,10 @@ class Store:
         if not written:
             return group
         rows, future = self._new_rows(new)
+        rows = rows.cast(STORED_ROWS)
         generation = self._engine.generations[-1]
         tables = {
-            "sample": rows.cast(STORED_ROWS),
+            "sample": rows,
             "ledger": ledger_rows(new),
             "record": record_rows(new),
             "quarantine": quarantine_rows(written),
@@ -206,7 +207,7 @@ class Store:
         self.counts["commits"] += 1
         _extend(generation, written, rows)
         self.newest.take(_with_arrivals(rows, new), future)
-        self.tail.add(self.head, rows.cast(STORED_ROWS))
+        self.tail.add(self.head, rows)
 
 
 def _extend(generation: Generation, written: Sequence[Judged], rows: Table) -> None:
