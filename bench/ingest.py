@@ -137,7 +137,9 @@ def raw_turn(rows: int, batches: int | None = None, *, seconds: float | None = N
             'vs VARCHAR, position BIGINT, "row" BIGINT)'
         )
         con.execute("CREATE TABLE ledger (writer VARCHAR, epoch VARCHAR, seq BIGINT, crc UINTEGER, n BIGINT)")
-        inserts = Inserts(con, "raw", {"sample": STORED_ROWS}) if prepared else None
+        inserts = Inserts(con, "raw") if prepared else None
+        if inserts is not None:
+            inserts.prepare("sample", STORED_ROWS)
         elapsed = cpu = 0.0
         seq = 0
         while elapsed < seconds if seconds is not None else seq < (batches or 0):

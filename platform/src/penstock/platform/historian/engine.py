@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from penstock.platform.historian.durable import DurableFolder, forget_before, keep_before, settle, sync_file
 from penstock.platform.historian.errors import HistorianDamaged
@@ -146,12 +145,12 @@ class Engine:
         cursor: Connection = self._local.cursor
         return cursor
 
-    def inserts(self, database: str, schemas: Mapping[str, pa.Schema]) -> Inserts:
-        """Give this thread's prepared inserts into a file; made anew for another file or on a new cursor."""
+    def inserts(self, database: str) -> Inserts:
+        """Give this thread's inserts into a file; made anew for another file or on a new cursor."""
         cursor = self.cursor()
         made: Inserts | None = self._local.inserts
         if made is None or made.database != database:
-            made = self._local.inserts = Inserts(cursor, database, schemas)
+            made = self._local.inserts = Inserts(cursor, database)
         return made
 
     def let_go(self) -> None:

@@ -6,7 +6,6 @@ the moment. So a commit pays for neither registering nor planning.
 
 # ruff: noqa: S608 the pieces are names of our own files and tables; values travel in columns
 
-from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -27,20 +26,27 @@ class Slot:
 
 
 class Inserts:
-    """Insert into the tables of one attached file on one cursor; made outside of a transaction."""
+    """Insert into the tables of one attached file on one cursor."""
 
-    def __init__(self, cursor: Any, database: str, schemas: Mapping[str, pa.Schema]) -> None:
+    def __init__(self, cursor: Any, database: str) -> None:
         self._cursor, self.database = cursor, database
-        self._slots = {table: Slot(schema) for table, schema in schemas.items()}
-        for table, slot in self._slots.items():
-            cursor.register(f"incoming_{table}", slot)
-            cursor.execute(f"PREPARE insert_{table} AS INSERT INTO {database}.{table} SELECT * FROM incoming_{table}")
+        self._slots: dict[str, Slot] = {}
+
+    def prepare(self, table: str, schema: pa.Schema) -> None:
+        """Make ready to insert rows of the schema; outside of a transaction, whose end would undo it."""
+        if table in self._slots:
+            return
+        slot = Slot(schema)
+        self._cursor.register(f"incoming_{table}", slot)
+        self._cursor.execute(
+            f"PREPARE insert_{table} AS INSERT INTO {self.database}.{table} SELECT * FROM incoming_{table}"
+        )
+        self._slots[table] = slot
 
     def insert(self, table: str, rows: Table) -> None:
-        """Insert rows whose columns stand in the order of the table's."""
-        if rows.num_rows == 0:
-            return
+        """Insert rows whose columns stand in the order of the table's, which was prepared."""
         slot = self._slots[table]
+        assert rows.schema.equals(slot.schema), f"{table}: {rows.schema}"
         slot.table = rows
         try:
             self._cursor.execute(f"EXECUTE insert_{table}")

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +13,10 @@ from penstock.platform.historian.generation import Generation
 from penstock.platform.historian.group import SEQ_CONFLICT, BatchKey, Earlier, Judged, identity, judge
 from penstock.platform.historian.newest import BIRTH_NEWEST, Newest
 from penstock.platform.historian.ports import ROWS, STORED_ROWS, Table, Verdict, WriterBatch
-from penstock.platform.historian.proof import COLUMNS as PROOF
 from penstock.platform.historian.proof import proof_row
 from penstock.platform.historian.rebuild import rebuild, rebuild_from_runs
 from penstock.platform.historian.repeats import column_i64, repeats, twins
-from penstock.platform.historian.tables import WRITTEN, ledger_rows, quarantine_rows, record_rows, resolution_rows
+from penstock.platform.historian.tables import ledger_rows, quarantine_rows, record_rows, resolution_rows
 from penstock.platform.historian.tail import Tail
 from penstock.platform.historian.view import Source, over
 from penstock.platform.historian.writers import Writers
@@ -26,7 +25,6 @@ CLOCK_SKEW_MAX_NS = 60_000_000_000
 """How far a source time may lie after the arrival and still be latest: clocks of a plant differ by less."""
 KEY_WINDOW_NS = 24 * 3600 * 1_000_000_000
 """How long an idempotency key is remembered: longer than any client retries."""
-_SCHEMAS = {table: schema for table, (schema, _) in WRITTEN.items()} | {"proof": PROOF}
 
 
 class Store:
@@ -68,13 +66,18 @@ class Store:
             "resolution": resolution_rows(new),
         }
         proof = proof_row(written[0].position, written[-1].position, list(tables.values()))
-        inserts = self._engine.inserts(generation.name, _SCHEMAS)
-        with self._engine.transaction():
-            for table, content in tables.items():
-                inserts.insert(table, content)
-            inserts.insert("proof", proof)
+        self._write(generation, tables | {"proof": proof})
         self._follow(generation, new, written, rows, future)
         return group
+
+    def _write(self, generation: Generation, tables: Mapping[str, Table]) -> None:
+        inserts = self._engine.inserts(generation.name)
+        filled = {table: rows for table, rows in tables.items() if rows.num_rows}
+        for table, rows in filled.items():
+            inserts.prepare(table, rows.schema)
+        with self._engine.transaction():
+            for table, rows in filled.items():
+                inserts.insert(table, rows)
 
     def rotate_if_full(self) -> Generation | None:
         """Begin a new generation when the current one is full; give the full one, which wants to be sealed."""
