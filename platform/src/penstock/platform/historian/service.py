@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
@@ -158,14 +156,11 @@ class Historian:
 
     async def since(self, position: int, *, limit: int, tags: Sequence[int] | None = None) -> Since:
         """Give rows by commit order; see ports.Hot."""
-        near = self._store.tail.since(position, limit)
+        near = self._store.tail.since(position, limit, tags)
         if near is None:
             oldest = self._now_ns() - SINCE_WINDOW_NS
             return await self._reader.run(self._reader.since, position, limit, tags, self.head(), oldest)
-        rows, end, head = near
-        if tags is not None:
-            rows = rows.filter(pc.is_in(rows["tag"], pa.array(tags, pa.int64())))
-        return Since(rows, end, head)
+        return Since(*near)
 
     def removed(self, start_ns: int, end_ns: int) -> Removed | None:
         """Say what retention has removed of a span; None where nothing is."""

@@ -69,6 +69,7 @@ WRITTEN = {
     "resolution": (_RESOLUTION, "position"),
 }
 """What a commit writes: table → its schema, and the order in which its rows were written."""
+_EMPTY = {schema: schema.empty_table() for schema, _ in WRITTEN.values()}
 
 
 def ledger_rows(new: Sequence[Judged]) -> Table:
@@ -161,6 +162,8 @@ def resolution_rows(new: Sequence[Judged]) -> Table:
 
 
 def _table(schema: pa.Schema, rows: Sequence[tuple[object, ...]]) -> Table:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
+    if not rows:
+        return _EMPTY[schema]
+    columns = zip(*rows, strict=True)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
     return pa.table(arrays, schema=schema)
