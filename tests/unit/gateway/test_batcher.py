@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,12 +27,12 @@ class FailingStore(JournalStore):
 
     failures = 0
 
-    def append(self, batches: Sequence[NewBatch], tags: Iterable[TagState]) -> Appended:
+    def append(self, batches: Sequence[NewBatch], tags: Iterable[TagState], **beside: Any) -> Appended:
         if self.failures:
             self.failures -= 1
             message = "database or disk is full"
             raise sqlite3.OperationalError(message)
-        return super().append(batches, tags)
+        return super().append(batches, tags, **beside)
 
 
 class Rig:

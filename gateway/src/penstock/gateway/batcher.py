@@ -17,6 +17,8 @@ from penstock.core.batch import Record, encode_batch
 from penstock.core.columns import SampleColumns
 from penstock.core.values import ValueKind
 from penstock.gateway.journal.store import Appended, GapMark, Heard, JournalStore, NewBatch, TagState
+from penstock.gateway.journal.thinned import ThinnedCounts
+from penstock.gateway.journal.unsettled import UnsettledGap
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,8 @@ class Draft:
     gaps: dict[int, GapMark] = field(default_factory=dict)
     receipts: list[asyncio.Future[None]] = field(default_factory=list)
     tags: list[TagState] = field(default_factory=list)
+    thinned: list[ThinnedCounts] = field(default_factory=list)
+    unsettled: list[UnsettledGap] = field(default_factory=list)
     rows: int = 0
     text_bytes: int = 0
     began_s: float = 0.0
@@ -104,6 +108,8 @@ class Batcher:
         gaps: Iterable[GapMark],
         *,
         tags: Sequence[TagState] = (),
+        thinned: ThinnedCounts | None = None,
+        unsettled: Sequence[UnsettledGap] = (),
         hurry: bool = False,
     ) -> asyncio.Future[None]:
         """Take what belongs together into one batch, at once; the answer is done when it is synced."""
@@ -117,6 +123,9 @@ class Batcher:
         draft.records.extend(records)
         draft.gaps.update({mark.index: mark for mark in gaps})
         draft.tags.extend(tags)
+        if thinned is not None:
+            draft.thinned.append(thinned)
+        draft.unsettled.extend(unsettled)
         draft.rows += len(columns)
         draft.text_bytes += _text_bytes(columns)
         self.rows_in_flight += len(columns)
@@ -180,7 +189,13 @@ class Batcher:
                 if encoded is None:
                     encoded = await asyncio.to_thread(self._encode, drafts)
                 tags = [tag for draft in drafts for tag in draft.tags]
-                written = await asyncio.to_thread(self._store.append, encoded, tags)
+                written = await asyncio.to_thread(
+                    self._store.append,
+                    encoded,
+                    tags,
+                    thinned=[counts for draft in drafts for counts in draft.thinned],
+                    unsettled=[gap for draft in drafts for gap in draft.unsettled],
+                )
                 break
             except sqlite3.Error as error:
                 await self._on_disk_error(error)
