@@ -89,6 +89,7 @@ class Batcher:
         self.rows_in_flight = 0
         self.counts = Counts()
         self.blocked = ""
+        self._writing_ns: int | None = None
 
     async def wait_for_room(self) -> None:
         """Wait while too much is in memory or in the journal: this is where drivers are held back."""
@@ -155,6 +156,11 @@ class Batcher:
                 self._work.set()
             await self._commit([draft for draft in drafts if not draft.is_empty])
 
+    def settled_ns(self) -> int:
+        """Give the time up to which batches are journalled: any that is stamped so is on disk."""
+        now_ns = self._now_ns()
+        return now_ns if self._writing_ns is None else min(now_ns, self._writing_ns - 1)
+
     def close(self) -> None:
         """Let `run` commit what is left and end."""
         self._closing = True
@@ -184,6 +190,7 @@ class Batcher:
         if not drafts:
             return
         encoded: list[NewBatch] | None = None
+        self._writing_ns = self._now_ns()
         while True:
             try:
                 if encoded is None:
@@ -205,6 +212,7 @@ class Batcher:
         self.counts.commits += 1
         self.counts.batches += len(written.batches)
         self._on_journalled(written)
+        self._writing_ns = None
         for draft in drafts:
             self.rows_in_flight -= draft.rows
             self.counts.samples += draft.rows

@@ -56,7 +56,13 @@ class Gateway:
         self.room = Room(settings.journal_max_bytes, self.store.sizes())
         self.released = asyncio.Event()
         self.delivery = Delivery(
-            settings, url, self.store, lambda: self.intake.dictionary(), self.released.set, time.time_ns
+            settings,
+            url,
+            self.store,
+            lambda: self.intake.dictionary(),
+            self.released.set,
+            time.time_ns,
+            lambda: self.batcher.settled_ns(),
         )
         self.batcher = Batcher(
             self.store,

@@ -112,6 +112,15 @@ class Sizes:
     reserve_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Count the batches that are not released, when the oldest was journalled, and the head of each of their epochs."""
+
+    batches: int
+    oldest_ns: int | None
+    heads: dict[str, int]
+
+
 class JournalStore:
     """Be the journal file. One instance per file; the process holds it alone."""
 
@@ -347,6 +356,18 @@ class JournalStore:
         (waiting,) = self._all(total + "NULL")
         (reserve,) = self._all(total + "NOT NULL")
         return Sizes(*waiting, *reserve)
+
+    def waiting(self) -> Waiting:
+        """Say what waits to be committed."""
+        with self._alone:
+            found = self._all(
+                "SELECT epoch.id, epoch.epoch, epoch.head, count(*), min(seq) FROM batch "
+                "JOIN epoch ON epoch.id = batch.epoch WHERE released_ns IS NULL GROUP BY batch.epoch"
+            )
+            first = "SELECT arrival_ns FROM batch WHERE epoch=? AND seq=?"
+            arrivals = [self._all(first, (row, seq))[0][0] for row, _, _, _, seq in found]
+        heads = {epoch: head for _, epoch, head, _, _ in found}
+        return Waiting(sum(count for _, _, _, count, _ in found), min(arrivals, default=None), heads)
 
     def _all(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._alone:
