@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query
 from penstock.core.times import NS_PER_S, format_rfc3339_ns
 from penstock.platform.historian import ledger_safe
 from penstock.platform.historian.aggregate_endpoints import refusing
-from penstock.platform.historian.asking import Keys, Moment, Tags, moment, need_some, span, tags_asked
+from penstock.platform.historian.asking import Keys, Moment, Tags, moment, span, tags_asked
 from penstock.platform.historian.ledger_delivery import Holding, Uplink, uplink_of
 from penstock.platform.historian.ledger_safe import Answer, Reason, worst
 from penstock.platform.historian.ledger_schemas import (
@@ -29,6 +29,7 @@ from penstock.platform.historian.service import Historian
 from penstock.platform.identity.gateways import GatewayDirectory, GatewayRow
 from penstock.platform.kit.access import Principal, requires
 from penstock.platform.kit.problems import invalid, not_found
+from penstock.platform.kit.schemas import PRINTABLE
 from penstock.platform.registry.service import TagDirectory, TagRef
 
 ACCOUNTS_MAX = 100
@@ -40,7 +41,9 @@ Auditor = Annotated[Principal, requires("ledger:read")]
 Device = Annotated[
     str | None, Query(max_length=64, pattern=r"^[a-z0-9_-]+$", description="all tags of a device, by its name")
 ]
-Gateway = Annotated[str | None, Query(max_length=64, pattern=r"^[A-Za-z0-9_-]+$", description="one gateway, by its id")]
+Gateway = Annotated[
+    str | None, Query(min_length=1, max_length=200, pattern=PRINTABLE, description="one gateway, by its id or name")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,9 @@ class LedgerQuestions:
         start_ns, end_ns = moment(start, "1h-ago", now_ns), moment(end, "now", now_ns)
         span(start_ns, end_ns)
         tags = self._tags(principal.tenant, of)
-        need_some(tags, None)
+        if not tags:
+            msg = "Name at least one tag (tag=, key=) or a device (device=)."
+            raise invalid(msg)
         with refusing():
             samples = await self._historian.tag_ledger.samples(list(tags.values()), start_ns, end_ns)
             told = await self._told(principal.tenant, (start_ns, end_ns), tags)
@@ -116,7 +121,12 @@ class LedgerQuestions:
             msg = "gateway"
             raise not_found(msg, gateway)
         with refusing():
-            told = await self._told(principal.tenant, (start_ns, at_ns + 1), tags, gateway)
+            told = await self._told(
+                principal.tenant,
+                (start_ns, at_ns + 1),
+                tags,
+                gateway=uplinks[0][0].id if gateway is not None else None,
+            )
         delivered = {row.id: ledger_safe.delivery(row.name, row.id, uplink, at_ns) for row, uplink in uplinks}
         reasons = [*delivered.values(), *ledger_safe.losses(told, of_tags=bool(tags))]
         return Safe(
@@ -143,7 +153,7 @@ class LedgerQuestions:
         return found
 
     async def _told(
-        self, tenant: str, over: tuple[int, int], tags: Mapping[int, TagRef], gateway: str | None = None
+        self, tenant: str, over: tuple[int, int], tags: Mapping[int, TagRef], *, gateway: str | None = None
     ) -> list[Told]:
         writers = [gateway] if gateway is not None else [tag.owner for tag in tags.values()] or None
         return await self._historian.tag_ledger.told(
@@ -153,7 +163,7 @@ class LedgerQuestions:
     async def _uplinks(self, tenant: str, owners: set[str] | None) -> list[tuple[GatewayRow, Uplink]]:
         rows = await asyncio.to_thread(self._gateways.all, tenant)
         holdings = self._holdings()
-        wanted = [row for row in rows if owners is None or row.id in owners]
+        wanted = [row for row in rows if owners is None or row.id in owners or row.name in owners]
         return [(row, await uplink_of(self._historian, tenant, row, holdings.get(row.id))) for row in wanted]
 
     def _safe_tags(self, tags: Mapping[int, TagRef], reasons: Sequence[Reason]) -> list[SafeTag]:
