@@ -10,7 +10,7 @@ from penstock.core.batch import Drop, decode_batch
 from penstock.core.errors import ConfigError
 from penstock.core.frames import iter_frames
 from penstock.gateway.journal.broken import CAUSE, FRAMES_KEPT
-from penstock.gateway.journal.store import Epoch, GapMark, Heard, JournalStore, NewBatch, TagState
+from penstock.gateway.journal.store import Epoch, GapMark, Heard, JournalStore, NewBatch, TagState, Waiting
 from penstock.gateway.journal.unsettled import UnsettledGap
 
 EPOCH = "0a" * 16
@@ -220,6 +220,18 @@ def test_journal_of_the_fourth_version_gains_counts_and_closed_gaps(store: Journ
     again = JournalStore(store.path)
     assert [(tag.newest_ns, tag.gap_from_ns) for tag in again.tags()] == [(500, 501)]
     assert (len(again.thinned().tag), again.unsettled()) == (0, [])
+
+
+def test_what_waits_is_told_with_its_oldest_and_the_heads_of_its_epochs(store: JournalStore) -> None:
+    assert store.waiting() == Waiting(0, None, {})
+    store.append([NewBatch(b"x", 1, arrival) for arrival in (10, 20, 30)], [])
+    store.release(EPOCH, up_to=1, now_ns=99)
+    assert store.waiting() == Waiting(2, 20, {EPOCH: 3})
+    store.open_epoch(OTHER, 40)
+    store.append([NewBatch(b"x", 1, 50)], [])
+    assert store.waiting() == Waiting(3, 20, {EPOCH: 3, OTHER: 1})
+    store.release(EPOCH, up_to=3, now_ns=99)
+    assert store.waiting() == Waiting(1, 50, {OTHER: 1})
 
 
 def test_closed_gaps_are_kept_until_they_are_settled(store: JournalStore) -> None:

@@ -129,6 +129,8 @@ class LedgerQuestions:
             )
         delivered = {row.id: ledger_safe.delivery(row.name, row.id, uplink, at_ns) for row, uplink in uplinks}
         reasons = [*delivered.values(), *ledger_safe.losses(told, of_tags=bool(tags))]
+        if at_ns > now_ns:
+            reasons.append(ledger_safe.TO_COME)
         return Safe(
             at=format_rfc3339_ns(at_ns),
             start=format_rfc3339_ns(start_ns),

@@ -48,6 +48,7 @@ BATCHES_MISSING: Final = "batches-missing"
 NOT_STATED: Final = "not-stated"
 NEVER_DELIVERED: Final = "never-delivered"
 OPEN_GAP: Final = "open-gap"
+TO_COME: Final = Reason("to-come", Answer.UNKNOWN, "that time is still to come")
 
 
 def delivery(name: str, gateway: str, uplink: Uplink, at_ns: int) -> Reason:
