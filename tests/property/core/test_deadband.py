@@ -77,11 +77,13 @@ def in_columns(rows: list[Row], gaps: dict[int, tuple[int, int]], cuts: list[int
     return found
 
 
-@given(ROWS, GAPS, CUTS, st.sampled_from((1, 3, 1_000)))
+@given(ROWS, GAPS, CUTS, st.sampled_from((1, 3, 1_000)), st.booleans())
 @settings(max_examples=150, deadline=None)
 def test_columns_thin_what_one_by_one_thins(
-    rows: list[Row], gaps: dict[int, tuple[int, int]], cuts: list[int], few: int
+    rows: list[Row], gaps: dict[int, tuple[int, int]], cuts: list[int], few: int, in_order: bool
 ) -> None:
+    if in_order:
+        rows = sorted(rows, key=lambda row: row[1])
     with patch.object(deadband, "FEW_TAGS", few):
         assert in_columns(rows, gaps, cuts) == one_by_one(rows, gaps)
 

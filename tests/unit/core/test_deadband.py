@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from penstock.core import deadband as module
 from penstock.core.deadband import FEW_TAGS, Deadband, Rule
 from penstock.core.status import BAD_NO_DATA, GOOD, INFO_TYPE_DATA_VALUE, OVERFLOW, UNCERTAIN
 from penstock.core.values import INT64_MAX, INT64_MIN, Value
@@ -13,6 +14,12 @@ from tests.builders.core import make_columns
 S = 1_000_000_000
 RULE = Rule(0.5, 60 * S)
 NAN = float("nan")
+
+
+@pytest.fixture(autouse=True, params=[1, FEW_TAGS])
+def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judge everything in columns, and as it comes: few tags go one by one."""
+    monkeypatch.setattr(module, "FEW_TAGS", request.param)
 
 
 def deadband(*rules: Rule) -> Deadband:
@@ -80,6 +87,11 @@ def test_the_first_value_after_forgetting_passes_and_a_late_one_is_not_taken_for
     assert passed([(1, GOOD, 5.0), (2, GOOD, 5.0)], made) == [True, False]
     made.forget([(0, 10 * S)])
     assert passed([(9, GOOD, 5.0), (11, GOOD, 5.0), (12, GOOD, 5.0)], made) == [True, True, False]
+
+
+def test_times_at_both_ends_of_int64_lie_far_apart() -> None:
+    thinned = deadband().apply(make_columns([(0, INT64_MIN + 1, 0, 1.0), (0, INT64_MAX, 0, 1.0)]))
+    assert thinned is None
 
 
 def test_late_and_repeated_samples_pass_and_change_nothing() -> None:
