@@ -19,6 +19,7 @@ from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.generation import Generation
 from penstock.platform.historian.hub import CommitHub
 from penstock.platform.historian.ledger import Ledger
+from penstock.platform.historian.ledger_tags import TagLedger
 from penstock.platform.historian.owner import OwnerLock
 from penstock.platform.historian.plot import Plot
 from penstock.platform.historian.ports import (
@@ -76,6 +77,7 @@ class Historian:
         )
         self.hub = CommitHub()
         self.ledger = Ledger(self._engine, self._reader)
+        self.tag_ledger = TagLedger(self._engine, self._reader)
 
     async def start(self) -> None:
         """Take the folder and open it; raise HistorianInUse or HistorianDamaged."""

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from penstock.platform.historian.counted import duplicates_of
 from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.generation import Generation
 from penstock.platform.historian.group import SEQ_CONFLICT, BatchKey, Earlier, Judged, identity, judge
@@ -61,7 +62,7 @@ class Store:
         tables = {
             "sample": rows,
             "ledger": ledger_rows(new),
-            "record": record_rows(new),
+            "record": record_rows(written),
             "quarantine": quarantine_rows(written),
             "resolution": resolution_rows(new),
         }
@@ -107,6 +108,9 @@ class Store:
             for each, count in zip(new, np.bincount(owner[marked], minlength=len(new)), strict=True):
                 setattr(each, name, int(count))
         if not kept.all():
+            again = (owner[~kept], column_i64(rows, "tag")[~kept], column_i64(rows, "time")[~kept])
+            for place, records in duplicates_of(*again):
+                new[place].records += records
             return rows.filter(pa.array(kept)), future[kept]
         return rows, future
 

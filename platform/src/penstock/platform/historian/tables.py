@@ -99,8 +99,8 @@ def ledger_rows(new: Sequence[Judged]) -> Table:
     )
 
 
-def record_rows(new: Sequence[Judged]) -> Table:
-    """Make one row per gap, drop and reject record."""
+def record_rows(written: Sequence[Judged]) -> Table:
+    """Make one row per record: gaps, drops, rejects and what is counted tag by tag."""
     return _table(
         _RECORD,
         [
@@ -119,8 +119,8 @@ def record_rows(new: Sequence[Judged]) -> Table:
                 record.excerpt,
                 each.batch.arrival_platform_ns,
             )
-            for each in new
-            for ordinal, record in enumerate(each.batch.records)
+            for each in written
+            for ordinal, record in enumerate(each.told)
         ],
     )
 
