@@ -117,6 +117,9 @@ class Server:
         return []
 
     def send_publish_requests(self, requests: Sequence[Sequence[Acknowledgement]]) -> list[asyncio.Future[Buffer]]:
+        if not self.is_open:
+            message = "the connection is closed"
+            raise ConnectionError(message)
         made: list[asyncio.Future[Buffer]] = [asyncio.get_running_loop().create_future() for _ in requests]
         self.requests += [list(one) for one in requests]
         self.waiting += made
@@ -303,6 +306,16 @@ async def test_what_was_answered_before_a_break_is_not_lost_with_the_link(tmp_pa
             await asyncio.sleep(0.01)
         await settled()
         assert raws(sink) == [1.0, 2.0]
+
+
+async def test_what_came_last_before_the_connection_closed_is_put_before_the_break(tmp_path: Path) -> None:
+    sink, breaks = MemorySink(), list[str]()
+    async with reading(sink, tmp_path, breaks) as (_, server):
+        server.tell(message(1, item(0, 1.0, 1)), message(2, second=1), message(2, item(0, 2.0, 2)))
+        server.is_open = False
+        await settled()
+        assert raws(sink) == [1.0, 2.0]
+        assert breaks == ["opc.tcp://127.0.0.1:4840: the connection is closed"]
 
 
 @pytest.mark.parametrize("junk", [b"", b"\x01\x00\x3d\x03junk", bytes(answer(message(1, item(0, 1.0, 1))))[:-30]])

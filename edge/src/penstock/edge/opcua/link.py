@@ -272,7 +272,8 @@ class Link:
                 publishing.rest(session, publishing_s=self._connection.publishing_s)
                 await publishing.wait(self._wait_s())
         except (OSError, UaError) as error:
-            return self._break(str(error) or type(error).__name__)
+            if not publishing.has_answers:  # what came before the end is handed on first
+                return self._break(str(error) or type(error).__name__)
         if publishing.has_answers:
             return self._on_answers()
         if self._lost:
