@@ -27,6 +27,7 @@ from tests.builders.sealing import all_answers, awkward_batches, bits
 pytestmark = pytest.mark.integration
 ALWAYS = (-(2**62), 2**62)
 NEVER_SEALED = 10**9
+TABLES = ["ledger", "quarantine", "record", "resolution", "sample", "summary"]
 
 
 async def opened(folder: Path, rows: int, **options: object) -> Historian:
@@ -65,7 +66,7 @@ async def test_a_sealed_generation_is_sorted_parquet_and_its_hot_file_is_gone(tm
     names = sorted(path.name for path in (tmp_path / "h").iterdir())
     assert names == ["gen-000002.duckdb", "manifest.sqlite", "owner.lock", "runs"]
     run = tmp_path / "h" / "runs" / "run-000001-000001"
-    assert sorted(path.stem for path in run.iterdir()) == ["ledger", "quarantine", "record", "resolution", "sample"]
+    assert sorted(path.stem for path in run.iterdir()) == TABLES
     rows = pq.read_table(run / "sample.parquet")
     keys = list(zip(rows["tag"].to_pylist(), rows["time"].to_pylist(), strict=True))
     assert keys == sorted(keys)

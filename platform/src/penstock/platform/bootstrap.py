@@ -208,7 +208,13 @@ class Platform:
         with self.db.session() as session:
             for tenant, rows in deletion.rows_by_tenant.items():
                 actor = Actor(tenant, "platform", "Penstock")
-                record(session, actor, "history.delete", object=deletion.folder, detail={"rows": rows, **span})
+                record(
+                    session,
+                    actor,
+                    "history.delete",
+                    object=deletion.folder,
+                    detail={"rows": rows, "what": deletion.what, **span},
+                )
 
     def _alarm_counters(self) -> dict[str, int]:
         active, waiting = self.alarms.counts()

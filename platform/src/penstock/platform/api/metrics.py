@@ -7,7 +7,19 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 GAUGES = frozenset(
-    {"head", "queued_rows", "generations", "runs", "run_bytes", "decoding", "active", "unacknowledged", "cursor"}
+    {
+        "head",
+        "queued_rows",
+        "generations",
+        "runs",
+        "run_bytes",
+        "kept_summaries",
+        "kept_bytes",
+        "decoding",
+        "active",
+        "unacknowledged",
+        "cursor",
+    }
 )
 """Figures that may fall; every other one only rises."""
 

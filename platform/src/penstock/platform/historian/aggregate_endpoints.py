@@ -33,7 +33,14 @@ from penstock.platform.historian.errors import TooManyRows
 from penstock.platform.historian.plot import Plot
 from penstock.platform.historian.schemas import AggregatesPage
 from penstock.platform.historian.service import Historian
-from penstock.platform.historian.wire import arrow_answer, float_column, json_answer, times_text, wants_arrow
+from penstock.platform.historian.wire import (
+    arrow_answer,
+    float_column,
+    json_answer,
+    times_text,
+    told_removed,
+    wants_arrow,
+)
 from penstock.platform.kit.access import Principal, requires
 from penstock.platform.kit.problems import busy, invalid
 from penstock.platform.registry.service import TagDirectory, TagRef
@@ -106,7 +113,8 @@ class AggregateEndpoints:
                 found |= await self._historian.aggregate_many({each: settings[each] for each in part}, over, wanted)
         starts = np.array([window.start_ns for window in over], np.int64)
         tables = {each: _summary_table(starts, wanted, summary, statuses=statuses) for each, summary in found.items()}
-        return _answer(request, tables, _schema(wanted, statuses=statuses))
+        removed = told_removed(self._historian.removed(over[0].start_ns, over[-1].end_ns))
+        return _answer(request, tables, _schema(wanted, statuses=statuses), removed)
 
     async def interpolated(
         self,
@@ -142,7 +150,7 @@ class AggregateEndpoints:
             each: pa.table([at, pa.array(column.value, mask=~column.present), column.status], schema=schema)
             for each, column in found.items()
         }
-        return _answer(request, tables, schema)
+        return _answer(request, tables, schema, told_removed(self._historian.removed(int(at[0]), int(at[-1]) + 1)))
 
     async def plot(
         self,
@@ -172,7 +180,8 @@ class AggregateEndpoints:
             each: pa.table([p.series.time, pa.array(p.series.value, mask=~p.drawn), p.series.status], schema=schema)
             for each, p in found.items()
         }
-        return _answer(request, tables, schema, {"samples": {str(each): p.samples for each, p in found.items()}})
+        beside = {"samples": {str(each): p.samples for each, p in found.items()}}
+        return _answer(request, tables, schema, beside | told_removed(self._historian.removed(start_ns, end_ns)))
 
 
 async def _of_each(tags: Mapping[int, TagRef], read: Callable[[TagRef], Awaitable[T]]) -> dict[int, T]:

@@ -16,7 +16,7 @@ from penstock.core.aggregate import (
     AggregateSettings,
 )
 from penstock.core.windows import Window
-from penstock.platform.historian.columns_by_count import BY_COUNT, Column, best_of, column
+from penstock.platform.historian.columns_by_count import BY_COUNT, Column, column
 from penstock.platform.historian.scene import BAD, GOOD, UNCERTAIN, Bools, Codes, Floats, Ints, Scene, Series, status_of
 
 __all__ = ["Series", "Summary", "at_times", "summarise", "wants_more"]
@@ -37,7 +37,11 @@ def summarise(
     series: Series, over: Sequence[Window], wanted: Sequence[Aggregate], settings: AggregateSettings
 ) -> Summary:
     """Compute each wanted aggregate over adjoining windows; `series` holds the bounding samples as well."""
-    scene = Scene(series, over, settings)
+    return summed_up(Scene(series, over, settings), wanted)
+
+
+def summed_up(scene: Scene, wanted: Sequence[Aggregate]) -> Summary:
+    """Compute each wanted aggregate of a scene."""
     if scene.is_empty:
         return _nothing(scene, wanted)
     return Summary({name: _finished(scene, name) for name in wanted}, _window_status(scene))
@@ -63,10 +67,16 @@ def wants_more(
     """Say whether the samples next to the windows are Bad where usable ones further out would be used (3.1.8)."""
     if not _NEED_USABLE.intersection(wanted) or len(series.time) == 0:
         return False
-    scene = Scene(series, over, settings)
+    return scene_wants_more(Scene(series, over, settings), wanted)
+
+
+def scene_wants_more(scene: Scene, wanted: Sequence[Aggregate]) -> bool:
+    """Say the same of a scene."""
+    if not _NEED_USABLE.intersection(wanted) or len(scene.time) == 0:
+        return False
     first = int(np.searchsorted(scene.knot_time, scene.starts[0], side="right")) - 1
     last = int(np.searchsorted(scene.knot_time, scene.ends[-1], side="left"))
-    enough = first > 0 or not settings.use_sloped_extrapolation
+    enough = first > 0 or not scene.settings.use_sloped_extrapolation
     before = first < 0 or (enough and bool(scene.knot_usable[first]))
     after = last >= len(scene.knot_time) or bool(scene.knot_usable[last])
     return not (before and after)
@@ -110,9 +120,8 @@ def _finished(scene: Scene, name: Aggregate) -> Column:
 
 def _window_status(scene: Scene) -> Codes:
     """Tell of each window as a whole: usable by duration."""
-    pieces = scene.pieces
-    usable = scene.duration(pieces, pieces.severity != BAD)
-    status = status_of(scene.severity_by_time(pieces))
+    usable, severity = scene.usable_by_time
+    status = status_of(severity)
     nothing = np.uint32(codes.BAD_NO_DATA | codes.INFO_TYPE_DATA_VALUE | CALCULATED)
     status = np.where(usable == 0, nothing, status)
     partial = scene.cut | scene.starts_in | scene.ends_in
@@ -170,7 +179,7 @@ def _extreme2(sign: int, *, actual: bool) -> Callable[[Scene], Column]:
         has_end = end.present & (not scene.settings.stepped)
         last = np.where(has_end, sign * end.value, np.inf)
         window, value, time = scene.chosen(scene.usable & (scene.time > scene.starts[scene.window_of]))
-        inner, number, at = best_of(scene, window, sign * value, time)
+        inner, number, at = scene.best_of(window, sign * value, time)
         has_inner = np.bincount(window, minlength=scene.size) > 0
         best = np.minimum(np.minimum(first, inner), last)
         by_start, by_inner = start.present & (first == best), has_inner & (inner == best)

@@ -36,47 +36,21 @@ def column(
 
 
 def _average(scene: Scene) -> Column:
-    window, value, _ = scene.chosen(scene.severity == GOOD)
-    count = np.maximum(scene.good_count, 1)
-    mean = np.bincount(window, weights=value / count[window], minlength=scene.size).astype(np.float64)
-    return column(scene, mean, scene.good_count > 0, scene.severity_by_count)
+    return column(scene, scene.good_mean, scene.good_count > 0, scene.severity_by_count)
 
 
 def _extreme(sign: int, *, actual: bool) -> Callable[[Scene], Column]:
     """Give the least (sign 1) or greatest (-1) of the Good samples."""
 
     def compute(scene: Scene) -> Column:
-        window, value, time = scene.chosen(scene.severity == GOOD)
-        best, number, at = best_of(scene, window, sign * value, time)
-        severity = np.where((scene.unusable_count > 0) | (_beyond(scene, sign) < best), UNCERTAIN, GOOD)
+        best, number, at = scene.extreme(GOOD, sign)
+        beyond, _, _ = scene.extreme(UNCERTAIN, sign)
+        severity = np.where((scene.unusable_count > 0) | (beyond < best), UNCERTAIN, GOOD)
         is_raw = (severity == GOOD) & (actual | (at == scene.starts))
         bits = np.where(is_raw, 0, CALCULATED) | np.where(number > 1, MULTIPLE_VALUES, 0)
         return column(scene, sign * best, scene.good_count > 0, severity, bits, at if actual else None)
 
     return compute
-
-
-def best_of(scene: Scene, window: Ints, value: Floats, time: Ints) -> tuple[Floats, Ints, Ints]:
-    """Give the least value per window, how many have it, and the time of the first."""
-    best = _least(scene, window, value)
-    hit = np.flatnonzero(value == best[window])
-    number = np.bincount(window[hit], minlength=scene.size).astype(np.int64)
-    at = scene.starts.copy()
-    first = hit[firsts(window[hit])]
-    at[window[first]] = time[first]
-    return best, number, at
-
-
-def _least(scene: Scene, window: Ints, value: Floats) -> Floats:
-    best = np.full(scene.size, np.inf)
-    np.minimum.at(best, window, value)
-    return best
-
-
-def _beyond(scene: Scene, sign: int) -> Floats:
-    """Give the extreme of the Uncertain samples."""
-    window, value, _ = scene.chosen(scene.severity == UNCERTAIN)
-    return _least(scene, window, sign * value)
 
 
 def _range(scene: Scene) -> Column:
@@ -104,23 +78,20 @@ def _transitions(scene: Scene) -> Column:
 def _edge(*, last: bool) -> Callable[[Scene], Column]:
     def compute(scene: Scene) -> Column:
         has_any = scene.all_count > 0
-        at = np.where(has_any, scene.high - 1 if last else scene.low, 0)
-        status = np.where(has_any, scene.status[at], np.uint32(codes.BAD_NO_DATA)).astype(np.uint32)
-        present = has_any & (scene.severity[at] != BAD)
-        return Column(scene.value[at], present, status, np.where(has_any, scene.time[at], scene.starts))
+        found = scene.edge(last=last)
+        severity = np.minimum(found.status >> np.uint32(30), BAD)
+        status = np.where(has_any, found.status, np.uint32(codes.BAD_NO_DATA)).astype(np.uint32)
+        present = has_any & (severity < BAD) & ~np.isnan(found.value)
+        return Column(found.value, present, status, np.where(has_any, found.time, scene.starts))
 
     return compute
 
 
 def _delta(scene: Scene) -> Column:
-    good = np.flatnonzero(scene.severity == GOOD)
-    if len(good) == 0:
+    if not scene.good_count.any():
         return column(scene, np.zeros(scene.size), np.zeros(scene.size, np.bool_), np.full(scene.size, GOOD))
-    has_any = scene.good_count > 0
-    first = good[np.minimum(np.searchsorted(good, scene.low), len(good) - 1)]
-    last = good[np.maximum(np.searchsorted(good, scene.high) - 1, 0)]
-    skipped = (first != scene.low) | (last != scene.high - 1)
-    return column(scene, scene.value[last] - scene.value[first], has_any, np.where(skipped, UNCERTAIN, GOOD))
+    first, last, skipped = scene.good_edges()
+    return column(scene, last - first, scene.good_count > 0, np.where(skipped, UNCERTAIN, GOOD))
 
 
 def _worst_quality(*, bounded: bool) -> Callable[[Scene], Column]:
@@ -152,11 +123,7 @@ def _worst_quality(*, bounded: bool) -> Callable[[Scene], Column]:
 
 def _variance(*, sample: bool, root: bool) -> Callable[[Scene], Column]:
     def compute(scene: Scene) -> Column:
-        window, value, _ = scene.chosen(scene.severity == GOOD)
-        count = np.maximum(scene.good_count, 1)
-        mean = np.bincount(window, weights=value / count[window], minlength=scene.size)
-        squares = np.bincount(window, weights=(value - mean[window]) ** 2, minlength=scene.size)
-        variance = squares / np.maximum(count - sample, 1)
+        variance = scene.good_squares() / np.maximum(scene.good_count - sample, 1)
         severity = np.where(scene.good_count < scene.all_count, UNCERTAIN, GOOD)
         return column(scene, np.sqrt(variance) if root else variance, scene.good_count > 0, severity)
 

@@ -24,7 +24,7 @@ from penstock.platform.historian.latest import latest_items
 from penstock.platform.historian.ports import RowKey, Table
 from penstock.platform.historian.schemas import ROWS_MAX, LatestPage, SamplesPage, SincePage
 from penstock.platform.historian.service import Historian
-from penstock.platform.historian.wire import ARROW, arrow_answer, json_answer, json_columns, wants_arrow
+from penstock.platform.historian.wire import ARROW, arrow_answer, json_answer, json_columns, told_removed, wants_arrow
 from penstock.platform.kit.access import Principal, requires
 from penstock.platform.kit.paging import CURSOR_LENGTH_MAX, decode_cursor, encode_cursor
 from penstock.platform.kit.problems import busy
@@ -113,9 +113,10 @@ class HistorianEndpoints:
         if rows.num_rows > limit:
             rows = rows.slice(0, limit)
             following = encode_cursor(start_ns, end_ns, *_key_of_last(rows))
+        beside = {"next": following, **told_removed(self._historian.removed(start_ns, end_ns))}
         if wants_arrow(request.headers.get("accept", "")):
-            return arrow_answer(rows, {"next": following})
-        return json_answer({"columns": json_columns(rows), "next": following})
+            return arrow_answer(rows, beside)
+        return json_answer({"columns": json_columns(rows), **beside})
 
     async def since(
         self,

@@ -22,10 +22,11 @@ from penstock.platform.historian.generation import (
     list_files,
     remove_unborn,
 )
+from penstock.platform.historian.kept import KEPT_FOLDER, Kept
 from penstock.platform.historian.manifest import DeletedRun, Manifest
 from penstock.platform.historian.ports import Table
 from penstock.platform.historian.proof import crc_of
-from penstock.platform.historian.run import RUNS_FOLDER, Run, parse_folder_name
+from penstock.platform.historian.run import RUNS_FOLDER, Run, RunFile, parse_folder_name
 from penstock.platform.historian.tables import WRITTEN
 from penstock.platform.historian.torn import cut_last_commit, cut_torn_tail, has_log
 from penstock.platform.historian.view import Source, View, Views, quoted
@@ -50,6 +51,7 @@ class Engine:
         self.layout = threading.RLock()
         """Held while files are renamed, listed and exchanged, and while everything is opened again."""
         self.deleted: list[DeletedRun] = []
+        self.kept: list[Kept] = []
         self._local = threading.local()
         self._opened = 0
         self._root: Connection | None = None
@@ -58,6 +60,11 @@ class Engine:
     def runs_folder(self) -> Path:
         """Give the folder of the sealed runs."""
         return self.folder / RUNS_FOLDER
+
+    @property
+    def kept_folder(self) -> Path:
+        """Give the folder of what is kept of removed runs."""
+        return self.folder / KEPT_FOLDER
 
     @property
     def generations(self) -> list[Generation]:
@@ -86,7 +93,10 @@ class Engine:
             for _, path in hot:
                 settle(path)
             sources: list[Source] = [*runs, *(self._attach(number, path) for number, path in hot)]
-            self.views.exchange(lambda _: sources)
+            self.kept = self.manifest.kept()
+            for kept in self.kept:
+                _check_file(kept.parquet, kept.file)
+            self.views.exchange(lambda _: sources, self.kept)
             self.durable.sync_new_names()
 
     def _connect(self) -> None:
@@ -140,6 +150,14 @@ class Engine:
         if cursor is not None:
             with contextlib.suppress(duckdb.Error):
                 cursor.close()
+
+    def give_back(self) -> None:
+        """Give memory that DuckDB's allocator keeps after large work back to the machine.
+
+        It keeps some hundred MB for ever after a merge; setting the limit, also to what it is, makes it let go.
+        """
+        with contextlib.suppress(duckdb.Error):
+            self.cursor().execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
 
     def query(self, sql: str, parameters: Mapping[str, object] | Sequence[object] = ()) -> Table:
         """Run a query on this thread's cursor; give an Arrow table."""
@@ -204,8 +222,17 @@ class Engine:
 
     def forget(self, run: Run) -> None:
         """Let no reader see a run that the manifest has deleted."""
-        self.deleted = self.manifest.deleted()
-        self.views.exchange(lambda sources: [each for each in sources if each.name != run.name])
+        self.deleted, self.kept = self.manifest.deleted(), self.manifest.kept()
+        self.views.exchange(lambda sources: [each for each in sources if each.name != run.name], self.kept)
+
+    def forget_kept(self) -> None:
+        """Let no reader see summaries that the manifest has deleted."""
+        self.kept = self.manifest.kept()
+        self.views.exchange(lambda sources: sources, self.kept)
+
+    def exchange_run(self, run: Run) -> None:
+        """Let readers see a run that has a file more."""
+        self.views.exchange(lambda sources: [run if each.name == run.name else each for each in sources])
 
     def holds_elsewhere(self, folder: str) -> bool:
         """Say whether listed runs and hot files hold all generations of a folder, or retention has deleted them."""
@@ -320,11 +347,15 @@ def _measure(cursor: Connection, generation: Generation) -> None:
 
 def _check_files(run: Run) -> None:
     for file in run.files:
-        path = run.parquet / file.name
-        if not path.exists() or path.stat().st_size != file.size:
-            found = f"has {path.stat().st_size} bytes, not {file.size}" if path.exists() else "is not there"
-            message = f"{path} {found}. Nothing was changed. Restore the folder {run.parquet} from a backup."
-            raise HistorianDamaged(message, path=str(path))
+        _check_file(run.parquet, file)
+
+
+def _check_file(folder: Path, file: RunFile) -> None:
+    path = folder / file.name
+    if not path.exists() or path.stat().st_size != file.size:
+        found = f"has {path.stat().st_size} bytes, not {file.size}" if path.exists() else "is not there"
+        message = f"{path} {found}. Nothing was changed. Restore the folder {folder} from a backup."
+        raise HistorianDamaged(message, path=str(path))
 
 
 def _beside(sources: Sequence[Source], run: Run) -> list[Source]:

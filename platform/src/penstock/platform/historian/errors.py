@@ -11,6 +11,10 @@ class HistorianDamaged(PenstockError):
     """Say which file cannot be read, and what to do."""
 
 
+class SealingFailed(PenstockError):
+    """Say that a written file does not read back as what it was made of; nothing was taken away."""
+
+
 class CursorExpired(PenstockError):
     """Say that a position is older than the window in which it can be followed; `oldest` is the first good one."""
 

@@ -6,6 +6,7 @@ cut could bring a committed journal back and roll the listing back after the hot
 """
 
 import contextlib
+import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,8 @@ import numpy as np
 
 from penstock.platform.historian.errors import HistorianDamaged
 from penstock.platform.historian.generation import Extent
-from penstock.platform.historian.run import RUNS_FOLDER, Run, RunFile, TagSpans
+from penstock.platform.historian.kept import KEPT_FOLDER, Kept
+from penstock.platform.historian.run import RUNS_FOLDER, Run, RunFile, TagSpans, folder_name
 from penstock.platform.kit.files import sync_folder
 
 MANIFEST_FILE = "manifest.sqlite"
@@ -43,6 +45,12 @@ _TABLES = (
         position_min INTEGER NOT NULL, position_max INTEGER NOT NULL,
         deleted_ns INTEGER NOT NULL, reason TEXT NOT NULL)""",
 )
+_KEPT = """CREATE TABLE IF NOT EXISTS kept (
+    folder TEXT PRIMARY KEY, first_generation INTEGER NOT NULL, last_generation INTEGER NOT NULL,
+    rows INTEGER NOT NULL, time_min INTEGER NOT NULL, time_max INTEGER NOT NULL, name TEXT NOT NULL,
+    summary_rows INTEGER NOT NULL, bytes INTEGER NOT NULL, crc32 INTEGER NOT NULL,
+    rows_by_tenant TEXT NOT NULL, kept_ns INTEGER NOT NULL)"""
+"""A later addition to format 1: older versions read on without it."""
 
 
 class DeletedRun(NamedTuple):
@@ -69,6 +77,7 @@ class Manifest:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / MANIFEST_FILE
+        self._kept = folder / KEPT_FOLDER
 
     def open(self) -> None:
         """Make the database where there is none; raise HistorianDamaged when it is not one of ours."""
@@ -79,6 +88,8 @@ class Manifest:
                     for statement in _TABLES:
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {FORMAT:d}")
+                if found in (0, FORMAT):
+                    connection.execute(_KEPT)
         except sqlite3.DatabaseError as error:
             raise self._damaged(error) from error
         if found not in (0, FORMAT):
@@ -113,8 +124,14 @@ class Manifest:
         except sqlite3.DatabaseError as error:
             raise self._damaged(error) from error
 
-    def delete(self, run: Run, now_ns: int, reason: str) -> None:
-        """Take a run off the list for good, and note that it was there."""
+    def add_file(self, run: Run, file: RunFile) -> None:
+        """List one file more of a run."""
+        with self._transaction() as connection:
+            row = (run.name, file.name, file.rows, file.size, file.crc32)
+            connection.execute("INSERT INTO file VALUES (?, ?, ?, ?, ?)", row)
+
+    def delete(self, run: Run, now_ns: int, reason: str, kept: Kept | None = None) -> None:
+        """Take a run off the list for good, and note that it was there, and what is kept of it."""
         extent = run.extent
         row = (
             run.name, run.first, run.last, extent.rows, extent.time_min, extent.time_max,
@@ -123,6 +140,30 @@ class Manifest:
         with self._transaction() as connection:
             connection.execute("DELETE FROM run WHERE folder = ?", (run.name,))
             connection.execute("INSERT INTO deleted VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            if kept is not None:
+                file = kept.file
+                told = (
+                    run.name, run.first, run.last, kept.rows, kept.time_min, kept.time_max, file.name, file.rows,
+                    file.size, file.crc32, json.dumps(dict(kept.rows_by_tenant)), kept.kept_ns,
+                )  # fmt: skip
+                connection.execute("INSERT INTO kept VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", told)
+
+    def delete_kept(self, kept: Kept) -> None:
+        """Take what was kept of a run off the list."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM kept WHERE folder = ?", (folder_name(kept.first, kept.last),))
+
+    def kept(self) -> list[Kept]:
+        """Give what is kept of removed runs, oldest commits first."""
+        try:
+            with self._transaction() as connection:
+                rows = connection.execute("SELECT * FROM kept ORDER BY first_generation").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from error
+        return [
+            Kept(first, last, count, low, high, RunFile(*file), json.loads(by_tenant), kept_ns, self._kept / folder)
+            for folder, first, last, count, low, high, *file, by_tenant, kept_ns in rows
+        ]
 
     def deleted(self) -> list[DeletedRun]:
         """Give what was deleted, oldest commits first."""

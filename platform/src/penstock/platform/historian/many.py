@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 the pieces are constants and names made of numbers; every value is a parameter
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from penstock.platform.historian.repeats import column_i64
 from penstock.platform.historian.scene import Series
 from penstock.platform.historian.view import View, over
 
-_ROW = 'tag, time, status, coalesce(vf, vi::DOUBLE, vb::INTEGER::DOUBLE) AS value, position, "row"'
+_EDGES = "tag IN (SELECT unnest($tags)) AND time IN (SELECT unnest($edge_times))"
+ROW = 'tag, time, status, coalesce(vf, vi::DOUBLE, vb::INTEGER::DOUBLE) AS value, position, "row"'
 
 
 def series_of_many(engine: Engine, tags: Sequence[int], start_ns: int, end_ns: int, limit: int) -> dict[int, Series]:
@@ -22,30 +23,49 @@ def series_of_many(engine: Engine, tags: Sequence[int], start_ns: int, end_ns: i
     Raise TooManyRows where they are more than `limit` together.
     """
     with engine.view() as view:
-        edges = [
-            *_bounds(engine, view, tags, start_ns, before=True).items(),
-            *_bounds(engine, view, tags, end_ns, before=False).items(),
-        ]
-        inside = f"SELECT {_ROW} FROM $G.sample WHERE tag IN (SELECT unnest($tags)) AND time >= $start AND time < $end"
+        before = bounds(engine, view, tags, start_ns, before=True)
+        after = bounds(engine, view, tags, end_ns, before=False)
+        inside = f"SELECT {ROW} FROM $G.sample WHERE tag IN (SELECT unnest($tags)) AND time >= $start AND time < $end"
         sql = view.over(inside, lambda source: source.holds(tags, start_ns, end_ns))
         parameters: dict[str, object] = {"tags": list(tags), "start": start_ns, "end": end_ns, "limit": limit + 1}
-        if edges:
-            at = [time for _, time in edges]
+        if at := {*before.values(), *after.values()}:
             low, high = min(at), max(at)
-            pairs = "(tag, time) IN (SELECT (unnest($edge_tags), unnest($edge_times)))"
-            beside = f"SELECT {_ROW} FROM $G.sample WHERE {pairs} AND time BETWEEN $low AND $high"
+            beside = f"SELECT {ROW} FROM $G.sample WHERE {_EDGES} AND time BETWEEN $low AND $high"
             sql += f" UNION ALL {view.over(beside, lambda source: source.holds(tags, low, high + 1))}"
-            parameters |= {"edge_tags": [tag for tag, _ in edges], "edge_times": at, "low": low, "high": high}
-        found = engine.query(f'SELECT * FROM ({sql}) ORDER BY tag, time, position, "row" LIMIT $limit', parameters)
+            parameters |= {"edge_times": sorted(at), "low": low, "high": high}
+        found = engine.query(f"SELECT * FROM ({sql}) LIMIT $limit", parameters)
     if found.num_rows > limit:
         raise TooManyRows(limit, f"the range of {len(tags)} tags")
-    return _split(found, tags)
+    return {
+        tag: _between(series, before.get(tag, start_ns), after.get(tag, end_ns))
+        for tag, series in split(found, tags).items()
+    }
 
 
-def _bounds(engine: Engine, view: View, tags: Sequence[int], time_ns: int, *, before: bool) -> dict[int, int]:
+def rows_at(engine: Engine, view: View, times: Mapping[int, int]) -> dict[int, Series]:
+    """Give of each tag the samples of one time."""
+    if not times:
+        return {}
+    low, high = min(times.values()), max(times.values())
+    select = f"SELECT {ROW} FROM $G.sample WHERE {_EDGES} AND time BETWEEN $low AND $high"
+    sql = view.over(select, lambda source: source.holds(list(times), low, high + 1))
+    at = {"tags": list(times), "edge_times": sorted(set(times.values())), "low": low, "high": high}
+    return {
+        tag: _between(series, times[tag], times[tag]) for tag, series in split(engine.query(sql, at), [*times]).items()
+    }
+
+
+def _between(series: Series, low: int, high: int) -> Series:
+    """Give the samples in [low, high]: without those that a tag has at the edges of other tags."""
+    return series.where(slice(np.searchsorted(series.time, low), np.searchsorted(series.time, high, side="right")))
+
+
+def bounds(engine: Engine, view: View, tags: Sequence[int], time_ns: int, *, before: bool) -> dict[int, int]:
     """Give of each tag that has one the newest time before `time_ns`, or the first from it on."""
     better = max if before else min
     found: dict[int, int] = {}
+    if not tags:
+        return found
     to_read = []
     for source in view.sources:
         told = {tag: source.bound(tag, time_ns, before=before) for tag in tags}
@@ -62,12 +82,24 @@ def _bounds(engine: Engine, view: View, tags: Sequence[int], time_ns: int, *, be
     return found
 
 
-def _split(found: Table, tags: Sequence[int]) -> dict[int, Series]:
+def split(found: Table, tags: Sequence[int]) -> dict[int, Series]:
+    """Part rows in any order into each tag's, ordered by (time, position, row).
+
+    Runs give them nearly in order, so only tags that need it are sorted.
+    """
     tag, time = column_i64(found, "tag"), column_i64(found, "time")
+    position, row = column_i64(found, "position"), column_i64(found, "row")
     status = found["status"].to_numpy().astype(np.uint32, copy=False)
     value = found["value"].to_numpy().astype(np.float64, copy=False)
+    begins = np.flatnonzero(np.diff(tag, prepend=tag[:1] - 1))
+    ends = np.append(begins[1:], len(tag))[: len(begins)]
+    parts: dict[int, list[slice]] = {each: [] for each in tags}
+    for each, begin, end in zip(tag[begins].tolist(), begins.tolist(), ends.tolist(), strict=True):
+        parts[each].append(slice(begin, end))
     series = {}
-    for each in tags:
-        part = slice(*np.searchsorted(tag, [each, each + 1]))
-        series[each] = Series(time[part], status[part], value[part])
+    for each, slices in parts.items():
+        place = np.concatenate([np.arange(part.start, part.stop) for part in slices] or [np.zeros(0, np.int64)])
+        if not (np.diff(time[place]) > 0).all():
+            place = place[np.lexsort((row[place], position[place], time[place]))]
+        series[each] = Series(time[place], status[place], value[place])
     return series

@@ -134,6 +134,13 @@ class RowKey(NamedTuple):
     row: int
 
 
+class Removed(NamedTuple):
+    """Say that retention has removed samples of a span up to `until_ns`, and whether summaries of them stay."""
+
+    until_ns: int
+    summaries: bool
+
+
 class LatestSample(NamedTuple):
     """Hold the newest sample of a tag; `newer_is_future` says that later stamped ones wait beyond the allowed skew."""
 

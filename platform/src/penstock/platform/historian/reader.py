@@ -14,12 +14,33 @@ from numpy.typing import NDArray
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
-from penstock.platform.historian.aggregates import Series, Summary, at_times, summarise, wants_more
+from penstock.platform.historian import blocks
+from penstock.platform.historian.aggregates import (
+    Series,
+    Summary,
+    at_times,
+    scene_wants_more,
+    summarise,
+    summed_up,
+    wants_more,
+)
+from penstock.platform.historian.blocks import BlockScene
 from penstock.platform.historian.columns_by_count import Column
 from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.errors import CursorExpired, NotNow, TooManyRows
+from penstock.platform.historian.gather import Wanted, gather
 from penstock.platform.historian.many import series_of_many
-from penstock.platform.historian.plot import BUCKETS_PER_POINT, EXTREMES, Plot, of_extremes, thin
+from penstock.platform.historian.period import PERIOD_NS
+from penstock.platform.historian.plot import (
+    EXTREMES,
+    PLOT_COLUMNS,
+    Plot,
+    bucket_ns,
+    extremes_of,
+    first_bucket,
+    of_extremes,
+    thin,
+)
 from penstock.platform.historian.ports import STORED_ROWS, RowKey, Since, Table
 from penstock.platform.historian.repeats import column_i64
 from penstock.platform.historian.view import View, over
@@ -29,6 +50,8 @@ QUERIES_WAITING_MAX = 64  # at 50 ms each the last one waits under 2 s
 RETRY_MS = 1_000
 PLOT_ROWS_MAX = 200_000
 """Samples of a plot that are read as they are: 5 MB, 20 ms; of more the database finds the extremes."""
+PLOT_SAMPLES_MAX = 1_000_000
+"""Samples that are read beside summaries for a plot; of more the database finds the extremes."""
 REACH_NS = 3_600 * 1_000_000_000
 """How far values at given times look for a usable sample beyond Bad ones, at least (Part 13, 3.1.8)."""
 _COLUMNS = 'tag, time, status, vf, vi, vb, vs, position, "row"'
@@ -124,7 +147,13 @@ class Reader:
     def aggregate(
         self, tag: int, over: Sequence[Window], wanted: Sequence[Aggregate], settings: AggregateSettings, limit: int
     ) -> Summary:
-        """Read a tag's samples and compute."""
+        """Read a tag and compute."""
+        return self.aggregate_many({tag: settings}, over, wanted, limit)[tag]
+
+    def _alone(
+        self, tag: int, over: Sequence[Window], wanted: Sequence[Aggregate], settings: AggregateSettings, limit: int
+    ) -> Summary:
+        """Read a tag's samples and compute; further out where those next to the span do not tell enough."""
         series = self.series(tag, over[0].start_ns, over[-1].end_ns, limit)
         if wants_more(series, over, wanted, settings):
             reach = max(window.end_ns - window.start_ns for window in over)
@@ -138,13 +167,50 @@ class Reader:
         wanted: Sequence[Aggregate],
         limit: int,
     ) -> dict[int, Summary]:
+        """Read several tags in one pass and compute, with summaries where they serve."""
+        chosen = {tag: each for tag, each in settings.items() if blocks.answers(wanted, each)}
+        told = self._from_blocks(chosen, over, wanted, limit) if chosen else {}
+        rest = {tag: each for tag, each in settings.items() if tag not in told}
+        if rest:
+            told |= self._from_samples(rest, over, wanted, limit)
+        return {tag: told[tag] for tag in settings}
+
+    def _from_blocks(
+        self,
+        settings: Mapping[int, AggregateSettings],
+        over: Sequence[Window],
+        wanted: Sequence[Aggregate],
+        limit: int,
+    ) -> dict[int, Summary]:
+        """Compute with summaries; of those tags that they serve."""
+        if any(window.end_ns % PERIOD_NS for window in over[:-1]):
+            return {}
+        pure = any(blocks.needs_pure(wanted, each) for each in settings.values())
+        start, end = over[0].start_ns, over[-1].end_ns
+        asked = Wanted(list(settings), start, end, blocks.columns_of(wanted), pure=pure, limit=limit)
+        with self._engine.view() as view:
+            found = gather(self._engine, view, asked) or {}
+        told = {}
+        for tag, each in found.items():
+            scene = BlockScene(each.samples, each.blocks, over, settings[tag])
+            if each.gone or not scene_wants_more(scene, wanted):
+                told[tag] = summed_up(scene, wanted)
+        return told
+
+    def _from_samples(
+        self,
+        settings: Mapping[int, AggregateSettings],
+        over: Sequence[Window],
+        wanted: Sequence[Aggregate],
+        limit: int,
+    ) -> dict[int, Summary]:
         """Read the samples of several tags in one pass and compute; tag by tag where they are too many together."""
         try:
             found = series_of_many(self._engine, list(settings), over[0].start_ns, over[-1].end_ns, limit)
         except TooManyRows:
-            return {tag: self.aggregate(tag, over, wanted, chosen, limit) for tag, chosen in settings.items()}
+            return {tag: self._alone(tag, over, wanted, chosen, limit) for tag, chosen in settings.items()}
         return {
-            tag: self.aggregate(tag, over, wanted, chosen, limit)
+            tag: self._alone(tag, over, wanted, chosen, limit)
             if wants_more(found[tag], over, wanted, chosen)
             else summarise(found[tag], over, wanted, chosen)
             for tag, chosen in settings.items()
@@ -164,7 +230,11 @@ class Reader:
 
     def plot(self, tag: int, start_ns: int, end_ns: int, points: int) -> Plot:
         """Pick a tag's samples to draw in [start, end), with those next to it; of many, the database finds extremes."""
+        length = bucket_ns(start_ns, end_ns, points)
         with self._engine.view() as view:
+            is_long = length >= PERIOD_NS or view.kept
+            if is_long and (found := self._plot_of_blocks(view, tag, start_ns, end_ns, points)):
+                return found
             low, high = self._bound(view, tag, start_ns, before=True), self._bound(view, tag, end_ns, before=False)
             span: dict[str, object] = {"tag": tag, "low": low, "high": high}
             where = "FROM $G.sample WHERE tag = $tag AND time >= $low AND time <= $high"
@@ -177,10 +247,27 @@ class Reader:
                 value = "coalesce(vf, vi::DOUBLE, vb::INTEGER::DOUBLE)"
                 select = f"SELECT time, status, {value} AS value {where}"
                 rows = view.over(select, lambda source: source.holds((tag,), low, high + 1))
-                cut = {"start": start_ns, "width": max((end_ns - start_ns) // (points * BUCKETS_PER_POINT), 1)}
-                found = self._engine.query(EXTREMES.replace("{rows}", rows), span | cut)
-                return thin(of_extremes(found), points, samples=samples, picked=True)
+                cut = {"origin": first_bucket(low, start_ns, length), "width": length}
+                found_rows = self._engine.query(EXTREMES.replace("{rows}", rows), span | cut)
+                return thin(of_extremes(found_rows), points, samples=samples, picked=True)
         return thin(self.series(tag, start_ns, end_ns, PLOT_ROWS_MAX), points, samples=samples)
+
+    def _plot_of_blocks(self, view: View, tag: int, start_ns: int, end_ns: int, points: int) -> Plot | None:
+        """Pick from summaries; None where they do not serve, or the samples are few enough to be read."""
+        asked = Wanted([tag], start_ns, end_ns, PLOT_COLUMNS, pure=False, limit=PLOT_SAMPLES_MAX)
+        try:
+            found = gather(self._engine, view, asked)
+        except TooManyRows:
+            return None
+        if found is None:
+            return None
+        samples, told = found[tag].samples, found[tag].blocks
+        inside = int(((samples.time >= start_ns) & (samples.time < end_ns)).sum()) + told.samples
+        if inside <= PLOT_ROWS_MAX and not found[tag].gone:
+            return None
+        length = bucket_ns(start_ns, end_ns, points)
+        origin = first_bucket(start_ns, start_ns, length)
+        return thin(extremes_of(samples, told, origin, length), points, samples=inside, picked=True)
 
     def since(self, position: int, limit: int, tags: Sequence[int] | None, head: int, oldest_arrival_ns: int) -> Since:
         """Give whole commits after `position` from the files; raise CursorExpired below the window."""

@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.core.errors import PenstockError
 from penstock.platform.historian.durable import sync_file
+from penstock.platform.historian.errors import SealingFailed
 from penstock.platform.historian.generation import UNBORN_SUFFIX, Extent
+from penstock.platform.historian.summary import is_dense
+from penstock.platform.historian.summary_file import SUMMARY_TABLE, write_summary
 from penstock.platform.historian.view import Source, Tags, over, quoted
 from penstock.platform.kit.files import sync_folder
 
@@ -34,12 +36,9 @@ ORDERS = {
     "resolution": "position, quarantined",
 }
 """The tables of a run, and how each is sorted."""
+SUMMARY_FILE = f"{SUMMARY_TABLE}.parquet"
 _NAME = re.compile(r"run-(\d{6,})-(\d{6,})")
 _READ_BYTES = 1 << 20
-
-
-class SealingFailed(PenstockError):
-    """Say that a written run does not read back as what it was made of; nothing was taken away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,18 @@ class TagSpans:
     rows: NDArray[np.int64]
     first: NDArray[np.int64]
     last: NDArray[np.int64]
+
+    @property
+    def dense(self) -> NDArray[np.bool_]:
+        """Say which tags the run's summary has."""
+        return is_dense(self.rows, self.first, self.last)
+
+    def places(self, tags: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give the place of each tag, -1 where there is nothing of it."""
+        if len(self.tag) == 0:
+            return np.full(len(tags), -1)
+        place = np.minimum(np.searchsorted(self.tag, tags), len(self.tag) - 1)
+        return np.where(self.tag[place] == tags, place, -1)
 
     def at(self, tag: int) -> tuple[int, int] | None:
         """Give first and last time of a tag, None where the run has nothing of it."""
@@ -93,6 +104,20 @@ class Run:
     def size(self) -> int:
         """Give the bytes of all its files."""
         return sum(file.size for file in self.files)
+
+    @property
+    def has_summary(self) -> bool:
+        """Say whether its dense tags are summed up beside the samples: older runs are not yet."""
+        return any(file.name == SUMMARY_FILE for file in self.files)
+
+    def is_summed(self, tags: Tags) -> NDArray[np.bool_]:
+        """Say which of the tags the summary has; those that the run has nothing of count as summed."""
+        if not self.has_summary:
+            return np.zeros(len(tags), np.bool_)
+        found = self.tags.places(np.asarray(tags, np.int64))
+        dense = np.append(self.tags.dense, True)
+        summed: NDArray[np.bool_] = dense[found]
+        return summed
 
     def covers(self, number: int) -> bool:
         """Say whether a generation is in it."""
@@ -138,12 +163,14 @@ def write_run(cursor: Any, sources: Sequence[Source], runs: Path, numbers: tuple
     """Write the files of a run under its unborn name, synced and read back; raise SealingFailed where they differ."""
     folder = runs / (folder_name(*numbers) + UNBORN_SUFFIX)
     folder.mkdir()
-    files = tuple(_write_table(cursor, sources, folder, table) for table in ORDERS)
-    sync_folder(folder)
+    files = [_write_table(cursor, sources, folder, table) for table in ORDERS]
     samples = f"({over(sources, 'SELECT tag, time FROM $G.sample')})"
     tags = cursor.execute(
         f"SELECT tag, count(*), min(time), max(time) FROM {samples} GROUP BY tag ORDER BY tag"
     ).fetchnumpy()
+    spans = TagSpans(*(np.asarray(column, np.int64) for column in tags.values()))
+    files.append(write_summary_file(cursor, folder, folder / SUMMARY_FILE, spans.dense, spans))
+    sync_folder(folder)
     seqs = (
         "SELECT writer, epoch, seq FROM $G.ledger WHERE key IS NULL "
         "UNION ALL SELECT writer, epoch, seq FROM $G.quarantine"
@@ -154,12 +181,19 @@ def write_run(cursor: Any, sources: Sequence[Source], runs: Path, numbers: tuple
     return Run(
         *numbers,
         extent=joined([source.extent for source in sources]),
-        files=files,
-        tags=TagSpans(*(np.asarray(column, np.int64) for column in tags.values())),
+        files=tuple(files),
+        tags=spans,
         epochs={(writer, epoch): (low, high) for writer, epoch, low, high in epochs},
         sealed_ns=now_ns,
         parquet=runs / folder_name(*numbers),
     )
+
+
+def write_summary_file(cursor: Any, run: Path, path: Path, wanted: NDArray[np.bool_], spans: TagSpans) -> RunFile:
+    """Write the summary of those tags of a run's samples that are marked among its spans, synced and read back."""
+    marked = np.append(wanted, False)
+    rows = write_summary(cursor, run / "sample.parquet", path, lambda tag: marked[spans.places(tag)])
+    return RunFile(path.name, rows, path.stat().st_size, _crc32(path))
 
 
 def joined(extents: Sequence[Extent]) -> Extent:

@@ -32,6 +32,16 @@ class Series:
     status: Codes
     value: Floats
 
+    def where(self, marked: "Bools | Ints | slice") -> "Series":
+        """Give the marked samples."""
+        return Series(self.time[marked], self.status[marked], self.value[marked])
+
+
+def chained(*parts: Series) -> Series:
+    """Give the samples of several one after another."""
+    columns = ([getattr(part, name) for part in parts] for name in ("time", "status", "value"))
+    return Series(*(np.concatenate(column) for column in columns))
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -86,8 +96,7 @@ class Scene:
         self.time, self.status = series.time[first:], series.status[first:].astype(np.uint32)
         value = series.value[first:]
         self.value = np.zeros(len(value)) if self.settings.textual else value
-        severity = np.minimum(self.status >> np.uint32(30), BAD).astype(np.int64)
-        self.severity: Ints = np.where(np.isnan(self.value), BAD, severity)
+        self.severity = severities(self.status, self.value)
         self.usable: Bools = self.severity <= (GOOD if self.settings.treat_uncertain_as_bad else UNCERTAIN)
 
     def _make_knots(self) -> None:
@@ -163,6 +172,47 @@ class Scene:
     def unusable_count(self) -> Ints:
         """Count the samples that are Bad, or treated so."""
         return self.count(~self.usable)
+
+    @cached_property
+    def good_mean(self) -> Floats:
+        """Give the mean of the Good samples."""
+        window, value, _ = self.chosen(self.severity == GOOD)
+        count = np.maximum(self.good_count, 1)
+        return np.bincount(window, weights=value / count[window], minlength=self.size).astype(np.float64)
+
+    def good_squares(self) -> Floats:
+        """Give the sum of the squared distances of the Good samples from their mean."""
+        window, value, _ = self.chosen(self.severity == GOOD)
+        apart = (value - self.good_mean[window]) ** 2
+        return np.bincount(window, weights=apart, minlength=self.size).astype(np.float64)
+
+    def extreme(self, severity: int, sign: int) -> tuple[Floats, Ints, Ints]:
+        """Give the least (sign 1) or greatest (-1, negated) of a severity, how many have it, and the first's time."""
+        window, value, time = self.chosen(self.severity == severity)
+        return self.best_of(window, sign * value, time)
+
+    def best_of(self, window: Ints, value: Floats, time: Ints) -> tuple[Floats, Ints, Ints]:
+        """Give the least value per window, how many have it, and the time of the first."""
+        best = np.full(self.size, np.inf)
+        np.minimum.at(best, window, value)
+        hit = np.flatnonzero(value == best[window])
+        number = np.bincount(window[hit], minlength=self.size).astype(np.int64)
+        at = self.starts.copy()
+        first = hit[firsts(window[hit])]
+        at[window[first]] = time[first]
+        return best, number, at
+
+    def edge(self, *, last: bool) -> Series:
+        """Give the first or last sample of each window; what stands for a window without any is not to be used."""
+        at = np.where(self.all_count > 0, self.high - 1 if last else self.low, 0)
+        return Series(self.time[at], self.status[at], self.value[at])
+
+    def good_edges(self) -> tuple[Floats, Floats, Bools]:
+        """Give value of the first and last Good sample of each window, and whether others lie beyond them."""
+        good = np.flatnonzero(self.severity == GOOD)
+        first = good[np.minimum(np.searchsorted(good, self.low), len(good) - 1)]
+        last = good[np.maximum(np.searchsorted(good, self.high) - 1, 0)]
+        return self.value[first], self.value[last], (first != self.low) | (last != self.high - 1)
 
     @property
     def all_count(self) -> Ints:
@@ -316,11 +366,29 @@ class Scene:
         judged = self.judge(100.0 * self.good_count / total, 100.0 * self.unusable_count / total)
         return np.where(self.all_count == 0, GOOD, judged)
 
+    @cached_property
+    def usable_by_time(self) -> tuple[Ints, Ints]:
+        """Give each window's usable duration, and its severity by it; of Good samples alone without cutting at each."""
+        if (self.settings.stepped or self.is_held) and (self.knot_severity == GOOD).all():
+            held = np.minimum(self.ends, self.region_end) - np.maximum(self.starts, self.knot_time[0])
+            held = np.maximum(held, 0)
+            covered = np.minimum(self.ends, self.region_end) - self.starts
+            bad = 100.0 * np.maximum(covered - held, 0) / self.length
+            return held, self.judge(100.0 * held / self.length, bad)
+        usable = self.duration(self.pieces, self.pieces.severity != BAD)
+        return usable, self.severity_by_time(self.pieces)
+
     def severity_by_time(self, pieces: Pieces) -> Ints:
         """Judge each window by the duration of its pieces (PercentTime, 5.4.3.2.1)."""
         good = 100.0 * self.duration(pieces, pieces.severity == GOOD) / self.length
         bad = 100.0 * self.duration(pieces, pieces.severity == BAD) / self.length
         return self.judge(good, bad)
+
+
+def severities(status: Codes, value: Floats) -> Ints:
+    """Give each sample's severity; one without a number is Bad."""
+    severity = np.minimum(status >> np.uint32(30), BAD).astype(np.int64)
+    return np.where(np.isnan(value), BAD, severity)
 
 
 def firsts(ordered: NDArray[np.generic]) -> Ints:

@@ -48,11 +48,22 @@ class Columns(BaseModel):
     row: list[Count] = Field(max_length=2 * ROWS_MAX)
 
 
+REMOVED = "only where retention has removed samples of the span"
+
+
+class RemovedPart(BaseModel):
+    """Tell that retention has removed samples of the span."""
+
+    until: str = Field(max_length=64, description="the newest source time of what was removed, RFC 3339")
+    summaries: bool = Field(description="true: aggregates and plots answer from summaries there")
+
+
 class SamplesPage(BaseModel):
     """A page of rows ordered by (time, position, row)."""
 
     columns: Columns
     next: str | None = Field(max_length=512)
+    removed: RemovedPart | None = Field(None, description=REMOVED)
 
 
 class SincePage(SamplesPage):
@@ -74,3 +85,4 @@ class AggregatesPage(BaseModel):
 
     items: list[AggregateItem] = Field(max_length=1000)
     samples: dict[str, int] | None = Field(None, description="plots: samples in the span, by tag")
+    removed: RemovedPart | None = Field(None, description=REMOVED)

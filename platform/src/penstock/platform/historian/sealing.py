@@ -15,15 +15,20 @@ step may be the last one before a crash, and the next start goes on from what it
 A merge has the same steps, but the first and the last but one, under names that begin with `merge-`. Nothing is removed
 that is not held elsewhere: a hot file goes when a listed run covers it, a run's folder that the manifest does not list
 goes when hot files and listed runs hold all its generations, or when the manifest says that retention deleted them.
+
+Retention removes runs. Where summaries are kept longer, one of all the run's tags is written first (`kept-written`),
+gets its name (`kept-renamed`) and is listed in the transaction that takes the run off (`kept-listed`). A run of before
+there were summaries gets one when there is nothing else to do (`summary-written`, `summary-listed`).
 """
 
+import contextlib
 import logging
 import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -33,12 +38,22 @@ from penstock.platform.historian.durable import BEFORE_SUFFIX, LOG_SUFFIX
 from penstock.platform.historian.engine import Connection, Engine
 from penstock.platform.historian.errors import HistorianDamaged
 from penstock.platform.historian.generation import UNBORN_SUFFIX, Generation, list_files
-from penstock.platform.historian.run import Run, folder_name, parse_folder_name, write_run
+from penstock.platform.historian.kept import KEPT_FOLDER, Kept, expired_kept, write_kept
+from penstock.platform.historian.run import (
+    SUMMARY_FILE,
+    Run,
+    folder_name,
+    parse_folder_name,
+    write_run,
+    write_summary_file,
+)
 from penstock.platform.historian.upkeep import Deletion, bytes_to_merge, expired, mergeable
 from penstock.platform.historian.view import Source, parquet_files
 from penstock.platform.kit.files import sync_folder
 
 STEPS = ("checkpointed", "written", "renamed", "listed", "switched", "drained", "detached", "unlinked")
+KEPT_STEPS = ("kept-written", "kept-renamed", "kept-listed")
+SUMMARY_STEPS = ("summary-written", "summary-listed")
 MERGE_STEPS = tuple(f"merge-{step}" for step in STEPS if step not in ("checkpointed", "detached"))
 RETRY_S = 60.0
 """When a seal failed, or old files are still read, it is tried again: the hot file serves meanwhile."""
@@ -60,6 +75,8 @@ class Upkeep:
     now_ns: Callable[[], int]
     disk_free: Callable[[Path], int]
     retention_ns: int | None = None
+    summary_retention_ns: int | None = None
+    """Longer than the other; None: summaries go with their samples."""
     on_deletion: Callable[[Deletion], None] = lambda _: None
     step: Callable[[str], None] = lambda _: None
 
@@ -76,6 +93,7 @@ class Sealer:
         self._writing: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="historian-sealer", daemon=True)
         self.counts = {"seals": 0, "sealed_rows": 0, "seal_failures": 0, "merges": 0, "deleted_runs": 0}
+        self.counts |= {"deleted_summaries": 0}
         self.seconds = 0.0
 
     def start(self) -> None:
@@ -129,6 +147,7 @@ class Sealer:
             log.error("sealing failed, the files there are serve on, next try in %d s: %s", RETRY_S, error)
             return False
         finally:
+            self._engine.give_back()
             self._engine.let_go()
         return done and not self._stopping
 
@@ -137,12 +156,19 @@ class Sealer:
         if full := engine.generations[:-1]:
             self._seal(full[0])
             return True
-        if upkeep.retention_ns is not None and (old := expired(engine.runs, upkeep.now_ns(), upkeep.retention_ns)):
+        now_ns, summaries_ns = upkeep.now_ns(), upkeep.summary_retention_ns
+        if upkeep.retention_ns is not None and (old := expired(engine.runs, now_ns, upkeep.retention_ns)):
             self._delete(old[0])
+            return True
+        if summaries_ns is not None and (aged := expired_kept(engine.kept, now_ns, summaries_ns)):
+            self._delete_kept(aged[0])
             return True
         small = mergeable(engine.runs, upkeep.generation_rows)
         if small and bytes_to_merge(small) < upkeep.disk_free(engine.folder):
             self._merge(small)
+            return True
+        if bare := [run for run in engine.runs if not run.has_summary]:
+            self._sum_up(bare[0])
             return True
         return False
 
@@ -163,12 +189,9 @@ class Sealer:
         """Write a run, list it in the place of its sources, show it to readers."""
         started = time.monotonic()
         engine, runs = self._engine, self._engine.runs_folder
-        self._clear(numbers)
-        self._writing = engine.cursor()
-        try:
-            run = write_run(self._writing, sources, runs, numbers, self._upkeep.now_ns())
-        finally:
-            self._writing = None
+        _clear(runs, folder_name(*numbers))
+        with self._interruptible() as cursor:
+            run = write_run(cursor, sources, runs, numbers, self._upkeep.now_ns())
         self._step(f"{kind}written")
         with engine.layout:
             (runs / (run.name + UNBORN_SUFFIX)).rename(runs / run.name)
@@ -182,27 +205,71 @@ class Sealer:
         log.info("made %s: %d rows, %d bytes, %.1f s", run.name, run.extent.rows, run.size, seconds)
         return run
 
-    def _clear(self, numbers: tuple[int, int]) -> None:
-        """Remove what an attempt that failed left of this run; it was never listed, else its sources were gone."""
-        runs = self._engine.runs_folder
-        if not runs.exists():
-            runs.mkdir(mode=0o700)
-            sync_folder(runs.parent)
-        for name in (folder_name(*numbers), folder_name(*numbers) + UNBORN_SUFFIX):
-            if (runs / name).exists():
-                shutil.rmtree(runs / name)
+    def _sum_up(self, run: Run) -> None:
+        """Give a run the summary that it was made without."""
+        engine, path = self._engine, run.parquet / SUMMARY_FILE
+        unborn = path.with_name(path.name + UNBORN_SUFFIX)
+        with self._interruptible() as cursor:
+            file = write_summary_file(cursor, run.parquet, unborn, run.tags.dense, run.tags)
+        self._step("summary-written")
+        with engine.layout:
+            unborn.rename(path)
+            sync_folder(run.parquet)
+            file = replace(file, name=path.name)
+            engine.manifest.add_file(run, file)
+            self._step("summary-listed")
+            engine.exchange_run(replace(run, files=(*run.files, file)))
+        log.info("summed up %s: %d rows of summary", run.name, file.rows)
 
     def _delete(self, run: Run) -> None:
         """Take a run out of the history: told outside first, then the manifest's transaction, then its files."""
-        engine, extent = self._engine, run.extent
+        engine, extent, upkeep = self._engine, run.extent, self._upkeep
         ledger = parquet_files([run.parquet], "ledger")
-        rows = engine.rows(f"SELECT tenant, sum(stored)::BIGINT FROM {ledger} GROUP BY tenant")  # noqa: S608
-        self._upkeep.on_deletion(Deletion(run.name, dict(rows), extent.time_min, extent.time_max))
+        found = engine.rows(f"SELECT tenant, sum(stored)::BIGINT FROM {ledger} GROUP BY tenant")  # noqa: S608
+        rows = {str(tenant): int(count) for tenant, count in found}
+        kept = None
+        if upkeep.summary_retention_ns is not None and not expired([run], upkeep.now_ns(), upkeep.summary_retention_ns):
+            kept = self._keep(run, rows)
+        what = "samples" if kept is None else "samples, summaries stay"
+        upkeep.on_deletion(Deletion(run.name, rows, extent.time_min, extent.time_max, what))
         with engine.layout:
-            engine.manifest.delete(run, self._upkeep.now_ns(), "retention")
+            engine.manifest.delete(run, upkeep.now_ns(), "retention", kept)
+            if kept is not None:
+                self._step("kept-listed")
             engine.forget(run)
         self.counts["deleted_runs"] += 1
-        log.info("deleted %s: %d rows older than the retention", run.name, extent.rows)
+        log.info("deleted %s: %d rows older than the retention; %s", run.name, extent.rows, what)
+
+    def _keep(self, run: Run, rows: dict[str, int]) -> Kept:
+        """Write what is to stay of a run."""
+        folder = self._engine.kept_folder
+        _clear(folder, run.name)
+        with self._interruptible() as cursor:
+            kept = write_kept(cursor, run, folder, rows, self._upkeep.now_ns())
+        self._step("kept-written")
+        (folder / (run.name + UNBORN_SUFFIX)).rename(folder / run.name)
+        sync_folder(folder)
+        self._step("kept-renamed")
+        return kept
+
+    def _delete_kept(self, kept: Kept) -> None:
+        """Take what was kept of a run out of the history."""
+        told = Deletion(kept.name, dict(kept.rows_by_tenant), kept.time_min, kept.time_max, "summaries")
+        self._upkeep.on_deletion(told)
+        with self._engine.layout:
+            self._engine.manifest.delete_kept(kept)
+            self._engine.forget_kept()
+        self.counts["deleted_summaries"] += 1
+        log.info("deleted %s: summaries of %d rows older than their retention", kept.name, kept.rows)
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[Connection]:
+        """Give a cursor whose work a stop breaks off."""
+        self._writing = self._engine.cursor()
+        try:
+            yield self._writing
+        finally:
+            self._writing = None
 
     def _sweep(self) -> bool:
         """Remove hot files and runs that a listed run has replaced; say whether all that could go is gone."""
@@ -212,9 +279,13 @@ class Sealer:
             if any(run.covers(number) for run in engine.runs):
                 all_gone &= self._remove(path, f"gen_{number:d}", "")
         listed = {run.name for run in engine.runs}
-        for path in _folders(engine):
+        for path in _folders(engine.runs_folder):
             if path.name not in listed and engine.holds_elsewhere(path.name):
                 all_gone &= self._remove(path, path.name, "merge-")
+        kept = {folder_name(each.first, each.last) for each in engine.kept}
+        for path in _folders(engine.kept_folder):
+            if path.name not in kept:
+                all_gone &= self._remove(path, f"{KEPT_FOLDER}-{path.name}", "kept-")
         return all_gone
 
     def _remove(self, path: Path, name: str, kind: str) -> bool:
@@ -237,10 +308,10 @@ class Sealer:
 
 def check_runs(engine: Engine) -> None:
     """At start, remove runs that were being made; raise HistorianDamaged for one that nothing else holds."""
-    listed = {run.name for run in engine.runs}
-    for path in _folders(engine):
-        if path.name in listed:
-            continue
+    runs, kept = {run.name for run in engine.runs}, {folder_name(each.first, each.last) for each in engine.kept}
+    unlisted = [path for path in _folders(engine.runs_folder) if path.name not in runs]
+    unlisted += [path for path in _folders(engine.kept_folder) if path.name not in kept]
+    for path in unlisted:
         if not (path.name.endswith(UNBORN_SUFFIX) or engine.holds_elsewhere(path.name)):
             message = (
                 f"{path} is not listed in {engine.manifest.path}, and no other file holds its rows. Nothing was "
@@ -250,9 +321,18 @@ def check_runs(engine: Engine) -> None:
         shutil.rmtree(path)
 
 
-def _folders(engine: Engine) -> list[Path]:
+def _clear(folder: Path, name: str) -> None:
+    """Remove what an attempt that failed left of this run; it was never listed, else its sources were gone."""
+    if not folder.exists():
+        folder.mkdir(mode=0o700)
+        sync_folder(folder.parent)
+    for each in (name, name + UNBORN_SUFFIX):
+        if (folder / each).exists():
+            shutil.rmtree(folder / each)
+
+
+def _folders(folder: Path) -> list[Path]:
     """List the folders of runs, those that are being made too."""
-    if not engine.runs_folder.exists():
+    if not folder.exists():
         return []
-    found = sorted(engine.runs_folder.iterdir())
-    return [path for path in found if parse_folder_name(path.name.removesuffix(UNBORN_SUFFIX))]
+    return [path for path in sorted(folder.iterdir()) if parse_folder_name(path.name.removesuffix(UNBORN_SUFFIX))]

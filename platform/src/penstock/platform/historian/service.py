@@ -26,6 +26,7 @@ from penstock.platform.historian.plot import Plot
 from penstock.platform.historian.ports import (
     CommitResult,
     LatestSample,
+    Removed,
     RowKey,
     Since,
     Table,
@@ -57,6 +58,7 @@ class Historian:
         now_ns: Callable[[], int] = time.time_ns,
         disk_free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
         retention_ns: int | None = None,
+        summary_retention_ns: int | None = None,
         on_deletion: Callable[[Deletion], None] = lambda _: None,
         sealing_step: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -67,7 +69,9 @@ class Historian:
         self._store = Store(self._engine, generation_rows=generation_rows)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._reader = Reader(self._engine)
-        upkeep = Upkeep(generation_rows, now_ns, disk_free, retention_ns, on_deletion, sealing_step)
+        upkeep = Upkeep(
+            generation_rows, now_ns, disk_free, retention_ns, summary_retention_ns, on_deletion, sealing_step
+        )
         self._sealer = Sealer(self._engine, upkeep)
         self._committer = Committer(
             self._engine, self._store, on_commit=self._announce, on_full=self._on_full, disk_free=disk_free
@@ -163,6 +167,14 @@ class Historian:
             rows = rows.filter(pc.is_in(rows["tag"], pa.array(tags, pa.int64())))
         return Since(rows, end, head)
 
+    def removed(self, start_ns: int, end_ns: int) -> Removed | None:
+        """Say what retention has removed of a span; None where nothing is."""
+        gone = [each for each in self._engine.deleted if each.time_min < end_ns and each.time_max >= start_ns]
+        if not gone:
+            return None
+        until = max(min(each.time_max, each.deleted_ns) for each in gone)
+        return Removed(until, any(each.holds_time(start_ns, end_ns) for each in self._engine.kept))
+
     def latest(self, tags: Sequence[int]) -> list[LatestSample]:
         """Give the newest sample of each tag that has one; see ports.Hot."""
         return self._store.newest.latest(tags)
@@ -196,6 +208,8 @@ class Historian:
             "sealing_seconds": self._sealer.seconds,
             "runs": len(self._engine.runs),
             "run_bytes": sum(run.size for run in self._engine.runs),
+            "kept_summaries": len(self._engine.kept),
+            "kept_bytes": sum(kept.file.size for kept in self._engine.kept),
         }
 
     async def wait_sealed(self, timeout_s: float = 60) -> bool:

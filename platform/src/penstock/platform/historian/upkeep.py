@@ -24,6 +24,8 @@ class Deletion:
     rows_by_tenant: dict[str, int]
     time_min: int
     time_max: int
+    what: str = "samples"
+    """`samples`; `samples, summaries stay`; or `summaries`."""
 
 
 def mergeable(runs: Sequence[Run], generation_rows: int) -> Sequence[Run]:

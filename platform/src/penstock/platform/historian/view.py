@@ -55,11 +55,31 @@ class Source(Protocol):
         ...
 
 
+class KeptSummary(Protocol):
+    """Name a summary whose samples are gone."""
+
+    @property
+    def name(self) -> str:
+        """Give the name that no other has."""
+        ...
+
+    @property
+    def parquet(self) -> Path:
+        """Give the folder of its file."""
+        ...
+
+    def holds_time(self, start_ns: int, end_ns: int) -> bool:
+        """Say whether it may tell of a sample with start <= time < end."""
+        ...
+
+
 class View:
     """Hold the sources of a moment, oldest commits first; immutable but for the count of its readers."""
 
-    def __init__(self, sources: Iterable[Source]) -> None:
+    def __init__(self, sources: Iterable[Source], kept: Iterable[KeptSummary] = ()) -> None:
         self.sources = tuple(sources)
+        self.kept = tuple(kept)
+        """Summaries whose samples are gone."""
         self.readers = 0
 
     def over(self, select: str, keep: Callable[[Source], bool] = lambda _: True) -> str:
@@ -67,7 +87,7 @@ class View:
         return over([each for each in self.sources if keep(each)] or self.sources[-1:], select)
 
 
-def over(sources: Iterable[Source], select: str) -> str:
+def over(sources: "Iterable[Source | KeptSummary]", select: str) -> str:
     """Write one SELECT over several sources: `$G.sample` stands for the samples of each hot file, and of all runs.
 
     One list of Parquet files costs a tenth of a UNION of as many. So a join in `select` is among all runs: by position,
@@ -121,10 +141,12 @@ class Views:
                     self._read.discard(view)
                     self._changed.notify_all()
 
-    def exchange(self, change: Callable[[tuple[Source, ...]], Iterable[Source]]) -> None:
+    def exchange(
+        self, change: Callable[[tuple[Source, ...]], Iterable[Source]], kept: Iterable[KeptSummary] | None = None
+    ) -> None:
         """Put what `change` makes of the current sources in their place, for all later readers at once."""
         with self._changed:
-            self._current = View(change(self._current.sources))
+            self._current = View(change(self._current.sources), self._current.kept if kept is None else kept)
             self._changed.notify_all()
 
     def wait_unused(self, name: str, timeout_s: float) -> bool:
@@ -133,4 +155,6 @@ class Views:
             return self._changed.wait_for(lambda: not self._uses(name), timeout_s)
 
     def _uses(self, name: str) -> bool:
-        return any(source.name == name for view in (self._current, *self._read) for source in view.sources)
+        views = (self._current, *self._read)
+        names = (each.name for view in views for part in (view.sources, view.kept) for each in part)
+        return name in names

@@ -9,7 +9,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from starlette.responses import Response
 
-from penstock.platform.historian.ports import Table
+from penstock.core.times import format_rfc3339_ns
+from penstock.platform.historian.ports import Removed, Table
 from penstock.platform.historian.repeats import column_i64
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -25,6 +26,13 @@ def wants_arrow(accept: str) -> bool:
 def json_answer(content: Mapping[str, Any]) -> Response:
     """Answer with JSON."""
     return Response(orjson.dumps(content), media_type=JSON)
+
+
+def told_removed(removed: Removed | None) -> dict[str, Any]:
+    """Say beside an answer what retention has removed of its span; nothing where all is there."""
+    if removed is None:
+        return {}
+    return {"removed": {"until": format_rfc3339_ns(removed.until_ns), "summaries": removed.summaries}}
 
 
 def arrow_answer(rows: Table, beside: Mapping[str, Any] | None = None) -> Response:

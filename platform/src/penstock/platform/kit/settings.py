@@ -3,9 +3,9 @@
 import ipaddress
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 HOST_DEFAULT = "127.0.0.1"
@@ -50,6 +50,20 @@ class Settings(BaseSettings):
     retention_days: int | None = Field(
         None, ge=7, description="history whose source times are older is deleted, run by run; absent: all is kept"
     )
+    summary_retention_days: int | None = Field(
+        None,
+        ge=8,
+        description="summaries of deleted history stay so long, more than retention_days; absent: they go too",
+    )
+
+    @model_validator(mode="after")
+    def _summaries_last_longer(self) -> Self:
+        if self.summary_retention_days is not None and (
+            self.retention_days is None or self.summary_retention_days <= self.retention_days
+        ):
+            message = "summary_retention_days must be more than retention_days, which must be set; or leave it out"
+            raise ValueError(message)
+        return self
 
     @field_validator("bootstrap_apps", mode="before")
     @classmethod

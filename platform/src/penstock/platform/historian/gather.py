@@ -1,0 +1,316 @@
+"""What a question reads: summaries for whole periods that stand in one run alone, samples for all the rest.
+
+Theory of operation. What a run's summary has of a tag and period is a *block*. It may stand for its samples where no
+end of the span falls between its first and last one, no other file has samples between these, and it tells all that is
+asked (blocks.py). First the rows of summaries are read, and the samples of what has none: hot files, older runs, sparse
+tags. These show which periods cannot be used; their samples are read as well. One period more is read on each side: it
+mostly holds the samples next to the span; where it does not, they are looked up.
+"""
+
+# ruff: noqa: S608 the pieces are constants and names made of numbers; every value is a parameter
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from penstock.platform.historian.blocks import Blocks
+from penstock.platform.historian.engine import Engine
+from penstock.platform.historian.errors import TooManyRows
+from penstock.platform.historian.many import ROW, bounds, rows_at, split
+from penstock.platform.historian.period import PERIOD_NS
+from penstock.platform.historian.ports import Table
+from penstock.platform.historian.repeats import column_i64
+from penstock.platform.historian.run import Run
+from penstock.platform.historian.scene import GOOD, Bools, Ints, Series, chained
+from penstock.platform.historian.view import KeptSummary, Source, View, over
+
+PERIODS_MIN = 4
+"""Whole periods from which on summaries are asked: below, samples are as quick."""
+DIRTY_SHARE = 4
+"""When more than this part of the periods cannot be used, all samples are read."""
+PERIODS_APART = 3
+"""So many different periods are read one by one, more in one pass that looks at all samples of their tags."""
+ALWAYS = ("tag", "start", "severity", "odd", "rows", "held")
+ENDS = tuple(f"{end}_{name}" for end in ("first", "last") for name in ("time", "status", "value"))
+
+Reading = tuple[Sequence[Source | KeptSummary], Sequence[int]]
+"""Sources, and the tags to read from them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Hold of one tag what lies in the span and next to it: samples in order, and blocks for the others."""
+
+    samples: Series
+    blocks: Blocks
+    gone: bool
+    """Whether blocks stand for samples that retention has removed: then they are all there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Say what is asked: tags, a span, the columns of summaries it takes, and whether only Good periods can serve."""
+
+    tags: Sequence[int]
+    start_ns: int
+    end_ns: int
+    columns: Collection[str]
+    pure: bool
+    limit: int
+
+    @property
+    def periods(self) -> tuple[int, int]:
+        """Give the span of the periods that it touches."""
+        return self.start_ns // PERIOD_NS * PERIOD_NS, -(-self.end_ns // PERIOD_NS) * PERIOD_NS
+
+    @property
+    def wide(self) -> tuple[int, int]:
+        """Give the span of all periods to read: one more on each side."""
+        low, high = self.periods
+        return low - PERIOD_NS, high + PERIOD_NS
+
+    def key(self, tag: Ints, time: Ints) -> Ints:
+        """Give one number for each tag and period within the wide span."""
+        low, high = self.wide
+        place = np.searchsorted(np.sort(np.asarray(self.tags, np.int64)), tag)
+        return place * ((high - low) // PERIOD_NS) + (time - low) // PERIOD_NS
+
+
+def gather(engine: Engine, view: View, wanted: Wanted) -> dict[int, Gathered] | None:
+    """Give what lies in the span and, for bounding values, next to it; None where the samples alone do as well.
+
+    Raise TooManyRows where it is more than the limit.
+    """
+    low, high = wanted.periods
+    kept = [each for each in view.kept if each.holds_time(*wanted.wide)]
+    if high - low < PERIODS_MIN * PERIOD_NS and not kept:
+        return None
+    summed, plain = _assigned(view, wanted)
+    if not summed and not kept:
+        return None
+    of_gone: list[Reading] = [(kept, wanted.tags)] if kept else []
+    table = _read(engine, [*summed, *of_gone], wanted.wide, _of_summaries(wanted), "start")
+    samples = [_read(engine, plain, wanted.wide, f"SELECT {ROW} FROM $G.sample", "time")]
+    assert table is not None
+    blocks = _Found(table, wanted, len(summed))
+    refused = blocks.refused(samples[0])
+    dirty = np.unique(blocks.key[refused & _within(blocks.columns["start"], wanted.periods)])
+    if len(dirty) * DIRTY_SHARE > len(np.unique(blocks.key)) and not kept:
+        return None
+    samples += _read_periods(engine, summed, dirty, wanted)
+    found = pa.concat_tables([_NO_SAMPLES, *(each.cast(_NO_SAMPLES.schema) for each in samples if each is not None)])
+    if kept:
+        found = found.filter(pa.array(~blocks.hides(column_i64(found, "tag"), column_i64(found, "time"))))
+    if found.num_rows + table.num_rows > wanted.limit:
+        raise TooManyRows(wanted.limit, f"the range of {len(wanted.tags)} tags")
+    return _Ends(engine, view, wanted, blocks, refused).beside(split(found, wanted.tags))
+
+
+def _assigned(view: View, wanted: Wanted) -> tuple[list[Reading], list[Reading]]:
+    """Say which sources give summaries of which tags, and which their samples."""
+    held = [source for source in view.sources if source.holds(wanted.tags, *wanted.wide)]
+    runs = {source: source.is_summed(wanted.tags) for source in held if isinstance(source, Run) and source.has_summary}
+    whole = [run for run, marks in runs.items() if marks.all()]
+    mixed = [run for run, marks in runs.items() if not marks.all()]
+    sparse = np.zeros(len(wanted.tags), np.bool_)
+    for run in mixed:
+        sparse |= ~runs[run]
+    tags = np.asarray(wanted.tags, np.int64)
+    summed: list[Reading] = [(whole, wanted.tags), (mixed, tags[~sparse].tolist())]
+    others = [source for source in held if not (isinstance(source, Run) and source.has_summary)]
+    plain: list[Reading] = [(others, wanted.tags), (mixed, tags[sparse].tolist())]
+    return [each for each in summed if all(each)], [each for each in plain if all(each)]
+
+
+def _of_summaries(wanted: Wanted) -> str:
+    columns = ", ".join(dict.fromkeys((*ALWAYS, *ENDS, *wanted.columns)))
+    return f"SELECT {columns}, file_index, $N AS reading FROM $G.summary"
+
+
+def _read(engine: Engine, readings: Sequence[Reading], span: tuple[int, int], select: str, time: str) -> Table | None:
+    """Read rows of a span, with the number of the reading as the last column."""
+    parts: list[str] = []
+    parameters: dict[str, object] = {"low": span[0], "high": span[1]}
+    for number, (sources, tags) in enumerate(readings):
+        among = "= $tags" if len(tags) == 1 else "IN (SELECT unnest($tags))"
+        where = f"WHERE tag {among} AND {time} >= $low AND {time} < $high".replace("$tags", f"$tags{number}")
+        parts.append(over(sources, f"{select.replace('$N', str(number))} {where}"))
+        parameters[f"tags{number}"] = tags[0] if len(tags) == 1 else list(tags)
+    return engine.query(" UNION ALL ".join(parts), parameters) if parts else None
+
+
+class _Found:
+    """Hold rows of summaries ordered by (tag, period, file), and the first and last time of each block."""
+
+    def __init__(self, table: Table, wanted: Wanted, of_gone: int) -> None:
+        reading = column_i64(table, "reading")
+        file = column_i64(table, "file_index") * 4 + reading  # summed by all, by some, gone
+        order = np.lexsort((column_i64(table, "severity"), file, column_i64(table, "start"), column_i64(table, "tag")))
+        self.columns = {name: table[name].to_numpy()[order] for name in table.column_names}
+        self.columns["severity"] = self.columns["severity"].astype(np.int64)
+        self.key = wanted.key(self.columns["tag"], self.columns["start"])
+        begins = np.ones(len(order), np.bool_)
+        begins[1:] = (self.key[1:] != self.key[:-1]) | (file[order][1:] != file[order][:-1])
+        self.columns["block"] = np.cumsum(begins) - 1
+        place = np.flatnonzero(begins)
+        self._wanted, self._keys, self._gone = wanted, self.key[place], (reading == of_gone)[order][place]
+        nothing = np.zeros(0, np.int64)
+        self._first = np.minimum.reduceat(self.columns["first_time"], place) if len(place) else nothing
+        self._last = np.maximum.reduceat(self.columns["last_time"], place) if len(place) else nothing
+
+    @property
+    def first(self) -> Ints:
+        """Give for each row the first time of its block."""
+        found: Ints = self._first[self.columns["block"]]
+        return found
+
+    @property
+    def last(self) -> Ints:
+        """Give for each row the last time of its block."""
+        found: Ints = self._last[self.columns["block"]]
+        return found
+
+    def refused(self, samples: Table | None) -> Bools:
+        """Mark the rows of the periods in which a block cannot stand for its samples.
+
+        This is the one place for that: whatever else hides or changes samples of a period adds its keys here.
+        """
+        gone = self.gone
+        rows = self.columns["odd"].astype(np.bool_)
+        if self._wanted.pure:
+            rows = rows | (self.columns["severity"] != GOOD)
+        cut = np.zeros(len(self._keys), np.bool_)
+        for edge in (self._wanted.start_ns, self._wanted.end_ns):
+            cut |= (self._first < edge) & (edge <= self._last)
+        every = np.ones(len(self._keys), np.bool_)
+        keys = [self.key[rows & ~gone], self._keys[cut & ~self._gone], self._keys[self._overlapping(every)]]
+        if samples is not None:
+            tag, time = column_i64(samples, "tag"), column_i64(samples, "time")
+            keys.append(self._wanted.key(tag, time)[self._met(tag, time, every)])
+        refused: Bools = np.isin(self.key, np.concatenate(keys)) & ~gone
+        refused |= self._overlapping(self._gone)[self.columns["block"]]
+        return refused
+
+    @property
+    def gone(self) -> Bools:
+        """Mark the rows whose samples are gone: these blocks stand, whatever else there is of the period."""
+        found: Bools = self._gone[self.columns["block"]]
+        return found
+
+    def hides(self, tag: Ints, time: Ints) -> Bools:
+        """Mark the samples that lie within a block whose samples are gone: they came when these had been removed."""
+        return self._met(tag, time, self._gone)
+
+    def _overlapping(self, among: Bools) -> Bools:
+        """Mark one of two blocks of a period that overlap: in order of their first times neighbours do, if any do."""
+        order = np.lexsort((self._first, self._keys))
+        order = order[among[order]]
+        same = self._keys[order][1:] == self._keys[order][:-1]
+        found = np.zeros(len(among), np.bool_)
+        found[order[1:]] = same & (self._first[order][1:] <= self._last[order][:-1])
+        return found
+
+    def _met(self, tag: Ints, time: Ints, among: Bools) -> Bools:
+        """Mark the samples that lie between the first and the last one of a block."""
+        keys = self._wanted.key(tag, time)
+        low, high = np.searchsorted(self._keys, keys), np.searchsorted(self._keys, keys, side="right")
+        met = np.zeros(len(time), np.bool_)
+        for step in range(int((high - low).max(initial=0))):
+            there = np.flatnonzero(low + step < high)
+            block = low[there] + step
+            inside = among[block] & (self._first[block] <= time[there]) & (time[there] <= self._last[block])
+            met[there[inside]] = True
+        return met
+
+
+def _within(time: Ints, span: tuple[int, int]) -> Bools:
+    found: Bools = (time >= span[0]) & (time < span[1])
+    return found
+
+
+def _read_periods(engine: Engine, summed: Sequence[Reading], dirty: Ints, wanted: Wanted) -> list[Table | None]:
+    """Read the samples of single periods, given by key, from the runs that sum them up."""
+    begin, count = wanted.wide[0], (wanted.wide[1] - wanted.wide[0]) // PERIOD_NS
+    tags, place = np.sort(np.asarray(wanted.tags, np.int64))[dirty // count], dirty % count
+    select = f"SELECT {ROW} FROM $G.sample"
+    if len(places := np.unique(place)) <= PERIODS_APART:
+        read = []
+        for each in places.tolist():
+            span = (begin + each * PERIOD_NS, begin + (each + 1) * PERIOD_NS)
+            read.append(_read(engine, _of_some(summed, tags[place == each]), span, select, "time"))
+        return read
+    cursor = engine.cursor()
+    cursor.register("dirty", pa.table({"tag": tags, "place": place}))
+    joined = f"{select} s SEMI JOIN dirty d ON s.tag = d.tag AND (s.time - {begin:d}) // {PERIOD_NS:d} = d.place"
+    try:
+        return [_read(engine, _of_some(summed, tags), wanted.periods, joined, "s.time")]
+    finally:
+        cursor.unregister("dirty")
+
+
+def _of_some(readings: Sequence[Reading], tags: Ints) -> list[Reading]:
+    some = set(tags.tolist())
+    kept = [(sources, sorted(some.intersection(own))) for sources, own in readings]
+    return [each for each in kept if each[1]]
+
+
+class _Ends:
+    """Put the samples next to the span beside what lies in it."""
+
+    def __init__(self, engine: Engine, view: View, wanted: Wanted, found: _Found, refused: Bools) -> None:
+        self._engine, self._view, self._wanted = engine, view, wanted
+        self._blocks, self._refused = Blocks(found.columns), refused
+        self._first, self._last, self._gone = found.first, found.last, found.gone
+
+    def beside(self, series: dict[int, Series]) -> dict[int, Gathered]:
+        """Give each tag's samples and blocks in the span, with the sample before it and the first after."""
+        wanted, rows = self._wanted, self._blocks
+        parts = {tag: slice(*np.searchsorted(rows["tag"], [tag, tag + 1])) for tag in series}
+        ends: dict[tuple[int, bool], Series] = {}
+        for before in (True, False):
+            near = {tag: self._near(series[tag], parts[tag], before=before) for tag in series}
+            far = self._far([tag for tag, found in near.items() if found is None], before=before)
+            ends |= {(tag, before): far.get(tag, _NONE) if found is None else found for tag, found in near.items()}
+        kept = ~self._refused & (self._first >= wanted.start_ns) & (self._last < wanted.end_ns)
+        gathered = {}
+        for tag, samples in series.items():
+            own = samples.where(_within(samples.time, (wanted.start_ns, wanted.end_ns)))
+            blocks = rows.where(parts[tag]).where(kept[parts[tag]])
+            gone = bool((kept & self._gone)[parts[tag]].any())
+            gathered[tag] = Gathered(chained(ends[tag, True], own, ends[tag, False]), blocks, gone)
+        return gathered
+
+    def _near(self, samples: Series, part: slice, *, before: bool) -> Series | None:
+        """Give the sample next to the span out of what was read; None where that does not tell."""
+        wanted = self._wanted
+        if before:
+            beyond = samples.where(samples.time < wanted.start_ns)
+            there, outer = self._last[part] < wanted.start_ns, self._blocks["start"][part] < wanted.periods[0]
+        else:
+            beyond = samples.where(samples.time >= wanted.end_ns)
+            there, outer = self._first[part] >= wanted.end_ns, self._blocks["start"][part] >= wanted.periods[1]
+        known = there & ~self._refused[part]
+        nearest = [beyond.where(beyond.time == beyond.time[-1 if before else 0])] if len(beyond.time) else []
+        if known.any():
+            nearest.append(self._blocks.where(part).where(known).edge(last=before))
+        if not nearest:
+            return None
+        best = (max if before else min)(nearest, key=lambda series: int(series.time[0]))
+        hidden = (outer & self._refused[part]).any()  # samples there were not read
+        is_inner = best.time[0] >= wanted.periods[0] if before else best.time[0] < wanted.periods[1]
+        return best if is_inner or not hidden else None
+
+    def _far(self, tags: Sequence[int], *, before: bool) -> dict[int, Series]:
+        """Look up the sample next to the span."""
+        edge = self._wanted.start_ns if before else self._wanted.end_ns
+        return rows_at(self._engine, self._view, bounds(self._engine, self._view, tags, edge, before=before))
+
+
+_NO_SAMPLES = pa.schema(
+    [(name, pa.int64()) for name in ("tag", "time")]
+    + [("status", pa.uint32()), ("value", pa.float64())]
+    + [(name, pa.int64()) for name in ("position", "row")]
+).empty_table()
+_NONE = Series(np.zeros(0, np.int64), np.zeros(0, np.uint32), np.zeros(0))

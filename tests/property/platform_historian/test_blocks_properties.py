@@ -1,0 +1,109 @@
+"""Aggregates over summaries of some periods and samples of the rest are those over all samples."""
+
+import itertools
+import math
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import settings as tuned
+from hypothesis import strategies as st
+
+from penstock.core.aggregate import AggregateSettings
+from penstock.core.windows import Window
+from penstock.platform.historian.aggregates import Summary, summarise, summed_up
+from penstock.platform.historian.blocks import BY_PARTS, BY_PURE_PARTS, Blocks, BlockScene, needs_pure
+from penstock.platform.historian.period import PERIOD_NS
+from penstock.platform.historian.scene import Series
+from penstock.platform.historian.summary import SUMMARY, summaries, summary_of
+
+S = 1_000_000_000
+STATUS = st.sampled_from([0, 0, 0, 0, 0x0096_0000, 0x4000_0000, 0x4094_0000, 0x8031_0000, 0x809B_0000])
+VALUE = st.one_of(st.none(), st.integers(-3, 3).map(float), st.floats(-1e6, 1e6))
+SAMPLES = st.lists(st.tuples(st.integers(-600, 6000), STATUS, VALUE), max_size=60)
+CALM = st.lists(st.tuples(st.integers(-600, 6000), st.just(0), st.integers(-5, 5).map(float)), max_size=60)
+SETTINGS = st.builds(
+    AggregateSettings,
+    stepped=st.booleans(),
+    treat_uncertain_as_bad=st.booleans(),
+    percent_data_good=st.sampled_from([50.0, 100.0]),
+    percent_data_bad=st.sampled_from([50.0, 100.0]),
+    covered_until_ns=st.one_of(st.none(), st.integers(-700, 9000).map(lambda second: second * S)),
+)
+WANTED = sorted(BY_PARTS | BY_PURE_PARTS)
+
+
+def series_of(samples: list[tuple[int, int, float | None]]) -> Series:
+    ordered = sorted(samples, key=lambda sample: sample[0])
+    values = [math.nan if value is None else value for _, _, value in ordered]
+    times = np.array([second * S for second, _, _ in ordered], np.int64)
+    return Series(times, np.array([status for _, status, _ in ordered], np.uint32), np.array(values, np.float64))
+
+
+def table_of(series: Series) -> pa.Table:
+    tag = np.ones(len(series.time), np.int64)
+    return pa.table({"tag": tag, "time": series.time, "status": series.status, "value": series.value})
+
+
+def part(series: Series, marked: np.ndarray) -> Series:
+    return Series(series.time[marked], series.status[marked], series.value[marked])
+
+
+def blocks_of(table: pa.Table) -> Blocks:
+    columns = {name: table[name].to_numpy() for name in table.column_names}
+    return Blocks(columns | {"severity": columns["severity"].astype(np.int64), "block": columns["start"]})
+
+
+def split(series: Series, chosen: set[int], *, pure: bool) -> tuple[Series, Blocks]:
+    """Sum up the chosen periods as far as they can stand for their samples; leave the rest as they are."""
+    period = series.time // PERIOD_NS
+    wanted = np.isin(period, list(chosen))
+    if not wanted.any():
+        return series, blocks_of(SUMMARY.empty_table())
+    told = summary_of(table_of(part(series, wanted)))
+    impure = told.filter(pa.compute.not_equal(told["severity"], 0))["start"].to_numpy() if pure else np.zeros(0)
+    odd = told.filter(told["odd"])["start"].to_numpy()
+    kept = ~np.isin(told["start"].to_numpy(), np.concatenate([impure, odd]))
+    told = told.filter(pa.array(kept))
+    return part(series, ~np.isin(period, told["start"].to_numpy() // PERIOD_NS)), blocks_of(told)
+
+
+def assert_alike(found: Summary, expected: Summary) -> None:
+    assert found.status.tolist() == expected.status.tolist()
+    for name, column in expected.columns.items():
+        one = found.columns[name]
+        assert one.status.tolist() == column.status.tolist(), name
+        assert one.time.tolist() == column.time.tolist(), name
+        assert one.present.tolist() == column.present.tolist(), name
+        assert np.allclose(one.value[one.present], column.value[column.present], rtol=1e-9, atol=1e-6), name
+
+
+@tuned(deadline=None, max_examples=250)
+@given(
+    samples=st.one_of(SAMPLES, CALM),
+    cuts=st.lists(st.integers(0, 6), min_size=2, max_size=6, unique=True).map(sorted),
+    chosen=st.sets(st.integers(-1, 6)),
+    settings=SETTINGS,
+)
+def test_blocks_and_samples_answer_as_samples_alone(
+    samples: list[tuple[int, int, float | None]], cuts: list[int], chosen: set[int], settings: AggregateSettings
+) -> None:
+    series = series_of(samples)
+    over = [Window(a * PERIOD_NS, b * PERIOD_NS, a % 2 == 0) for a, b in itertools.pairwise(cuts)]
+    inside = chosen & set(range(cuts[0], cuts[-1]))
+    for wanted in ([name for name in WANTED if name in BY_PARTS], WANTED):
+        rest, blocks = split(series, inside, pure=needs_pure(wanted, settings))
+        found = summed_up(BlockScene(rest, blocks, over, settings), wanted)
+        assert_alike(found, summarise(series, over, wanted, settings))
+
+
+@tuned(deadline=None, max_examples=60)
+@given(samples=SAMPLES, sizes=st.lists(st.integers(1, 20), min_size=1, max_size=20))
+def test_parts_of_any_size_are_summed_up_alike(samples: list[tuple[int, int, float | None]], sizes: list[int]) -> None:
+    rows = table_of(series_of([*samples, (0, 0, 1.0)]))
+    parts, at = [], 0
+    for size in sizes:
+        parts.append(rows.slice(at, size))
+        at += size
+    parts.append(rows.slice(at))
+    assert pa.concat_tables(list(summaries(parts))).equals(summary_of(rows))
