@@ -10,6 +10,7 @@ import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -220,10 +221,7 @@ def test_messages_that_are_gathered_together_give_what_each_gives_alone() -> Non
         assert [bits(value.raw) for value in found] == [bits(value.raw) for value in expected], number
         assert found == expected, number
         assert len(found) == sum(len(one) for one in messages)
-        alike += sum(
-            one.layout is not None and one.layout is next_one.layout
-            for one, next_one in zip(messages, messages[1:], strict=False)
-        )
+        alike += sum(one.layout is not None and one.layout is next_one.layout for one, next_one in pairwise(messages))
     assert alike > 500, "hardly any were read together"
 
 

@@ -1,4 +1,4 @@
-"""The link's way from publish answers to the sink and back to the server as acknowledgements, over a server in memory."""
+"""The link's way from publish answers to the sink, and back as acknowledgements, over a server in memory."""
 
 import asyncio
 import struct
@@ -21,7 +21,7 @@ from penstock.edge.opcua.encoding import FILETIME_UNIX
 from penstock.edge.opcua.link import TOGETHER_ROWS_MAX, Link, Listener
 from penstock.edge.opcua.notification import Notification, decode_notification_message
 from penstock.edge.opcua.publishing import Acknowledgement
-from tests.builders.edge import MemorySink, device_file, driver_context
+from tests.builders.edge import MemorySink, device_file, driver_context, eventually
 
 SUBSCRIPTION = 7
 SECOND = 1_795_406_400
@@ -39,7 +39,8 @@ tags:
   level: {type: float64, source: {node: 'ns=2;s=Level'}}
 """
 COUNTED = (
-    "values", "server_time_used", "arrival_used", "overflows", "unknown_handles", "resumed", "subscribed", "queues_full",
+    "values", "server_time_used", "arrival_used", "overflows", "unknown_handles", "resumed", "subscribed",
+    "queues_full",
 )  # fmt: skip
 QUEUE = 3
 
@@ -302,8 +303,7 @@ async def test_what_was_answered_before_a_break_is_not_lost_with_the_link(tmp_pa
         await settled()
         assert breaks == ["opc.tcp://127.0.0.1:4840: reset"]
         assert raws(sink) == []
-        while link.machine.state is not r.State.READING:
-            await asyncio.sleep(0.01)
+        await eventually(lambda: link.machine.state is r.State.READING)
         await settled()
         assert raws(sink) == [1.0, 2.0]
 
