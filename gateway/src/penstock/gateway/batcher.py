@@ -189,20 +189,11 @@ class Batcher:
     async def _commit(self, drafts: list[Draft]) -> None:
         if not drafts:
             return
-        encoded: list[NewBatch] | None = None
+        encoded: list[NewBatch] = []
         self._writing_ns = self._now_ns()
         while True:
             try:
-                if encoded is None:
-                    encoded = await asyncio.to_thread(self._encode, drafts)
-                tags = [tag for draft in drafts for tag in draft.tags]
-                written = await asyncio.to_thread(
-                    self._store.append,
-                    encoded,
-                    tags,
-                    thinned=[counts for draft in drafts for counts in draft.thinned],
-                    unsettled=[gap for draft in drafts for gap in draft.unsettled],
-                )
+                written = await asyncio.to_thread(self._write, drafts, encoded)
                 break
             except sqlite3.Error as error:
                 await self._on_disk_error(error)
@@ -227,6 +218,17 @@ class Batcher:
             log.error(text)
             self.blocked = text
         await asyncio.sleep(RETRY_S)
+
+    def _write(self, drafts: Sequence[Draft], encoded: list[NewBatch]) -> Appended:
+        """Encode once, into `encoded`, and append: in one go, since each hand-over to a thread wakes two."""
+        if not encoded:
+            encoded.extend(self._encode(drafts))
+        return self._store.append(
+            encoded,
+            [tag for draft in drafts for tag in draft.tags],
+            thinned=[counts for draft in drafts for counts in draft.thinned],
+            unsettled=[gap for draft in drafts for gap in draft.unsettled],
+        )
 
     def _encode(self, drafts: Sequence[Draft]) -> list[NewBatch]:
         now_ns = self._now_ns()
