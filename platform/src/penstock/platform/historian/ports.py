@@ -34,6 +34,9 @@ class RecordKind(StrEnum):
     GAP = "gap"
     DROP = "drop"
     REJECT = "reject"
+    THINNED = "thinned"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
     ERASURE = "erasure"
 
 
@@ -43,7 +46,7 @@ REFILLED = "refilled"
 
 @dataclass(frozen=True, slots=True)
 class LedgerRecord:
-    """Tell of samples that are not there: a gap, a declared drop, readings that were rejected, samples erased.
+    """Tell of samples that are not there, and why: see RecordKind.
 
     `tag` is the platform's id, None where the reading belongs to no tag. A gap with `to_ns` None is open; a later
     record of the same tag and `from_ns` closes it, and one with the excerpt REFILLED says that nothing is missing.

@@ -2,15 +2,16 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from penstock.platform.historian.correcting import Correction, deletion, erased_by, newest_left, replacement
-from penstock.platform.historian.engine import Engine, insert
-from penstock.platform.historian.erasures import NOTHING, Entries
+from penstock.platform.historian.counted import duplicates_of
+from penstock.platform.historian.engine import Engine
+from penstock.platform.historian.erasures import NOTHING
 from penstock.platform.historian.generation import Generation
 from penstock.platform.historian.group import SEQ_CONFLICT, BatchKey, Earlier, Judged, identity, judge
 from penstock.platform.historian.newest import BIRTH_NEWEST, Newest
@@ -64,25 +65,19 @@ class Store:
             return self._told_again(group)
         correction = self._correction(new)
         rows, future = self._new_rows(new, correction)
+        rows = rows.cast(STORED_ROWS)
         generation = self._engine.generations[-1]
         tables = {
-            "sample": rows.cast(STORED_ROWS),
+            "sample": rows,
             "ledger": ledger_rows(new),
-            "record": record_rows(new),
+            "record": record_rows(written),
             "quarantine": quarantine_rows(written),
             "resolution": resolution_rows(new),
             "erasure": (correction.erased if correction else NOTHING).table(),
         }
         proof = proof_row(written[0].position, written[-1].position, proved(tables))
-        with self._engine.transaction() as cursor:
-            name = generation.name
-            for table, content in tables.items():
-                insert(cursor, name, table, content)
-            insert(cursor, name, "proof", proof)
-        self._follow(generation, new, written, rows, future=future, erased=correction.erased if correction else None)
-        if correction is not None:
-            self._follow_correction(correction)
-        self.tail.add(self.head, rows.cast(STORED_ROWS))
+        self._write(generation, tables | {"proof": proof})
+        self._follow(generation, new, written, rows, future=future, correction=correction)
         return group
 
     def _correction(self, new: Sequence[Judged]) -> Correction | None:
@@ -98,7 +93,8 @@ class Store:
             older = self.newest.may_be_stored(tag, stamp)
             stored = self._stored_at(tag[older], stamp[older])
             found = replacement(self._engine, batch.rows, stored, at, made_ns=batch.arrival_platform_ns)
-        judged.erased, judged.records = found.samples, found.records
+        judged.erased = found.samples
+        judged.records += found.records
         return found
 
     def _told_again(self, group: list[Judged]) -> list[Judged]:
@@ -106,6 +102,15 @@ class Store:
             if each.batch.corrects and each.earlier is not None:
                 each.erased = erased_by(self._engine, each.earlier.position)
         return group
+
+    def _write(self, generation: Generation, tables: Mapping[str, Table]) -> None:
+        inserts = self._engine.inserts(generation.name)
+        filled = {table: rows for table, rows in tables.items() if rows.num_rows}
+        for table, rows in filled.items():
+            inserts.prepare(table, rows.schema)
+        with self._engine.transaction():
+            for table, rows in filled.items():
+                inserts.insert(table, rows)
 
     def rotate_if_full(self) -> Generation | None:
         """Begin a new generation when the current one is full, or has held erased rows for a day; give that one."""
@@ -141,6 +146,9 @@ class Store:
             for each, count in zip(new, np.bincount(owner[marked], minlength=len(new)), strict=True):
                 setattr(each, name, int(count))
         if not kept.all():
+            again = (owner[~kept], column_i64(rows, "tag")[~kept], column_i64(rows, "time")[~kept])
+            for place, records in duplicates_of(*again):
+                new[place].records += records
             return rows.filter(pa.array(kept)), future[kept]
         return rows, future
 
@@ -235,11 +243,11 @@ class Store:
         rows: Table,
         *,
         future: NDArray[np.bool_],
-        erased: Entries | None,
+        correction: Correction | None,
     ) -> None:
         """Bring memory in step with what has just been committed."""
         self.head = written[-1].position
-        self._engine.views.advance(self.head, erased)
+        self._engine.views.advance(self.head, correction.erased if correction else None)
         for each in new:
             if each.batch.key is None:
                 self.writers.mark(each.batch.writer, each.batch.epoch, each.batch.seq)
@@ -251,6 +259,9 @@ class Store:
         self.counts["commits"] += 1
         _extend(generation, written, rows)
         self.newest.take(_with_arrivals(rows, new), future)
+        if correction is not None:
+            self._follow_correction(correction)
+        self.tail.add(self.head, rows)
 
     def _follow_correction(self, correction: Correction) -> None:
         self.counts["corrections"] += 1

@@ -130,6 +130,7 @@ class View:
 
     def over(self, select: str, keep: Callable[[Source], bool] = lambda _: True) -> str:
         """Write one SELECT over the ledgers of the sources to keep, always over one at least; see over()."""
+        assert "$G.sample" not in select, "samples are read by samples() or visible(), which know what is erased"
         return over([each for each in self.sources if keep(each)] or self.sources[-1:], select)
 
     def samples(self, select: str, tags: Tags, start_ns: int, end_ns: int) -> str:
