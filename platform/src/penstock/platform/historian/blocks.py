@@ -120,10 +120,10 @@ class Blocks:
         """Give the first, last, low or high sample of each row."""
         return Series(self[f"{name}_time"], self[f"{name}_status"].astype(np.uint32), self[f"{name}_value"])
 
-    def edge(self, *, last: bool) -> Series:
-        """Give the first or the last sample of all."""
-        ends = self.ends(last=last)
-        return ends.where(ends.time == (ends.time.max() if last else ends.time.min()))
+    def sample(self, row: int, *, last: bool) -> Series:
+        """Give the first or the last sample of one row."""
+        name = "last" if last else "first"
+        return Series(*(self[f"{name}_{column}"][row : row + 1] for column in ("time", "status", "value")))
 
     def knots(self) -> Series:
         """Give the first and the last sample of each block."""

@@ -277,7 +277,7 @@ class _Ends:
         gathered = {}
         for tag, samples in series.items():
             own = samples.where(_within(samples.time, (wanted.start_ns, wanted.end_ns)))
-            blocks = rows.where(parts[tag]).where(kept[parts[tag]])
+            blocks = rows.where(parts[tag].start + np.flatnonzero(kept[parts[tag]]))
             gone = bool((kept & self._gone)[parts[tag]].any())
             gathered[tag] = Gathered(chained(ends[tag, True], own, ends[tag, False]), blocks, gone)
         return gathered
@@ -294,7 +294,9 @@ class _Ends:
         known = there & ~self._refused[part]
         nearest = [beyond.where(beyond.time == beyond.time[-1 if before else 0])] if len(beyond.time) else []
         if known.any():
-            nearest.append(self._blocks.where(part).where(known).edge(last=before))
+            place = part.start + np.flatnonzero(known)
+            times = self._blocks["last_time" if before else "first_time"][place]
+            nearest.append(self._blocks.sample(int(place[times.argmax() if before else times.argmin()]), last=before))
         if not nearest:
             return None
         best = (max if before else min)(nearest, key=lambda series: int(series.time[0]))

@@ -205,6 +205,8 @@ class Reader:
         limit: int,
     ) -> dict[int, Summary]:
         """Read the samples of several tags in one pass and compute; tag by tag where they are too many together."""
+        if len(settings) == 1:
+            return {tag: self._alone(tag, over, wanted, chosen, limit) for tag, chosen in settings.items()}
         try:
             found = series_of_many(self._engine, list(settings), over[0].start_ns, over[-1].end_ns, limit)
         except TooManyRows:

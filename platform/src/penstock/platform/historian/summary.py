@@ -21,8 +21,8 @@ from penstock.platform.historian.ports import Table
 from penstock.platform.historian.repeats import column_i64
 from penstock.platform.historian.scene import BAD, GOOD, Bools, Codes, Floats, Ints, firsts, severities
 
-DENSE_ROWS = 30
-"""Rows a period from which on a summary pays: its row weighs as much as about thirty samples."""
+DENSE_ROWS = 20
+"""Rows a period from which on a summary pays: its row weighs as much as about twenty samples."""
 
 _I64, _U32, _F64 = pa.int64(), pa.uint32(), pa.float64()
 SUMMARY = pa.schema(
