@@ -228,13 +228,18 @@ def show(one: Mapping[str, Any]) -> None:
     """Print a turn."""
     print(f"\n{one['values_per_s']:.0f} values/s stored, {one['polls_per_s']:.1f} polls/s, load {one['load']:.1f}")
     for protocol, lag in one["lag"].items():
-        print(f"  {protocol:8}" + "".join(f"  {name} {ms:6.0f} ms" for name, ms in lag["ms"].items()), end="")
-        print("   of that, p50: " + ", ".join(f"{part} {ms:.0f}" for part, ms in lag["parts_p50_ms"].items()))
-        most = max(lag["histogram_ms"].values())
-        for low, count in lag["histogram_ms"].items():
-            if count:
-                print(f"    ≥ {low:>5} ms {count:6d} {'#' * max(1, round(50 * count / most))}")
+        show_lag(protocol, lag)
     print(f"  {'process':10} {'CPU %':>6} {'µs/value':>9} {'RSS MiB':>8}")
     for name in PROCESSES:
         share, us = one["cpu_percent_of_a_core"][name], one["cpu_us_per_value"][name]
         print(f"  {name:10} {share:6.1f} {us:9.1f} {one['rss_MiB'][name]:8.0f}")
+
+
+def show_lag(protocol: str, lag: Mapping[str, Any]) -> None:
+    """Print quantiles, parts and the histogram."""
+    print(f"  {protocol:8}" + "".join(f"  {name} {ms:6.0f} ms" for name, ms in lag["ms"].items()), end="")
+    print("   of that, p50: " + ", ".join(f"{part} {ms:.0f}" for part, ms in lag["parts_p50_ms"].items()))
+    most = max(lag["histogram_ms"].values())
+    for low, count in lag["histogram_ms"].items():
+        if count:
+            print(f"    ≥ {low:>5} ms {count:6d} {'#' * max(1, round(50 * count / most))}")

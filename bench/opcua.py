@@ -127,13 +127,16 @@ class Rig:
 
     def start(self) -> None:
         """Start the source, then the clients, and wait until all of them receive."""
-        source = self._certificate("source")
-        self._start("source", [sys.executable, "-m", "bench._opcua_source"], source)
-        self.stack.start("gateway")
+        self.start_source()
         self._start("asyncua", [sys.executable, "-m", "bench._stock_opcua"], self._certificate("stock"))
         self._start("node_opcua", [node_binary(), str(ROOT / "bench" / "_node_opcua.js")], self._certificate("node"))
         wait_for(lambda: gateway_values(self.stack) > self.rate, "values in the gateway")
         time.sleep(SETTLE_S)
+
+    def start_source(self) -> None:
+        """Start the source and the gateway that reads it."""
+        self._start("source", [sys.executable, "-m", "bench._opcua_source"], self._certificate("source"))
+        self.stack.start("gateway")
 
     def _certificate(self, name: str) -> OwnCertificate:
         return own_certificate(self.folder / "pki", name=name, hosts=set(), trust=self.folder / "trust")

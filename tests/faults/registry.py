@@ -1,6 +1,6 @@
 """Every campaign, in the order of the list of faults."""
 
-from tests.faults import disturb, first_start, flips, full, historian_kills, planted, power
+from tests.faults import disturb, first_start, flips, full, historian_kills, planted, power, storm
 from tests.faults.campaign import Campaign
 
 CAMPAIGNS: list[Campaign] = [
@@ -9,6 +9,7 @@ CAMPAIGNS: list[Campaign] = [
     *first_start.CAMPAIGNS,
     *historian_kills.CAMPAIGNS,
     *disturb.CAMPAIGNS,
+    *storm.CAMPAIGNS,
     *full.CAMPAIGNS,
     *planted.CAMPAIGNS,
 ]

@@ -10,10 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 SLOW_BYTES_PER_S = 8_000
-DELAY_MAX_S = 0.8
-REPEAT_LATER_MAX_S = 2.0
 LOSS = 0.05
-TRUNCATED_SHARE = 0.15
 
 
 class Mode(StrEnum):
@@ -27,6 +24,17 @@ class Mode(StrEnum):
     SHUFFLE = "delayed, reordered, repeated, truncated, their answers lost"
 
 
+@dataclass(frozen=True, slots=True)
+class Shuffle:
+    """Say how a wire that shuffles does: shares of requests, and delays up to some seconds."""
+
+    delay_max_s: float = 0.8
+    repeat_later_max_s: float = 2.0
+    truncated: float = 0.15
+    unanswered: float = 0.15
+    repeated: float = 0.45
+
+
 @dataclass(slots=True)
 class Wire:
     """Listen on a loopback port, forward each request to the platform as the mode says; count what was done."""
@@ -35,6 +43,7 @@ class Wire:
     seed: int
     port: int = 0
     mode: Mode = Mode.PASS
+    shuffle: Shuffle = Shuffle()
     done: dict[str, int] = field(default_factory=dict)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _ready: threading.Event = field(default_factory=threading.Event)
@@ -116,19 +125,20 @@ class Wire:
         return await self._forward(request)
 
     async def _shuffle(self, request: bytes, chance: float) -> bytes | None:
+        how = self.shuffle
         self._count("delayed")
-        await asyncio.sleep(self._chance.uniform(0, DELAY_MAX_S))
-        if chance < TRUNCATED_SHARE:
+        await asyncio.sleep(self._chance.uniform(0, how.delay_max_s))
+        if chance < how.truncated:
             self._count("truncated")
             await self._send_half(request)
             return None
-        if chance < 2 * TRUNCATED_SHARE:
+        if chance < how.truncated + how.unanswered:
             self._count("answers lost")
             await self._forward(request)
             return None
-        if chance < 5 * TRUNCATED_SHARE:
+        if chance < how.truncated + how.unanswered + how.repeated:
             self._count("repeated")
-            later = asyncio.create_task(self._again(request, self._chance.uniform(0, REPEAT_LATER_MAX_S)))
+            later = asyncio.create_task(self._again(request, self._chance.uniform(0, how.repeat_later_max_s)))
             self._tasks.add(later)
             later.add_done_callback(self._tasks.discard)
         return await self._forward(request)

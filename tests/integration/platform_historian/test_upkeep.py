@@ -13,6 +13,7 @@ from sqlalchemy import select
 from penstock.platform.historian.errors import CursorExpired
 from penstock.platform.historian.ledger import Span
 from penstock.platform.historian.manifest import MANIFEST_FILE
+from penstock.platform.historian.ports import Verdict
 from penstock.platform.historian.service import Historian
 from penstock.platform.historian.upkeep import MERGE_BYTES_A_ROW, Deletion
 from penstock.platform.kit.audit import AuditRow
@@ -94,6 +95,10 @@ async def test_retention_deletes_old_runs_tells_of_them_and_nothing_comes_back(t
     assert (await historian.range([1, 2], *ALWAYS, limit=99)).num_rows == 20
     assert [each.position for each in await historian.ledger.batches("tnt_a", Span(), limit=9)] == [4, 3]
     assert len(told) == 2
+    again = batch_of([(1, NOON_NS + 100, 0, 0.0)], seq=1, arrival_ns=NOON_NS)
+    [outcome] = (await historian.append([again])).outcomes
+    assert (outcome.verdict, outcome.position, outcome.stored) == (Verdict.REPEATED, 0, 0), "not stored once more"
+    assert (await historian.range([1, 2], *ALWAYS, limit=99)).num_rows == 20
     await historian.stop()
 
 

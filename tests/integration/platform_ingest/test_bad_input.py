@@ -2,13 +2,14 @@
 
 import re
 import secrets
+import socket
 from collections.abc import Callable
 
 import httpx
 import pytest
 
 from tests.builders.ingest import ARRIVAL_NS, FRAMES, WireGateway, batch_frame, dictionary_frame, entry, float_columns
-from tests.builders.stack import Stack
+from tests.builders.stack import Stack, wait_for
 
 pytestmark = pytest.mark.integration
 Make = Callable[[], WireGateway]
@@ -78,3 +79,18 @@ def test_an_unknown_gateway_is_told_so_and_nothing_is_committed(make_gateway: Ma
     assert (stranger.status_code, stranger.json()["detail"]) == (401, "Client id or secret is wrong.")
     assert metric(stack, "penstock_historian_commits_total") == before
     assert gateway.send(frame).json()["committed"] == 1
+
+
+def test_a_request_cut_in_its_middle_is_a_line_of_the_log_and_the_batch_goes_in_when_sent_again(
+    make_gateway: Make, stack: Stack
+) -> None:
+    gateway = introduced(make_gateway())
+    whole = batch(gateway, 1, 1.0)
+    head = "".join(f"{name}: {value}\r\n" for name, value in (gateway.headers() | FRAMES).items())
+    with socket.create_connection(("127.0.0.1", stack.ports["platform"])) as link:
+        length = f"Host: platform\r\nContent-Length: {len(whole)}\r\nPenstock-Request-Id: cut-in-the-middle\r\n"
+        link.sendall(f"POST /v1/ingest HTTP/1.1\r\n{length}{head}\r\n".encode() + whole[:-10])
+    said = "request cut-in-the-middle POST /v1/ingest was cut off by its caller"
+    wait_for(lambda: said in stack.log("platform"), "the log says so")
+    assert "Traceback" not in stack.log("platform")
+    assert gateway.send(whole).json()["committed"] == 1

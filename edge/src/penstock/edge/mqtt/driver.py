@@ -36,8 +36,8 @@ class MqttDriver:
         self._mapping = Mapping(device, settings)
         self._settings = settings
         self._counters = Counters(
-            "messages", "values", "rejects", "retained", "redelivered_later", "arrival_used", "unmapped_topics",
-            "connects", "disconnects", "connect_failures",
+            "messages", "values", "rejects", "retained", "redelivered_later", "copies", "arrival_used",
+            "unmapped_topics", "connects", "disconnects", "connect_failures",
         )  # fmt: skip
         self._health = DriverHealth(DriverState.STARTING, "", {})
         self._newest_ns: int | None = None
@@ -61,6 +61,7 @@ class MqttDriver:
         try:
             while True:
                 await self._on_events(session, await session.next_events(MESSAGES_PER_PUT))
+                self._counters.add("copies", session.take_copies())
         finally:
             acknowledging.cancel()
             await session.stop()

@@ -17,11 +17,14 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from penstock.edge.driver import MqttCredentials
 from penstock.edge.mqtt.config import MqttConnection
+from penstock.edge.mqtt.inflight import InFlight
 from penstock.edge.mqtt.mapping import PAYLOAD_MAX_BYTES
 
-QUEUED_MESSAGES_MAX = 2_000
-"""Above what brokers send without acknowledgement (Mosquitto 20, nats-server 1,024), so that the thread waits only for
-messages of QoS 0, and pings go on; with payloads of at most 64 KiB it stays bounded in memory too."""
+QUEUED_MESSAGES_MAX = 20_000
+"""Above what brokers send without acknowledgement (Mosquitto 20 a client, nats-server 1,000 a subscription), so that
+the thread waits only for messages of QoS 0, and pings go on."""
+QUEUED_BYTES_MAX = 32 * 1024**2
+"""Bounds the memory where payloads are long."""
 KEEPALIVE_S = 10
 """A dead link is found within one and a half of it."""
 RECONNECT_MAX_S = 2
@@ -78,6 +81,9 @@ class MqttSession:
         self._settings = connection
         self._topics = topics
         self._events: deque[MqttEvent] = deque()
+        self._queued_bytes = 0
+        self._in_flight = InFlight[Message]()
+        self._copies = 0
         self._room = threading.Condition()
         self._closed = False
         self._generation = 0
@@ -119,6 +125,7 @@ class MqttSession:
             await self._ready.wait()
             with self._room:
                 taken = [self._events.popleft() for _ in range(min(most, len(self._events)))]
+                self._queued_bytes -= sum(len(event.payload) for event in taken if isinstance(event, Message))
                 if not self._events:
                     self._ready.clear()
                 self._room.notify_all()
@@ -126,13 +133,23 @@ class MqttSession:
                 return taken
 
     def acknowledge(self, message: Message) -> bool:
-        """Send the PUBACK; False where its connection is gone, and the broker will send the message again."""
+        """Send the PUBACK; False where its connection is gone or its identifier is another message's by now.
+
+        The broker sends the message again, or has had its acknowledgement.
+        """
         with self._room:
-            if message.connection != self._generation:
+            if message.qos == 0:
+                return True
+            if message.connection != self._generation or not self._in_flight.release(message):
                 return False
-            if message.qos > 0:
-                self._client.ack(message.mid, message.qos)
+            self._client.ack(message.mid, message.qos)
             return True
+
+    def take_copies(self) -> int:
+        """Give how many messages the broker has sent again, since the last call, while we held them."""
+        with self._room:
+            copies, self._copies = self._copies, 0
+            return copies
 
     def unsubscribe(self, topic: str) -> None:
         """Drop a topic that the persistent session still has from an earlier device file."""
@@ -156,8 +173,7 @@ class MqttSession:
             return
         self._resumed = self._resumed and bool(flags.session_present)
         _, self._subscribe_mid = client.subscribe([(topic, int(self._settings.qos)) for topic in self._topics])
-        with self._room:
-            self._generation += 1
+        self._begin_generation()
 
     def _on_connect_fail(self, _client: paho.Client, _user: Any) -> None:
         self._offer(Refused(f"nothing answers at {self._settings.broker}: is the broker running?"))
@@ -170,28 +186,40 @@ class MqttSession:
         self._offer(Connected(resumed, refused))
 
     def _on_disconnect(self, _client: paho.Client, _user: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        with self._room:
-            self._generation += 1
+        self._begin_generation()
         if self._refused:
             return
         self._offer(Disconnected(f"connection to {self._settings.broker} lost: {reason}"))
 
+    def _begin_generation(self) -> None:
+        with self._room:
+            self._generation += 1
+            self._in_flight.clear()
+
     def _on_message(self, _client: paho.Client, _user: Any, message: paho.MQTTMessage) -> None:
         payload = bytes(message.payload[: PAYLOAD_MAX_BYTES + 1])
-        self._offer(
-            Message(
-                message.topic, payload, len(message.payload), message.mid, message.qos, message.retain, self._generation
-            )
+        offered = Message(
+            message.topic, payload, len(message.payload), message.mid, message.qos, message.retain, self._generation
         )
+        if message.qos > 0:
+            with self._room:
+                if not self._in_flight.arrive(offered, duplicate=message.dup):
+                    self._copies += 1
+                    return
+        self._offer(offered)
 
     def _offer(self, event: MqttEvent) -> None:
         """Hand over from paho's thread; a full queue makes it wait."""
         with self._room:
             if isinstance(event, Message):
-                self._room.wait_for(lambda: self._closed or len(self._events) < QUEUED_MESSAGES_MAX)
+                self._room.wait_for(lambda: self._closed or self._has_room())
+                self._queued_bytes += len(event.payload)
             if self._closed:
                 return
             self._events.append(event)
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._ready.set)
+
+    def _has_room(self) -> bool:
+        return len(self._events) < QUEUED_MESSAGES_MAX and self._queued_bytes < QUEUED_BYTES_MAX

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penstock.platform.kit.problems import REQUEST_ID_HEADER, Problem, render
@@ -58,6 +58,8 @@ class Boundary:
 
         try:
             await self._app(scope, receive, dressed)
+        except ClientDisconnect:
+            log.info("request %s %s %s was cut off by its caller", request_id, scope["method"], scope["path"][:200])
         except Exception:  # boundary: the last one of a request; the caller gets the id, the log the reason
             log.exception("request %s %s %s failed", request_id, scope["method"], scope["path"][:200])
             if started:

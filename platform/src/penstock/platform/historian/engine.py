@@ -151,6 +151,14 @@ class Engine:
             with contextlib.suppress(duckdb.Error):
                 cursor.close()
 
+    def give_back(self) -> None:
+        """Give memory that DuckDB's allocator keeps after large work back to the machine.
+
+        It keeps some hundred MB for ever after a merge; setting the limit, also to what it is, makes it let go.
+        """
+        with contextlib.suppress(duckdb.Error):
+            self.cursor().execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+
     def query(self, sql: str, parameters: Mapping[str, object] | Sequence[object] = ()) -> Table:
         """Run a query on this thread's cursor; give an Arrow table."""
         cursor = self.cursor()

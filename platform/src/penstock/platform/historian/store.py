@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from penstock.platform.historian.engine import Engine, insert
 from penstock.platform.historian.generation import Generation
-from penstock.platform.historian.group import SEQ_CONFLICT, BatchKey, Earlier, Judged, judge
+from penstock.platform.historian.group import SEQ_CONFLICT, BatchKey, Earlier, Judged, identity, judge
 from penstock.platform.historian.newest import BIRTH_NEWEST, Newest
 from penstock.platform.historian.ports import ROWS, STORED_ROWS, Table, Verdict, WriterBatch
 from penstock.platform.historian.proof import proof_row
@@ -135,7 +135,10 @@ class Store:
             cursor.unregister("wanted")
 
     def _earlier(self, batches: Sequence[WriterBatch]) -> dict[BatchKey, Earlier]:
-        """Look up the first commit of batches whose seq or key was seen."""
+        """Look up the first commit of batches whose seq or key was seen.
+
+        One whose ledger row retention has removed repeats what nobody can compare any more: position 0.
+        """
         found: dict[BatchKey, Earlier] = {}
         seen = [each for each in batches if each.key is None and self.writers.seen(each.writer, each.epoch, each.seq)]
         keyed = [each for each in batches if each.key is not None]
@@ -143,7 +146,8 @@ class Store:
             if seen:
                 asked = {(each.writer, each.epoch, each.seq) for each in seen}
                 sources = [each for each in view.sources if any(each.may_hold_batch(*batch) for batch in asked)]
-                found |= self._find(seen, sources)
+                retired = {identity(each): Earlier(each.crc, 0, 0, 0, None) for each in seen}
+                found |= retired | self._find(seen, sources)
             if keyed:
                 oldest = min(each.arrival_platform_ns for each in keyed) - KEY_WINDOW_NS
                 found |= self._find(keyed, [each for each in view.sources if each.extent.arrival_max >= oldest])
