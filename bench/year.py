@@ -148,7 +148,7 @@ def ask_all(client: httpx.Client, asked: argparse.Namespace) -> dict[str, dict[s
         for name, (path, plain, more) in questions.items():
             taken = []
             for turn in range(asked.asks):
-                params = [("key", TRENDS[turn % len(TRENDS)]), *plain.items(), *more]
+                params: list[tuple[str, Any]] = [("key", TRENDS[turn % len(TRENDS)]), *plain.items(), *more]
                 started = time.perf_counter()
                 answer = client.get(path, params=params, headers=headers)
                 taken.append((time.perf_counter() - started) * 1e3)

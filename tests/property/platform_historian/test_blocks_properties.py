@@ -78,7 +78,7 @@ def assert_alike(found: Summary, expected: Summary) -> None:
         assert np.allclose(one.value[one.present], column.value[column.present], rtol=1e-9, atol=1e-6), name
 
 
-@tuned(deadline=None, max_examples=250)
+@tuned(deadline=None, max_examples=120)
 @given(
     samples=st.one_of(SAMPLES, CALM),
     cuts=st.lists(st.integers(0, 6), min_size=2, max_size=6, unique=True).map(sorted),

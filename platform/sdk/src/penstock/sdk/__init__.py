@@ -24,6 +24,7 @@ from penstock.sdk.errors import (
     ServerError,
     UnauthorizedError,
 )
+from penstock.sdk.frames import Removed
 from penstock.sdk.models import Alarm, Asset, Gateway, Latest, Me, Property, Rule, Tag, TreeNode, WriteResult
 from penstock.sdk.processed import Aggregates, Interpolated, Plot
 from penstock.sdk.resources.history import Commits
@@ -58,6 +59,7 @@ __all__ = [
     "PersonToken",
     "Plot",
     "Property",
+    "Removed",
     "Rule",
     "Sample",
     "Samples",
