@@ -56,7 +56,11 @@ async def historian(tmp_path: Path) -> AsyncIterator[Historian]:
     await historian.start()
     for seq, rows in enumerate(history(random.Random(3)), start=1):
         await historian.append([batch_of(rows, seq=seq)])
+    rng = random.Random(4)
+    late = [BEGIN + rng.randrange(38) * 900 * SECOND_NS + rng.randrange(900 * SECOND_NS) for _ in range(12)]
+    await historian.append([batch_of([(tag, at, 0, 7.0) for at in late for tag in (1, 3)], seq=99)])
     assert await historian.wait_sealed()
+    assert historian._engine.generations[0].extent.time_min < BEGIN + 38 * 900 * SECOND_NS
     assert len(historian._engine.runs) >= 2
     yield historian
     await historian.stop()
