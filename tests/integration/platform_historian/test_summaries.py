@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,3 +142,24 @@ async def test_a_plot_out_of_summaries_is_that_out_of_samples(
         assert (~found.drawn).any() == (~expected.drawn).any()
         told += found.samples
     assert told > 10_000
+
+
+async def test_too_many_summaries_together_are_read_tag_by_tag(
+    historian: Historian, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = AggregateSettings(covered_until_ns=NOON_NS + 48 * HOUR)
+    question = (TAGS, (BEGIN, BEGIN + 9 * HOUR), "1h", settings)
+    expected = await asked(historian, *question)
+    tags: list[int] = []
+
+    def counted(*args: Any) -> object:
+        found = gathering.gather(*args)
+        tags.append(len(found or {}))
+        return found
+
+    monkeypatch.setattr(reading, "gather", counted)
+    monkeypatch.setattr(gathering, "BLOCK_ROWS_MAX", 60)
+    found = await asked(historian, *question)
+    assert max(tags) == 1
+    for tag in TAGS:
+        assert_alike(found[tag], expected[tag], tag)

@@ -28,6 +28,8 @@ from penstock.platform.historian.view import KeptSummary, Source, View, over
 
 PERIODS_MIN = 4
 """Whole periods from which on summaries are asked: below, samples are as quick."""
+BLOCK_ROWS_MAX = 500_000
+"""Rows of summaries of one question, 80 MB: fourteen years of a tag, or a day of 5,000."""
 DIRTY_SHARE = 4
 """When more than this part of the periods cannot be used, all samples are read."""
 PERIODS_APART = 3
@@ -91,8 +93,8 @@ def gather(engine: Engine, view: View, wanted: Wanted) -> dict[int, Gathered] | 
     if not summed and not kept:
         return None
     of_gone: list[Reading] = [(kept, wanted.tags)] if kept else []
-    table = _read(engine, [*summed, *of_gone], wanted.wide, _of_summaries(wanted), "start")
-    samples = [_read(engine, plain, wanted.wide, f"SELECT {ROW} FROM $G.sample", "time")]
+    table = _read(engine, [*summed, *of_gone], wanted.wide, _of_summaries(wanted), "start", BLOCK_ROWS_MAX)
+    samples = [_read(engine, plain, wanted.wide, f"SELECT {ROW} FROM $G.sample", "time", wanted.limit)]
     assert table is not None
     blocks = _Found(table, wanted, len(summed))
     refused = blocks.refused(samples[0])
@@ -103,8 +105,7 @@ def gather(engine: Engine, view: View, wanted: Wanted) -> dict[int, Gathered] | 
     found = pa.concat_tables([_NO_SAMPLES, *(each.cast(_NO_SAMPLES.schema) for each in samples if each is not None)])
     if kept:
         found = found.filter(pa.array(~blocks.hides(column_i64(found, "tag"), column_i64(found, "time"))))
-    if found.num_rows + table.num_rows > wanted.limit:
-        raise TooManyRows(wanted.limit, f"the range of {len(wanted.tags)} tags")
+    _need_few(found, wanted.limit)
     return _Ends(engine, view, wanted, blocks, refused).beside(split(found, wanted.tags))
 
 
@@ -129,16 +130,27 @@ def _of_summaries(wanted: Wanted) -> str:
     return f"SELECT {columns}, file_index, $N AS reading FROM $G.summary"
 
 
-def _read(engine: Engine, readings: Sequence[Reading], span: tuple[int, int], select: str, time: str) -> Table | None:
-    """Read rows of a span, with the number of the reading as the last column."""
+def _read(
+    engine: Engine, readings: Sequence[Reading], span: tuple[int, int], select: str, time: str, limit: int
+) -> Table | None:
+    """Read rows of a span, `$N` being the number of the reading; raise TooManyRows above the limit."""
     parts: list[str] = []
-    parameters: dict[str, object] = {"low": span[0], "high": span[1]}
+    parameters: dict[str, object] = {"low": span[0], "high": span[1], "limit": limit + 1}
     for number, (sources, tags) in enumerate(readings):
         among = "= $tags" if len(tags) == 1 else "IN (SELECT unnest($tags))"
         where = f"WHERE tag {among} AND {time} >= $low AND {time} < $high".replace("$tags", f"$tags{number}")
         parts.append(over(sources, f"{select.replace('$N', str(number))} {where}"))
         parameters[f"tags{number}"] = tags[0] if len(tags) == 1 else list(tags)
-    return engine.query(" UNION ALL ".join(parts), parameters) if parts else None
+    if not parts:
+        return None
+    found = engine.query(f"SELECT * FROM ({' UNION ALL '.join(parts)}) LIMIT $limit", parameters)
+    _need_few(found, limit)
+    return found
+
+
+def _need_few(rows: Table, limit: int) -> None:
+    if rows.num_rows > limit:
+        raise TooManyRows(limit, "what is to be read of these tags")
 
 
 class _Found:
@@ -239,13 +251,13 @@ def _read_periods(engine: Engine, summed: Sequence[Reading], dirty: Ints, wanted
         read = []
         for each in places.tolist():
             span = (begin + each * PERIOD_NS, begin + (each + 1) * PERIOD_NS)
-            read.append(_read(engine, _of_some(summed, tags[place == each]), span, select, "time"))
+            read.append(_read(engine, _of_some(summed, tags[place == each]), span, select, "time", wanted.limit))
         return read
     cursor = engine.cursor()
     cursor.register("dirty", pa.table({"tag": tags, "place": place}))
     joined = f"{select} s SEMI JOIN dirty d ON s.tag = d.tag AND (s.time - {begin:d}) // {PERIOD_NS:d} = d.place"
     try:
-        return [_read(engine, _of_some(summed, tags), wanted.periods, joined, "s.time")]
+        return [_read(engine, _of_some(summed, tags), wanted.periods, joined, "s.time", wanted.limit)]
     finally:
         cursor.unregister("dirty")
 
