@@ -20,7 +20,8 @@ from penstock.platform.historian.summary import SUMMARY, summaries, summary_of
 S = 1_000_000_000
 STATUS = st.sampled_from([0, 0, 0, 0, 0x0096_0000, 0x4000_0000, 0x4094_0000, 0x8031_0000, 0x809B_0000])
 VALUE = st.one_of(st.none(), st.integers(-3, 3).map(float), st.floats(-1e6, 1e6))
-SAMPLES = st.lists(st.tuples(st.integers(-600, 6000), STATUS, VALUE), max_size=60)
+SAMPLE = st.tuples(st.integers(-600, 6000), STATUS, VALUE)
+SAMPLES = st.one_of(st.lists(SAMPLE, max_size=20), st.lists(SAMPLE, min_size=25, max_size=60))
 CALM = st.lists(st.tuples(st.integers(-600, 6000), st.just(0), st.integers(-5, 5).map(float)), max_size=60)
 SETTINGS = st.builds(
     AggregateSettings,

@@ -119,7 +119,7 @@ class _Rows:
         number = np.diff(np.append(begins, len(self.time)))
         part = np.repeat(np.arange(len(begins)), number)
         has_number = usable[begins]
-        value = self.value if finite else np.where(usable, self.value, 0.0)
+        value = np.where(usable, self.value, 0.0)
         seconds = self.held / NS_PER_S
         with np.errstate(over="ignore", invalid="ignore"):  # infinite values: the period is odd
             total = np.add.reduceat(value, begins)
