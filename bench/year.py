@@ -151,7 +151,8 @@ def ask_all(client: httpx.Client, asked: argparse.Namespace, pid: int) -> dict[s
         for name, (path, plain, more) in questions.items():
             taken, used_s = [], cpu_s(pid)
             for turn in range(asked.asks):
-                params: list[tuple[str, Any]] = [("key", TRENDS[turn % len(TRENDS)]), *plain.items(), *more]
+                key = ("key", TRENDS[turn % len(TRENDS)])
+                params: list[tuple[str, str | int | float | bool | None]] = [key, *plain.items(), *more]
                 started = time.perf_counter()
                 answer = client.get(path, params=params, headers=headers)
                 taken.append((time.perf_counter() - started) * 1e3)

@@ -74,6 +74,7 @@ class FakePlatform:
         self.session_epoch = ""
         self.refuse: Response | None = None
         self.conflicts = 0
+        self.stated: list[dict[str, Any]] = []
         self.requests = 0
         self.gateway_id = f"gtw_{secrets.token_hex(4)}"
         self.app = Starlette(
@@ -82,6 +83,7 @@ class FakePlatform:
                 Route("/oauth/token", self._token, methods=["POST"]),
                 Route("/v1/gateways/session", self._open, methods=["POST"]),
                 Route("/v1/ingest", self._ingest, methods=["POST"]),
+                Route("/v1/gateways/holding", self._take_statement, methods=["POST"]),
             ]
         )
         self._socket = _listener(0)
@@ -179,6 +181,14 @@ class FakePlatform:
             if epoch in self.epochs
         }
         return JSONResponse({"session": self.session, "position": self.position, "watermarks": known})
+
+    async def _take_statement(self, request: Request) -> Response:
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return refusal
+        assert int(request.headers["Penstock-Session"]) <= self.session
+        self.stated.append(await request.json())
+        return JSONResponse({"position": self.position})
 
     async def _ingest(self, request: Request) -> Response:
         self.requests += 1

@@ -1,7 +1,7 @@
 """A gateway as the wire knows it: enrols, opens a session, sends frames; and batches of every value type."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,3 +97,18 @@ class WireGateway:
     def send(self, *frames: bytes) -> httpx.Response:
         """Send frames in one request."""
         return self.http.post(f"{self.url}/v1/ingest", content=b"".join(frames), headers=self.headers() | FRAMES)
+
+    def state(
+        self,
+        *,
+        as_of: int,
+        waiting: int,
+        oldest: int | None = None,
+        heads: Mapping[str, int] | None = None,
+        session: int | None = None,
+    ) -> httpx.Response:
+        """State what the journal holds."""
+        epochs = [{"epoch": epoch, "head": head} for epoch, head in (heads or {}).items()]
+        body = {"as_of": as_of, "waiting": waiting, "oldest": oldest, "epochs": epochs}
+        headers = self.headers() | ({} if session is None else {"Penstock-Session": str(session)})
+        return self.http.post(f"{self.url}/v1/gateways/holding", json=body, headers=headers)

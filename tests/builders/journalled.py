@@ -45,7 +45,7 @@ class Journalled:
             on_journalled=lambda _appended: None,
         )
         self.intake = intake(self.batcher, time.time_ns, lambda: None)
-        self.intake.restore(self.store.tags())
+        self.intake.restore(self.store)
 
     @contextlib.asynccontextmanager
     async def running(self, device: DeviceFile, *, was_down: bool = False) -> AsyncIterator[None]:

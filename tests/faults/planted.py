@@ -8,13 +8,13 @@ import json
 import random
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.faults import historian_kills, power
+from tests.faults import arrival, historian_kills, power
 from tests.faults.campaign import Campaign, Options, Result
 from tests.faults.disk import Policy
-from tests.faults.plants import HISTORIAN, plant_historian, plant_reader
+from tests.faults.plants import ARRIVAL, HISTORIAN, plant_historian, plant_reader
 
 CUTS_MAX, KILLS_MAX = 120, 12
 
@@ -40,6 +40,7 @@ PLANTS = [
     Plant("names not synced", "power-registry", "registry"),
     Plant("names not synced", "power-certificate", "certificates"),
     *(Plant(bug, "kills-historian", "") for bug in HISTORIAN),
+    *(Plant(bug, "arrival-order", "") for bug in ARRIVAL),
 ]
 
 
@@ -52,8 +53,11 @@ def catch(plant: Plant, options: Options) -> str:
             power.findings_of(plant.store, found, options, CUTS_MAX, plant.policies, write_min=plant.write_min), ""
         )
     plant_historian(plant.bug)
-    steps = historian_kills.STEPS[:1]
-    result = historian_kills.run(Options(KILLS_MAX, options.seed, options.folder), plant.bug, steps)
+    if plant.bug in ARRIVAL:
+        result = arrival.run(replace(options, n=1))
+    else:
+        steps = historian_kills.STEPS[:1]
+        result = historian_kills.run(Options(KILLS_MAX, options.seed, options.folder), plant.bug, steps)
     return result.failures[0] if result.failures else ""
 
 

@@ -58,7 +58,7 @@ WRITER = {
 def plant_historian(name: str) -> None:
     """Plant a bug into the historian of this process; no name, no bug."""
     if name:
-        HISTORIAN[name]()
+        (HISTORIAN | ARRIVAL)[name]()
 
 
 def _ack_before_commit() -> None:
@@ -124,6 +124,52 @@ def _drop_rows() -> None:
     _replace(Store, "_new_rows", new_rows)
 
 
+def _copies_kept() -> None:
+    import numpy as np
+
+    from penstock.platform.historian.newest import Newest
+
+    _replace(Newest, "may_be_stored", lambda _self, tag, _time: np.zeros(len(tag), np.bool_))
+
+
+def _latest_came_last() -> None:
+    from penstock.platform.historian.newest import NEVER, Newest
+
+    true = Newest.take
+
+    def take(self: Newest, rows: Any, future: Any) -> None:
+        tag = rows["tag"].to_numpy()
+        self._columns["time"][tag[tag < len(self._low)]] = NEVER
+        true(self, rows, future)
+
+    _replace(Newest, "take", take)
+
+
+def _span_by_first_batch() -> None:
+    store = import_module("penstock.platform.historian.store")
+    true = store._extend
+
+    def extend(generation: Any, *more: Any) -> None:
+        began, low = generation.extent.rows > 0, generation.extent.time_min
+        true(generation, *more)
+        if began:
+            generation.extent.time_min = low
+
+    _replace(store, "_extend", extend)
+
+
+def _bound_by_newest_file() -> None:
+    from penstock.platform.historian.reader import Reader
+    from penstock.platform.historian.view import View
+
+    true = Reader._bound
+
+    def bound(self: Reader, view: View, tag: int, time_ns: int, *, before: bool) -> int:
+        return true(self, View(view.sources[-2:]), tag, time_ns, before=before)
+
+    _replace(Reader, "_bound", bound)
+
+
 def _replace(owner: Any, name: str, by: Any) -> None:
     setattr(owner, name, by)
 
@@ -134,4 +180,11 @@ HISTORIAN = {
     "doubles kept as float32": _float32,
     "ordered by tag": _order_by_tag,
     "one row in 100 dropped": _drop_rows,
+}
+
+ARRIVAL = {
+    "copies kept": _copies_kept,
+    "latest is what came last": _latest_came_last,
+    "span of a generation by its first batch": _span_by_first_batch,
+    "bounding value from the newest files": _bound_by_newest_file,
 }

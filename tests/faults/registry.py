@@ -1,6 +1,6 @@
 """Every campaign, in the order of the list of faults."""
 
-from tests.faults import disturb, first_start, flips, full, historian_kills, planted, power, storm
+from tests.faults import arrival, disturb, first_start, flips, full, historian_kills, planted, power, storm
 from tests.faults.campaign import Campaign
 
 CAMPAIGNS: list[Campaign] = [
@@ -8,6 +8,7 @@ CAMPAIGNS: list[Campaign] = [
     *flips.CAMPAIGNS,
     *first_start.CAMPAIGNS,
     *historian_kills.CAMPAIGNS,
+    *arrival.CAMPAIGNS,
     *disturb.CAMPAIGNS,
     *storm.CAMPAIGNS,
     *full.CAMPAIGNS,

@@ -111,6 +111,17 @@ async def test_a_sample_stamped_in_the_future_is_said_on_every_page_that_it_conc
         assert "ps-warn" in tile.parent_slot.parent.classes
 
 
+async def test_delivery_says_in_a_sentence_whether_all_is_stored(fake: FakePlatform) -> None:
+    async with opened(fake, monitoring.build) as user:
+        await user.open("/delivery")
+        await user.should_see("Yes: all is safely stored.", retries=SEEN)
+        asked = user.find("Up to").type("half past ten").trigger("keydown.enter")
+        await user.should_see("is no time: write 10:32", retries=SEEN)
+        fake.lose("2 batches of edge-1 are not here")
+        asked.clear().type("0:00").trigger("keydown.enter")
+        await user.should_see("No: not all is stored. 2 batches of edge-1 are not here.", retries=SEEN)
+
+
 async def test_names_with_markup_are_text(fake: FakePlatform) -> None:
     fake.add_asset("works/hall/evil/thing", name=EVIL)
     fake.add_tag(f"evil/{EVIL}", asset="works/hall/evil/thing", property=EVIL)

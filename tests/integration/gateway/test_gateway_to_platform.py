@@ -90,6 +90,9 @@ def test_samples_of_both_protocols_arrive_with_unit_type_and_time(
         wait_until(lambda: gateway.health()["uplink"]["pending_batches"] == 0, "all delivered")
         assert gateway.health()["status"] == "ok"
         wait_until(lambda: gateway.health()["journal"]["waiting_batches"] == 0, "all released")
+        stated = wait_until(lambda: [each for each in platform.stated if not each["waiting"]], "its journal is empty")
+        assert (stated[-1]["oldest"], stated[-1]["epochs"]) == (None, [])
+        assert 0 < time.time_ns() - stated[-1]["as_of"] < 600 * 1_000_000_000
         metrics = httpx.get(f"http://127.0.0.1:{gateway.port}/metrics").text
         assert 'penstock_gateway_device_up{device="plc",driver="opcua"} 1.0' in metrics
         assert "penstock_gateway_journal_waiting_batches 0.0" in metrics

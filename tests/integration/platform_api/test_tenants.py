@@ -120,6 +120,21 @@ CASES: dict[tuple[str, str], list[Case]] = {
         Case(query={"tag": "$tag_id", "start": "1h-ago", "end": "now"}),
         Case(query={"key": "$key", "start": "1h-ago", "end": "now"}),
     ],
+    ("post", "/v1/gateways/holding"): [
+        Case(body={"as_of": 1, "waiting": 1, "epochs": [{"epoch": EPOCH, "head": 1}], "gateway": "$gateway"})
+    ],
+    ("get", "/v1/ledger/safe"): [
+        NONE,
+        Case(query={"gateway": "$gateway"}),
+        Case(query={"tag": "$tag_id"}),
+        Case(query={"key": "$key", "at": "now", "start": "7d-ago"}),
+    ],
+    ("get", "/v1/ledger/tags"): [
+        Case(query={"tag": "$tag_id", "start": "7d-ago"}),
+        Case(query={"key": "$key", "start": "7d-ago"}),
+    ],
+    ("get", "/v1/ledger/thinned"): [NONE, Case(query={"gateway": "$gateway"}), Case(query={"tag": "$tag_id"})],
+    ("get", "/v1/ledger/duplicates"): [NONE, Case(query={"gateway": "$gateway"}), Case(query={"tag": "$tag_id"})],
     ("get", "/v1/ledger/summary"): [NONE, Case(query={"gateway": "$gateway"})],
     ("get", "/v1/ledger/batches"): [NONE, Case(query={"gateway": "$gateway"})],
     ("get", "/v1/ledger/gaps"): [NONE, Case(query={"gateway": "$gateway"})],

@@ -103,6 +103,21 @@ def test_history_goes_out_and_in_bit_for_bit(tmp_path: Path) -> None:
     ]
 
 
+def test_command_says_whether_all_is_safely_stored_and_ends_accordingly(tmp_path: Path) -> None:
+    with real_platform(tmp_path / "one") as stack:
+        key = declare(stack)["flow"]
+        said = history(stack, "safe", "2h-ago", "--tag", key)
+        assert said.stdout.startswith(f"Yes: the data of {key} is safely stored up to")
+        assert f"  {key}: yes, newest sample none" in said.stdout
+        for words, code, says in (
+            (["--gateway", "nobody"], 1, "nobody"),
+            (["half past ten"], 1, "write 10:32"),
+            (["2999-01-01 00:00", "--tag", key], 3, "That time is still to come."),
+        ):
+            ended = history(stack, "safe", *words, check=False)
+            assert (ended.returncode, says in ended.stdout + ended.stderr) == (code, True), ended
+
+
 def test_an_import_is_whole_though_it_and_the_platform_are_killed(tmp_path: Path) -> None:
     chance = random.Random(7)
     count = 300_000

@@ -1,7 +1,7 @@
 """Columns against an encoder written from the standard, and against asyncua's decoder where that one is right.
 
 Seeded: 10,000 notifications of changing masks, types, nulls, arrays and picoseconds through one decoder, which
-therefore meets layouts again, and others of the same count and length; then 1,500 broken ones.
+therefore meets layouts again, and others of the same count and length, some gathered together; then 1,500 broken ones.
 """
 
 import random
@@ -10,6 +10,7 @@ import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from asyncua.ua.ua_binary import struct_from_binary, variant_to_binary
 from asyncua.ua.uaerrors import UaError
 
 from penstock.core.times import from_datetime
-from penstock.edge.opcua.columnar import ColumnDecoder, ItemValue
+from penstock.edge.opcua.columnar import ColumnDecoder, ItemValue, LaidOut, gather
 from penstock.edge.opcua.encoding import FILETIME_UNIX, Structure
 
 NOTIFICATIONS = 10_000
@@ -168,12 +169,19 @@ class Source:
     known: list[list[Shape]] = field(default_factory=list)
 
     def next(self) -> tuple[bytes, list[ItemValue]]:
+        return self.fill(self.choose())
+
+    def choose(self) -> list[Shape]:
         chance = self.chance
         if not self.known or chance.random() < 0.4:
             self.known = [*self.known[-7:], shapes(chance)]
         chosen = chance.choice(self.known)
         if chance.random() < 0.2:
             chosen = chance.sample(chosen, len(chosen))
+        return chosen
+
+    def fill(self, chosen: list[Shape]) -> tuple[bytes, list[ItemValue]]:
+        chance = self.chance
         made = [shape.make(chance) for shape in chosen]
         return body_of([octets for octets, _ in made]), [value for _, value in made]
 
@@ -194,6 +202,27 @@ def test_ten_thousand_random_notifications_decode_as_the_standard_says() -> None
         ], number
         assert found == expected, number
     assert decoder.layouts_used > NOTIFICATIONS / 20, "the layouts of earlier messages were hardly used"
+
+
+def test_messages_that_are_gathered_together_give_what_each_gives_alone() -> None:
+    source = Source(random.Random(17))
+    decoder = ColumnDecoder()
+    alike = 0
+    for number in range(1_000):
+        messages: list[LaidOut] = []
+        expected: list[ItemValue] = []
+        for _ in range(source.chance.randrange(4)):
+            chosen = source.choose()
+            for _ in range(source.chance.choice((1, 1, 2, 5))):
+                body, values = source.fill(chosen)
+                messages.append(decoder.prove(body))
+                expected += values
+        found = list(gather(messages).items())
+        assert [bits(value.raw) for value in found] == [bits(value.raw) for value in expected], number
+        assert found == expected, number
+        assert len(found) == sum(len(one) for one in messages)
+        alike += sum(one.layout is not None and one.layout is next_one.layout for one, next_one in pairwise(messages))
+    assert alike > 500, "hardly any were read together"
 
 
 def test_values_decode_as_by_asyncua_where_it_follows_the_standard() -> None:

@@ -10,7 +10,7 @@ import pytest
 import zstandard
 
 from penstock.core import batch
-from penstock.core.batch import DEFAULT_LIMITS, Drop, Gap, Limits, Record, Reject, decode_batch, encode_batch
+from penstock.core.batch import DEFAULT_LIMITS, Drop, Gap, Limits, Record, Reject, Thinned, decode_batch, encode_batch
 from penstock.core.columns import SCHEMA, SampleColumns
 from penstock.core.errors import PeerError
 from tests.builders.core import T0, make_columns
@@ -207,3 +207,10 @@ def test_several_batches_are_judged_like_one() -> None:
     for plain, schema, limits, says in wrong:
         with pytest.raises(PeerError, match=says):
             batch.read_batches(plain, schema, limits=limits)
+
+
+def test_what_was_thinned_comes_back_as_it_was_told() -> None:
+    told = Thinned(3, -5, 5, 7, "deadband of 0.5")
+    assert decode_batch(encode_batch(SampleColumns.empty(), [told]))[1] == (told,)
+    one = _noted({"v": 1, "records": [{"kind": "thinned", "tag": None, "from": 0, "to": 1, "count": 1, "cause": "x"}]})
+    _refused(_packed(_stream(one.schema, [one])))

@@ -6,6 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from penstock.core.config_file import FileModel
+from penstock.core.deadband import Rule
 from penstock.core.device_file import (
     DEVICE_FILE_MAX_BYTES,
     TAGS_MAX,
@@ -81,6 +82,46 @@ def test_an_error_names_file_line_and_key(old: str, new: str, line: int, key: st
     error = caught.value
     assert (error.file, error.line, error.key) == ("devices/pump.yaml", line, key)
     assert says in error.message
+
+
+FLOW = "    late_after_s: 10\n"
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "says"),
+    [
+        ("deadband: {absolute: -0.1}", "tags.flow.deadband.absolute", "greater than or equal to 0"),
+        ("deadband: {absolute: .nan}", "tags.flow.deadband.absolute", "finite"),
+        ("deadband: {percent: 101}", "tags.flow.deadband.percent", "less than or equal to 100"),
+        ("deadband: {percent: 1}", "tags.flow.deadband.percent", "add `range: {low: 0, high: 100}` to the tag"),
+        ("deadband: {}", "tags.flow.deadband", "exactly one of absolute"),
+        ("deadband: {absolute: 1, percent: 1}", "tags.flow.deadband", "exactly one of absolute"),
+        ("deadband: {absolute: 1, max_interval_s: 0}", "tags.flow.deadband.max_interval_s", "greater than 0"),
+        ("deadband: {absolut: 1}", "tags.flow.deadband.absolut", "did you mean 'absolute'"),
+        ("range: {low: 5, high: 5}", "tags.flow.range", "low 5 must be below high 5"),
+        ("range: {low: -1.7e+308, high: 1.7e+308}", "tags.flow.range", "must be below"),
+    ],
+)
+def test_a_deadband_that_means_nothing_is_named_with_what_to_do(keys: str, key: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_device(PUMP.replace(FLOW, f"{FLOW}    {keys}\n", 1))
+    assert (caught.value.key, caught.value.line) == (key, 18)
+    assert says in caught.value.message
+
+
+@pytest.mark.parametrize("node", ["Running", "Mode"])
+@pytest.mark.parametrize("keys", ["deadband: {absolute: 1}", "range: {low: 0, high: 1}"])
+def test_a_deadband_is_for_numbers(node: str, keys: str) -> None:
+    old = f"    source: {{node: {node}}}\n"
+    with pytest.raises(ConfigError, match="does not apply to a tag of type"):
+        make_device(PUMP.replace(old, f"{old}    {keys}\n", 1))
+
+
+def test_percent_is_of_the_range_and_a_constant_is_sent_once_a_minute() -> None:
+    keys = "    range: {low: -50, high: 150}\n    deadband: {percent: 0.5}\n"
+    tags = make_device(PUMP.replace(FLOW, FLOW + keys, 1)).tags
+    assert tags["flow"].thinning == Rule(1.0, 60_000_000_000)
+    assert tags["counter"].thinning is None
 
 
 def test_further_errors_follow_the_first() -> None:

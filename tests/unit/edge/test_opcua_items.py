@@ -106,6 +106,58 @@ def test_columns_and_values_one_by_one_give_the_same_readings() -> None:
             assert taken.newest_ns == max(oracle.times, default=None)
 
 
+def test_notifications_that_may_be_joined_give_what_they_give_one_after_the_other() -> None:
+    chance = random.Random(29)
+    joined = 0
+    for _ in range(600):
+        queue = chance.choice((0, 2, 4, 6))
+        whole, parts = queued(queue), queued(queue)
+        for _ in range(3):
+            given = [
+                [drawn(chance, with_time=chance.random() < 0.9) for _ in range(chance.randrange(6))] for _ in range(3)
+            ]
+            together = columns([value for values in given for value in values])
+            one_by_one = [parts[0].take(columns(values), OPENED_NS) for values in given]
+            if not whole[0].may_join(together):
+                for values in given:
+                    whole[0].take(columns(values), OPENED_NS)
+                continue
+            joined += 1
+            found = whole[0].take(together, OPENED_NS)
+            assert list(found.readings.readings()) == [r for one in one_by_one for r in one.readings.readings()]
+            assert list(found.overflows) == [overflow for one in one_by_one for overflow in one.overflows]
+            assert whole[1].snapshot() == parts[1].snapshot()
+            newest = [one.newest_ns for one in one_by_one if one.newest_ns is not None]
+            assert found.newest_ns == max(newest, default=None)
+    assert 300 < joined < 1_500, "nearly all or nearly none could be joined"
+
+
+def queued(queue: int) -> tuple[ItemTable, Counters]:
+    counters = Counters(*COUNTED, "queues_full")
+    items = ItemTable(NAMES, counters)
+    for handle, name in enumerate(("name", "flow", "count")):
+        items.add(handle, name, queue=queue)
+    return items, counters
+
+
+def drawn(chance: random.Random, *, with_time: bool) -> ItemValue:
+    source = chance.choice((5, 6, 999, 1_000, 2_000))
+    by_server = chance.random() < 0.2
+    return ItemValue(
+        chance.choice((0, 1, 2, 2, 7)),
+        chance.choice((None, 1.5, 7, "text")),
+        chance.choice((0, 0, 0, OVERFLOWED)),
+        source if with_time and not by_server else None,
+        source if with_time and by_server else None,
+    )
+
+
+def test_values_without_a_time_are_not_joined_since_arrival_stands_in_for_it() -> None:
+    items, _ = queued(0)
+    assert items.may_join(columns([ItemValue(0, 1.0, 0, 10, None), ItemValue(1, 1.0, 0, None, 10)]))
+    assert not items.may_join(columns([ItemValue(0, 1.0, 0, 10, None), ItemValue(1, 1.0, 0, None, None)]))
+
+
 def test_refused_item_is_unknown_from_then_on() -> None:
     counters = Counters(*COUNTED)
     items = table(counters)

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,12 +27,12 @@ class FailingStore(JournalStore):
 
     failures = 0
 
-    def append(self, batches: Sequence[NewBatch], tags: Iterable[TagState]) -> Appended:
+    def append(self, batches: Sequence[NewBatch], tags: Iterable[TagState], **beside: Any) -> Appended:
         if self.failures:
             self.failures -= 1
             message = "database or disk is full"
             raise sqlite3.OperationalError(message)
-        return super().append(batches, tags)
+        return super().append(batches, tags, **beside)
 
 
 class Rig:
@@ -100,11 +101,13 @@ async def test_full_disk_holds_everything_and_recovers(rig: Rig, monkeypatch: py
         await asyncio.sleep(0)
     assert "disk is full" in rig.batcher.blocked
     assert "free space" in rig.batcher.blocked
+    assert rig.batcher.settled_ns() < 5, "what is being written is stamped 5: up to then not all is on disk"
     waiting = asyncio.create_task(rig.batcher.wait_for_room())
     await receipt
     await waiting
     assert rig.batcher.blocked == ""
     assert rig.sizes() == [5], "once, not once per try"
+    assert rig.batcher.settled_ns() == 5
 
 
 async def test_full_journal_makes_drivers_wait_until_the_historian_commits(rig: Rig) -> None:

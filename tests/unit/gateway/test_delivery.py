@@ -11,7 +11,7 @@ from penstock.gateway.settings import Settings
 def start(path: Path) -> tuple[JournalStore, Delivery]:
     store = JournalStore(path)
     settings = Settings(data=path.parent)
-    return store, Delivery(settings, "http://127.0.0.1:1", store, lambda: [], lambda: None, lambda: 5)
+    return store, Delivery(settings, "http://127.0.0.1:1", store, lambda: [], lambda: None, lambda: 5, lambda: 5)
 
 
 def append(store: JournalStore) -> Appended:

@@ -9,6 +9,7 @@ from penstock.core.status import BAD_NO_COMMUNICATION, GOOD
 from penstock.edge.driver import GOOD_HELD
 from penstock.gateway import gaps
 from penstock.gateway.gaps import GapTracker, OpenGap
+from penstock.gateway.journal.unsettled import UnsettledGap
 
 
 def samples(*rows: tuple[int, int], status: int = GOOD) -> SampleColumns:
@@ -145,3 +146,17 @@ def test_remembered_gaps_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for start in (1, 2, 3):
         tracker.on_overflow(0, start, start + 1, "full")
     assert list(tracker.unsettled) == [(0, 2), (0, 3)]
+
+
+def test_what_the_journal_is_to_remember_of_closed_gaps_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gaps, "UNSETTLED_MAX", 1)
+    tracker = watched((0, 100))
+    tracker.on_gap([0], "x", 150)
+    tracker.on_samples(samples((0, 300)))
+    assert tracker.changes() == [UnsettledGap(0, 151, 300, 100, "x")]
+    assert tracker.changes() == ()
+    tracker.on_overflow(0, 400, 500, "full")
+    kept, forgotten = tracker.changes()
+    assert (kept.from_ns, forgotten) == (400, UnsettledGap(0, 151, None, 100, "x"))
+    tracker.settle(0, 400, missing_to_ns=500)
+    assert [(gap.from_ns, gap.to_ns) for gap in tracker.changes()] == [(400, None)]

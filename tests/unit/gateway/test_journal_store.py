@@ -10,7 +10,8 @@ from penstock.core.batch import Drop, decode_batch
 from penstock.core.errors import ConfigError
 from penstock.core.frames import iter_frames
 from penstock.gateway.journal.broken import CAUSE, FRAMES_KEPT
-from penstock.gateway.journal.store import Epoch, GapMark, Heard, JournalStore, NewBatch, TagState
+from penstock.gateway.journal.store import Epoch, GapMark, Heard, JournalStore, NewBatch, TagState, Waiting
+from penstock.gateway.journal.unsettled import UnsettledGap
 
 EPOCH = "0a" * 16
 OTHER = "0b" * 16
@@ -210,9 +211,43 @@ def test_journal_of_the_third_version_keeps_marks_and_gaps(tmp_path: Path) -> No
     assert found == [(500, 501, "cut"), (700, None, None), (None, None, None)]
 
 
+def test_journal_of_the_fourth_version_gains_counts_and_closed_gaps(store: JournalStore) -> None:
+    store.append([batch(b"x", GapMark(0, 501, "cut"), heard={0: 500})], [TAG])
+    store.close()
+    with sqlite3.connect(store.path) as fourth:
+        fourth.executescript("DROP TABLE thinned; DROP TABLE unsettled; PRAGMA user_version=4;")
+    fourth.close()
+    again = JournalStore(store.path)
+    assert [(tag.newest_ns, tag.gap_from_ns) for tag in again.tags()] == [(500, 501)]
+    assert (len(again.thinned().tag), again.unsettled()) == (0, [])
+
+
+def test_what_waits_is_told_with_its_oldest_and_the_heads_of_its_epochs(store: JournalStore) -> None:
+    assert store.waiting() == Waiting(0, None, {})
+    store.append([NewBatch(b"x", 1, arrival) for arrival in (10, 20, 30)], [])
+    store.release(EPOCH, up_to=1, now_ns=99)
+    assert store.waiting() == Waiting(2, 20, {EPOCH: 3})
+    store.open_epoch(OTHER, 40)
+    store.append([NewBatch(b"x", 1, 50)], [])
+    assert store.waiting() == Waiting(3, 20, {EPOCH: 3, OTHER: 1})
+    store.release(EPOCH, up_to=3, now_ns=99)
+    assert store.waiting() == Waiting(1, 50, {OTHER: 1})
+
+
+def test_closed_gaps_are_kept_until_they_are_settled(store: JournalStore) -> None:
+    first, second = UnsettledGap(0, 501, 600, 500, "cut"), UnsettledGap(3, 400, 450, 390, "down")
+    store.append([], [], unsettled=[first, second])
+    assert reopened(store).unsettled() == [second, first]
+    again = JournalStore(store.path)
+    again.append([], [], unsettled=[first._replace(to_ns=None)])
+    assert again.unsettled() == [second]
+
+
 THIRD_VERSION = """
 DROP TABLE newest;
 DROP TABLE gap;
+DROP TABLE thinned;
+DROP TABLE unsettled;
 CREATE TABLE mark(idx INTEGER PRIMARY KEY, newest_ns INTEGER, gap_from_ns INTEGER, gap_cause TEXT);
 INSERT INTO tag(idx, key, device, entry) VALUES(0, 'a', 'm', '{}'), (1, 'b', 'm', '{}'), (2, 'c', 'm', '{}');
 INSERT INTO mark VALUES(0, 500, 501, 'cut'), (1, 700, NULL, NULL);

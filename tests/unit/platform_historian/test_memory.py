@@ -148,6 +148,28 @@ def test_the_tail_gives_whole_commits_and_says_when_it_does_not_reach_back() -> 
         assert (found[0].num_rows, found[1], found[2]) == (*expected, 13)
 
 
+@pytest.mark.parametrize(
+    ("position", "limit", "rows", "end"),
+    [(10, 100, 6, 15), (10, 3, 3, 13), (10, 1, 1, 11), (11, 1, 1, 12), (13, 1, 2, 14), (14, 1, 1, 15), (15, 1, 0, 15)],
+)
+def test_the_tail_counts_the_rows_of_the_tags_asked(position: int, limit: int, rows: int, end: int) -> None:
+    tail = Tail(10)
+    for first in (11, 13, 15):  # groups of two commits; of tag 7 each commit has one row, commit 14 two
+        group = pa.concat_tables([mixed(each, 2 if each == 14 else 1) for each in (first, first + 1) if each < 16])
+        tail.add(min(first + 1, 15), group)
+    found = tail.since(position, limit, [7])
+    assert found is not None
+    assert (found[0].num_rows, found[1], found[2]) == (rows, end, 15)
+    assert set(found[0]["tag"].to_pylist()) <= {7}
+
+
+def mixed(position: int, sevens: int) -> Table:
+    rows = rows_of([(1, 5, 0, 1.0)] * 2 + [(7, 5, 0, 1.0)] * sevens)
+    for name, column in (("position", np.full(len(rows), position)), ("row", np.arange(len(rows)))):
+        rows = rows.append_column(name, pa.array(column, pa.int64()))
+    return rows.cast(STORED_ROWS)
+
+
 def test_the_tail_is_bounded() -> None:
     tail = Tail()
     for position in range(1, 8):

@@ -6,9 +6,18 @@ import numpy as np
 import pandas
 import pytest
 
-from penstock.sdk import AsyncClient, Client, ConflictError, ForbiddenError, client
+from penstock.sdk import (
+    AsyncClient,
+    Client,
+    ConflictError,
+    ForbiddenError,
+    InvalidRequestError,
+    NotFoundError,
+    client,
+)
 from penstock.sdk.resources.assets import AsyncAssets
 from penstock.sdk.testing import FakePlatform
+from penstock.sdk.times import spoken, to_ns
 from tests.builders.sdk import NOW, PUMP, S, small_plant
 
 
@@ -126,6 +135,9 @@ def test_the_synchronous_client_gives_the_same_answers() -> None:
         assert [len(c) for c in sdk.iterate("plc/flow")] == [1]
         assert sdk.assets.by_path(PUMP).name == "Pump 1"
         assert sdk.ledger.summary()["stored"] == 1
+        assert sdk.ledger.safe(tag="plc/flow")["answer"] == "yes"
+        assert sdk.ledger.accounts("plc/flow")[0]["stored"] == 1
+        assert list(sdk.ledger.thinned(tag=1, by="time")) == list(sdk.ledger.duplicates()) == []
         assert sdk.gateways.list()[0].name == "edge-1"
 
 
@@ -153,3 +165,41 @@ def test_the_synchronous_client_has_every_public_method_of_the_asynchronous() ->
 def test_blocking_methods_keep_their_names_and_documentation() -> None:
     assert client.Assets.list.__doc__ == inspect.getdoc(AsyncAssets.list)
     assert {AsyncClient, Client}
+
+
+async def test_whether_all_is_safely_stored_is_answered_with_the_reason() -> None:
+    fake = small_plant()
+    fake.feed("plc/flow", [(NOW - S, 41.5)])
+    async with fake.client() as sdk:
+        said = await sdk.ledger.safe(at="1h-ago", start="2h-ago", device="plc")
+        assert (said["answer"], said["tags"][0]["key"]) == ("yes", "plc/flow")
+        assert (await sdk.ledger.safe(at=fake.now_ns() + S))["answer"] == "unknown"
+        fake.lose("3 batches of edge-1 are missing")
+        said = await sdk.ledger.safe(tag=[1, "plc/flow"])
+        assert (said["answer"], said["text"]) == ("no", "No: not all is stored. 3 batches of edge-1 are missing.")
+        with pytest.raises(NotFoundError):
+            await sdk.ledger.safe(device="nobody")
+        with pytest.raises(InvalidRequestError, match="Name at least one tag"):
+            await sdk.ledger.accounts()
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("10:32", "2026-11-26T10:32:00Z"),
+        ("10:32:05", "2026-11-26T10:32:05Z"),
+        ("12:00", "2026-11-26T12:00:00Z"),
+        ("12:01", "2026-11-25T12:01:00Z"),
+        ("2026-11-24 9:05", "2026-11-24T09:05:00Z"),
+        ("2026-11-24T09:05:00Z", "2026-11-24T09:05:00Z"),
+    ],
+)
+def test_a_clock_time_is_the_last_one_that_has_been(said: str, meant: str) -> None:
+    noon_ns = to_ns("2026-11-26T12:00:30Z")
+    assert spoken(said, noon_ns) == str(to_ns(meant))
+
+
+@pytest.mark.parametrize("said", ["25:00", "10:61", "half past ten", "2026-13-01 10:00", ""])
+def test_what_is_no_time_is_told_how_to_write_one(said: str) -> None:
+    with pytest.raises(ValueError, match="write 10:32, 2026-11-26 10:32"):
+        spoken(said, 0)

@@ -74,7 +74,18 @@ class Reject:
     excerpt: str
 
 
-Record = Gap | Drop | Reject
+@dataclass(frozen=True, slots=True)
+class Thinned:
+    """Say that `count` samples of a tag, stamped `from_ns` to `to_ns`, were left out: they told nothing new."""
+
+    tag: int
+    from_ns: int
+    to_ns: int
+    count: int
+    cause: str
+
+
+Record = Gap | Drop | Reject | Thinned
 
 
 def encode_batch(columns: SampleColumns, records: Sequence[Record] = ()) -> bytes:
@@ -267,9 +278,9 @@ def record_to_json(record: Record) -> dict[str, object]:
         case Gap():
             gap = {"kind": "gap", "tag": record.tag, "from": record.from_ns, "to": record.to_ns, "cause": record.cause}
             return {**gap, "refilled": True} if record.refilled else gap
-        case Drop():
+        case Drop() | Thinned():
             return {
-                "kind": "drop",
+                "kind": "drop" if isinstance(record, Drop) else "thinned",
                 "tag": record.tag,
                 "from": record.from_ns,
                 "to": record.to_ns,
@@ -297,6 +308,9 @@ def record_from_json(entry: object) -> Record:
         case "drop":
             tag = None if entry.get("tag") is None else fields.index("tag")
             return Drop(tag, fields.time("from"), fields.time("to"), fields.count("count"), fields.text("cause"))
+        case "thinned":
+            from_ns, to_ns = fields.time("from"), fields.time("to")
+            return Thinned(fields.index("tag"), from_ns, to_ns, fields.count("count"), fields.text("cause"))
         case "reject":
             tag = None if entry.get("tag") is None else fields.index("tag")
             time_ns, device, reason = fields.time_or_none("time"), fields.text("device"), fields.text("reason")
@@ -304,7 +318,7 @@ def record_from_json(entry: object) -> Record:
                 tag, device, time_ns, reason, fields.count("count"), fields.text("excerpt")[:EXCERPT_MAX_CHARS]
             )
         case other:
-            raise _bad_record(entry, f"kind {str(other)[:40]!r} is none of gap, drop, reject")
+            raise _bad_record(entry, f"kind {str(other)[:40]!r} is none of gap, drop, reject, thinned")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from penstock.core.config_file import (
     suggestion,
     validate,
 )
+from penstock.core.deadband import Rule
+from penstock.core.deadband_spec import DeadbandSpec, RangeSpec, deadband_findings, rule_of
 from penstock.core.errors import ConfigError
 from penstock.core.signals import OutputSignal, SignalSpec
 from penstock.core.times import NS_PER_S
@@ -82,6 +84,8 @@ class TagSpec(FileModel):
     signal: SignalSpec | None = None
     late_after_s: float | None = Field(default=None, gt=0, le=1e9)
     rate_hz: float | None = Field(default=None, gt=0, le=1e6)
+    range: RangeSpec | None = Field(default=None, description="normal range of the values, in the tag's unit")
+    deadband: DeadbandSpec | None = Field(default=None, description="leave out what changes less; absent: nothing")
 
     @property
     def conversion(self) -> Conversion:
@@ -93,6 +97,11 @@ class TagSpec(FileModel):
     def late_after_ns(self) -> int | None:
         """Give late_after_s in nanoseconds."""
         return None if self.late_after_s is None else round(self.late_after_s * NS_PER_S)
+
+    @property
+    def thinning(self) -> Rule | None:
+        """Give the deadband's rule, None where nothing is left out."""
+        return rule_of(self.deadband, self.range)
 
 
 class SimulateSpec(FileModel):
@@ -175,6 +184,7 @@ def _findings(device: DeviceFile) -> Iterator[tuple[str, Path]]:
             yield problem, ("tags", name, "unit")
         yield from _source_findings(device.connection.driver, tag, ("tags", name, "source"))
         yield from _signal_findings(device, tag, ("tags", name, "signal"))
+        yield from deadband_findings(tag.deadband, tag.range, tag.type, ("tags", name))
 
 
 def _source_findings(driver: str, tag: TagSpec, path: Path) -> Iterator[tuple[str, Path]]:

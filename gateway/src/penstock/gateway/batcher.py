@@ -17,6 +17,8 @@ from penstock.core.batch import Record, encode_batch
 from penstock.core.columns import SampleColumns
 from penstock.core.values import ValueKind
 from penstock.gateway.journal.store import Appended, GapMark, Heard, JournalStore, NewBatch, TagState
+from penstock.gateway.journal.thinned import ThinnedCounts
+from penstock.gateway.journal.unsettled import UnsettledGap
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,8 @@ class Draft:
     gaps: dict[int, GapMark] = field(default_factory=dict)
     receipts: list[asyncio.Future[None]] = field(default_factory=list)
     tags: list[TagState] = field(default_factory=list)
+    thinned: list[ThinnedCounts] = field(default_factory=list)
+    unsettled: list[UnsettledGap] = field(default_factory=list)
     rows: int = 0
     text_bytes: int = 0
     began_s: float = 0.0
@@ -85,6 +89,7 @@ class Batcher:
         self.rows_in_flight = 0
         self.counts = Counts()
         self.blocked = ""
+        self._writing_ns: int | None = None
 
     async def wait_for_room(self) -> None:
         """Wait while too much is in memory or in the journal: this is where drivers are held back."""
@@ -104,6 +109,8 @@ class Batcher:
         gaps: Iterable[GapMark],
         *,
         tags: Sequence[TagState] = (),
+        thinned: ThinnedCounts | None = None,
+        unsettled: Sequence[UnsettledGap] = (),
         hurry: bool = False,
     ) -> asyncio.Future[None]:
         """Take what belongs together into one batch, at once; the answer is done when it is synced."""
@@ -117,6 +124,9 @@ class Batcher:
         draft.records.extend(records)
         draft.gaps.update({mark.index: mark for mark in gaps})
         draft.tags.extend(tags)
+        if thinned is not None:
+            draft.thinned.append(thinned)
+        draft.unsettled.extend(unsettled)
         draft.rows += len(columns)
         draft.text_bytes += _text_bytes(columns)
         self.rows_in_flight += len(columns)
@@ -146,6 +156,11 @@ class Batcher:
                 self._work.set()
             await self._commit([draft for draft in drafts if not draft.is_empty])
 
+    def settled_ns(self) -> int:
+        """Give the time up to which batches are journalled: any that is stamped so is on disk."""
+        now_ns = self._now_ns()
+        return now_ns if self._writing_ns is None else min(now_ns, self._writing_ns - 1)
+
     def close(self) -> None:
         """Let `run` commit what is left and end."""
         self._closing = True
@@ -174,13 +189,11 @@ class Batcher:
     async def _commit(self, drafts: list[Draft]) -> None:
         if not drafts:
             return
-        encoded: list[NewBatch] | None = None
+        encoded: list[NewBatch] = []
+        self._writing_ns = self._now_ns()
         while True:
             try:
-                if encoded is None:
-                    encoded = await asyncio.to_thread(self._encode, drafts)
-                tags = [tag for draft in drafts for tag in draft.tags]
-                written = await asyncio.to_thread(self._store.append, encoded, tags)
+                written = await asyncio.to_thread(self._write, drafts, encoded)
                 break
             except sqlite3.Error as error:
                 await self._on_disk_error(error)
@@ -190,6 +203,7 @@ class Batcher:
         self.counts.commits += 1
         self.counts.batches += len(written.batches)
         self._on_journalled(written)
+        self._writing_ns = None
         for draft in drafts:
             self.rows_in_flight -= draft.rows
             self.counts.samples += draft.rows
@@ -204,6 +218,17 @@ class Batcher:
             log.error(text)
             self.blocked = text
         await asyncio.sleep(RETRY_S)
+
+    def _write(self, drafts: Sequence[Draft], encoded: list[NewBatch]) -> Appended:
+        """Encode once, into `encoded`, and append: in one go, since each hand-over to a thread wakes two."""
+        if not encoded:
+            encoded.extend(self._encode(drafts))
+        return self._store.append(
+            encoded,
+            [tag for draft in drafts for tag in draft.tags],
+            thinned=[counts for draft in drafts for counts in draft.thinned],
+            unsettled=[gap for draft in drafts for gap in draft.unsettled],
+        )
 
     def _encode(self, drafts: Sequence[Draft]) -> list[NewBatch]:
         now_ns = self._now_ns()

@@ -56,7 +56,13 @@ class Gateway:
         self.room = Room(settings.journal_max_bytes, self.store.sizes())
         self.released = asyncio.Event()
         self.delivery = Delivery(
-            settings, url, self.store, lambda: self.intake.dictionary(), self.released.set, time.time_ns
+            settings,
+            url,
+            self.store,
+            lambda: self.intake.dictionary(),
+            self.released.set,
+            time.time_ns,
+            lambda: self.batcher.settled_ns(),
         )
         self.batcher = Batcher(
             self.store,
@@ -67,7 +73,7 @@ class Gateway:
             on_journalled=self.delivery.on_journalled,
         )
         self.intake = Intake(self.batcher, time.time_ns, self.delivery.on_dictionary)
-        self.intake.restore(self.store.tags())
+        self.intake.restore(self.store)
         context = DriverContext(
             sink=self.intake,
             now_ns=time.time_ns,
@@ -116,6 +122,7 @@ class Gateway:
     ) -> None:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
+        self.intake.tell_thinned(now=True)
         self.batcher.close()
         await asyncio.wait([committing], timeout=LAST_COMMIT_S)
         for task in (committing, *others):
@@ -123,9 +130,10 @@ class Gateway:
         await asyncio.gather(committing, *others, return_exceptions=True)
 
     async def _keep_house(self) -> None:
-        """Trim the reserve, measure the journal, tell of junk, each two seconds and after each release."""
+        """Trim the reserve, measure the journal, tell of junk and thinning, each two seconds and after each release."""
         while True:
             self.intake.tell_junk()
+            self.intake.tell_thinned()
             try:
                 older_than_ns = time.time_ns() - self.settings.reserve_age_ns
                 trimmed = await asyncio.to_thread(
@@ -158,6 +166,7 @@ class Gateway:
                 "samples": self.batcher.counts.samples,
                 "rejects": self.intake.counts.rejects,
                 "gaps": self.intake.counts.gaps,
+                "thinned": self.intake.thinning.count,
                 "open_gaps": len(self.intake.gaps.open),
                 "rows_in_flight": self.batcher.rows_in_flight,
                 "waited_s": round(self.batcher.counts.waited_s, 3),

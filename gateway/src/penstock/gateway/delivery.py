@@ -20,6 +20,7 @@ from penstock.gateway.credential import Credential, begin_enrolment, load_creden
 from penstock.gateway.journal.store import Appended, Epoch, JournalStore
 from penstock.gateway.platform_client import UNKNOWN_CLIENT, UNTRUSTED, Answer, PlatformClient
 from penstock.gateway.settings import Settings
+from penstock.gateway.statement import Statement
 from penstock.gateway.trust import Trust
 from penstock.gateway.uplink import UplinkShell
 
@@ -47,6 +48,8 @@ class Delivery:
     dictionary: Callable[[], Sequence[DictionaryEntry]]
     on_released: Callable[[], None]
     now_ns: Callable[[], int]
+    settled_ns: Callable[[], int]
+    """Give the time up to which everything that is stamped so is journalled."""
     trust: Trust | None = field(init=False)
     """Whom to take for the platform; None where the way is plain HTTP."""
     epoch: Epoch = field(init=False)
@@ -146,7 +149,8 @@ class Delivery:
             self.problem = ""
             work = asyncio.create_task(self.shell.run(), name="uplink")
             watch = asyncio.create_task(self._credential_changed(credential), name="uplink-credential")
-            others = [watch]
+            statement = Statement(self.store, client, self.shell, self.settled_ns)
+            others = [watch, asyncio.create_task(statement.run(), name="uplink-statement")]
             if self.trust is not None:
                 others.append(asyncio.create_task(self.trust.follow(client.authorities), name="uplink-trust"))
             try:

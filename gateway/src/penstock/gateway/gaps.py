@@ -16,6 +16,7 @@ from penstock.core.batch import Gap
 from penstock.core.columns import SampleColumns
 from penstock.core.status import BAD_NO_COMMUNICATION
 from penstock.edge.driver import GOOD_HELD
+from penstock.gateway.journal.unsettled import UnsettledGap
 from penstock.gateway.latest import LatestSamples
 
 FLAGS_MASK = 0xFFFF
@@ -58,6 +59,7 @@ class GapTracker:
     unsettled: dict[tuple[int, int], Unsettled] = field(default_factory=dict)
     """By index and `from`; of the watched tags alone."""
     watched: set[int] = field(default_factory=set)
+    _changed: list[UnsettledGap] = field(default_factory=list)
     _latest: LatestSamples = field(default_factory=LatestSamples)
     _newest: npt.NDArray[np.int64] = field(default_factory=lambda: np.full(64, UNKNOWN_NS, np.int64))
 
@@ -68,6 +70,19 @@ class GapTracker:
             self._newest[index] = newest_ns
         if gap is not None:
             self.open[index] = gap
+
+    def restore_unsettled(self, gaps: Iterable[UnsettledGap]) -> None:
+        """Take over the closed gaps that the journal remembers, oldest first."""
+        for one in gaps:
+            gap = Gap(one.tag, one.from_ns, one.to_ns, one.cause)
+            self.unsettled[one.tag, one.from_ns] = Unsettled(gap, one.after_ns)
+
+    def changes(self) -> Sequence[UnsettledGap]:
+        """Give, once, what the journal is to remember or forget of closed gaps since the last call."""
+        if not self._changed:
+            return ()
+        changed, self._changed = self._changed, []
+        return changed
 
     def newest_ns(self, index: int) -> int | None:
         """Give the newest source time of a tag, None before its first sample."""
@@ -133,7 +148,10 @@ class GapTracker:
     def settle(self, index: int, from_ns: int, *, missing_to_ns: int | None) -> Gap | None:
         """Forget a remembered gap; give its new record where something came: refilled, or shorter."""
         unsettled = self.unsettled.pop((index, from_ns), None)
-        if unsettled is None or missing_to_ns == unsettled.gap.to_ns:
+        if unsettled is None:
+            return None
+        self._changed.append(UnsettledGap(index, from_ns, None, unsettled.after_ns, unsettled.gap.cause))
+        if missing_to_ns == unsettled.gap.to_ns:
             return None
         if missing_to_ns is None:
             return replace(unsettled.gap, refilled=True)
@@ -142,8 +160,11 @@ class GapTracker:
     def _remember(self, gap: Gap, after_ns: int) -> None:
         if gap.tag in self.watched:
             self.unsettled[gap.tag, gap.from_ns] = Unsettled(gap, after_ns)
+            self._changed.append(UnsettledGap(gap.tag, gap.from_ns, gap.to_ns, after_ns, gap.cause))
             if len(self.unsettled) > UNSETTLED_MAX:
-                del self.unsettled[next(iter(self.unsettled))]
+                oldest = next(iter(self.unsettled))
+                forgotten = self.unsettled.pop(oldest)
+                self._changed.append(UnsettledGap(*oldest, None, forgotten.after_ns, forgotten.gap.cause))
 
     def _is_latest(self, columns: SampleColumns) -> npt.NDArray[np.bool_]:
         """Leave out what is late, and what only repeats a held value: the device's history has no such sample."""

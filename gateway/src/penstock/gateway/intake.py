@@ -20,10 +20,11 @@ from penstock.core.reading import Reading
 from penstock.core.readings import ReadingColumns
 from penstock.core.values import ValueKind, ValueType
 from penstock.edge.driver import ClosedGap, Receipt
-from penstock.gateway.batcher import Batcher
+from penstock.gateway.batcher import RECORDS_PER_BATCH_MAX, Batcher
 from penstock.gateway.gaps import GapTracker, OpenGap
-from penstock.gateway.journal.store import GapMark, TagState
+from penstock.gateway.journal.store import GapMark, JournalStore, TagState
 from penstock.gateway.junk import Junk, JunkReport
+from penstock.gateway.thinning import Thinning
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Intake:
     on_dictionary: Callable[[], None]
     """Called when the dictionary changed."""
     gaps: GapTracker = field(default_factory=GapTracker)
+    thinning: Thinning = field(default_factory=Thinning)
     counts: Counts = field(default_factory=Counts)
     entries: dict[int, DictionaryEntry] = field(default_factory=dict)
     _index_by_key: dict[str, int] = field(default_factory=dict)
@@ -81,9 +83,11 @@ class Intake:
     junk: JunkReport = field(default_factory=JunkReport)
     monotonic_ns: Callable[[], int] = time.monotonic_ns
 
-    def restore(self, tags: Sequence[TagState]) -> None:
-        """Take over dictionary and gaps from the journal."""
-        for tag in tags:
+    def restore(self, journal: JournalStore) -> None:
+        """Take over dictionary, gaps and what was thinned from the journal."""
+        self.thinning.restore(journal.thinned())
+        self.gaps.restore_unsettled(journal.unsettled())
+        for tag in journal.tags():
             stored = json.loads(tag.entry)
             self.entries[tag.index] = DictionaryEntry(**{**stored, "type": ValueType(stored["type"])})
             self._index_by_key[tag.key] = tag.index
@@ -115,6 +119,8 @@ class Intake:
         self._sources[device.device] = Source(
             device, prepared.normaliser, prepared.column_normaliser, indexes, positions
         )
+        for name, index in indexes.items():
+            self.thinning.set_rule(index, device.tags[name].thinning)
         if changed:
             self.batcher.add(SampleColumns.empty(), (), (), tags=changed, hurry=True)
             self.on_dictionary()
@@ -164,6 +170,7 @@ class Intake:
         if not marked.records:
             return ()
         self.counts.gaps += len(marked.records)
+        self.thinning.forget(marked.records)
         log.info("%s: gap marked on %d tags: %s", device, len(marked.records), cause)
         opened = [GapMark(gap.tag, gap.from_ns, gap.cause) for gap in marked.records]
         self.batcher.add(marked.columns, marked.records, opened)
@@ -211,14 +218,14 @@ class Intake:
         record = self.gaps.settle(index, gap.from_ns, missing_to_ns=missing_to_ns)
         if record is not None:
             self.counts.refilled += record.refilled
-            self.batcher.add(SampleColumns.empty(), (record,), ())
+        self._remember((record,) if record is not None else ())
 
     async def overflow(self, device: str, tag: str, *, from_ns: int, to_ns: int) -> None:
         """Record a gap of one tag that has both ends already."""
         index = self._sources[device].indexes[tag]
         self.counts.gaps += 1
         gap = self.gaps.on_overflow(index, from_ns, to_ns, "the device's queue overflowed")
-        self.batcher.add(SampleColumns.empty(), (gap,), ())
+        self._remember((gap,))
 
     async def recovered(self, device: str) -> None:
         """Say so; each gap closes with its tag's next value."""
@@ -230,7 +237,19 @@ class Intake:
     def _add(self, columns: SampleColumns, records: Sequence[Record], *, hurry: bool) -> asyncio.Future[None]:
         marked = self.gaps.on_samples(columns)
         closed = [GapMark(gap.tag, None, gap.cause) for gap in marked.records]
-        return self.batcher.add(marked.columns, (*records, *marked.records), closed, hurry=hurry)
+        passed, thinned = self.thinning.apply(marked.columns)
+        return self.batcher.add(
+            passed,
+            (*records, *marked.records),
+            closed,
+            thinned=thinned,
+            unsettled=self.gaps.changes(),
+            hurry=hurry,
+        )
+
+    def _remember(self, records: Sequence[Record]) -> None:
+        """Journal records without samples, and what they change of the gaps that wait for their device's history."""
+        self.batcher.add(SampleColumns.empty(), records, (), unsettled=self.gaps.changes())
 
     def _reject_records(self, source: Source, rejects: Sequence[Rejected]) -> list[Reject]:
         """Fold equal rejects into one record each, so that a flood of junk does not flood the ledger."""
@@ -252,6 +271,16 @@ class Intake:
         for line in self.junk.on_rejects(name, junk, self.monotonic_ns()):
             log.warning("%s", line)
         return list(folded.values())
+
+    def tell_thinned(self, *, now: bool = False) -> None:
+        """Journal the records of what was thinned: once a minute, or `now`."""
+        told = self.thinning.tell(self.monotonic_ns(), now=now)
+        if told is None:
+            return
+        records, counts = told
+        for start in range(0, len(records), RECORDS_PER_BATCH_MAX):
+            piece = slice(start, start + RECORDS_PER_BATCH_MAX)
+            self.batcher.add(SampleColumns.empty(), records[piece], (), thinned=counts.take(piece))
 
     def tell_junk(self) -> None:
         """Write what is due of the counted rejects to the log."""

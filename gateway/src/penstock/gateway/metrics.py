@@ -52,6 +52,7 @@ def _devices(devices: Mapping[str, Any]) -> Iterator[Metric]:
 def _intake(intake: Mapping[str, Any]) -> Iterator[Metric]:
     yield _counter("samples", "Samples taken for the journal", intake["samples"])
     yield _counter("rejects", "Values and messages rejected with a reason", intake["rejects"])
+    yield _counter("thinned", "Samples left out by deadbands", intake["thinned"])
     yield _counter("gaps", "Gaps marked", intake["gaps"])
     yield _gauge("open_gaps", "Tags without communication now", intake["open_gaps"])
     yield _counter("back_pressure_seconds", "Time that drivers had to wait", intake["waited_s"])

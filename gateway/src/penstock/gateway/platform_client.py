@@ -12,6 +12,7 @@ from typing import Any, Self
 import httpx
 
 from penstock.gateway.credential import Credential
+from penstock.gateway.journal.store import Waiting
 
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 30.0
@@ -91,6 +92,12 @@ class PlatformClient:
         """Send frames; a good answer says what is committed."""
         headers = {"Penstock-Session": str(session), "Content-Type": FRAMES_TYPE}
         return await self._authorized("/v1/ingest", content=frames, headers=headers)
+
+    async def state_holding(self, session: int, as_of_ns: int, waiting: Waiting) -> Answer:
+        """State what the journal holds of all that it journalled up to `as_of_ns`."""
+        heads = [{"epoch": epoch, "head": head} for epoch, head in waiting.heads.items()]
+        body = {"as_of": as_of_ns, "waiting": waiting.batches, "oldest": waiting.oldest_ns, "epochs": heads}
+        return await self._authorized("/v1/gateways/holding", json=body, headers={"Penstock-Session": str(session)})
 
     async def _authorized(self, path: str, *, headers: Mapping[str, str] | None = None, **body: Any) -> Answer:
         refused = await self._fetch_token()

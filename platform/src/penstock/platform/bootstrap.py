@@ -32,6 +32,7 @@ from penstock.platform.historian import bootstrap as historian_bootstrap
 from penstock.platform.historian.aggregate_endpoints import AggregateEndpoints
 from penstock.platform.historian.endpoints import HistorianEndpoints
 from penstock.platform.historian.ledger_endpoints import LedgerEndpoints
+from penstock.platform.historian.ledger_questions import LedgerQuestions
 from penstock.platform.historian.upkeep import Deletion
 from penstock.platform.identity.clients import ClientDoor
 from penstock.platform.identity.endpoints import IdentityEndpoints
@@ -135,6 +136,10 @@ class Platform:
                 self.gateways,
                 retry=self.ingest.retry,
                 names=self.apps.names_of_clients,
+                holdings=lambda: self.ingest.holdings,
+            ).router(),
+            LedgerQuestions(
+                self.historian, self.directory, self.gateways, holdings=lambda: self.ingest.holdings
             ).router(),
             StreamEndpoints(self.historian, self.directory, self.live).router(),
             RuleEndpoints(self.rules).router(),

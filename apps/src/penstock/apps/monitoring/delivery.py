@@ -1,4 +1,4 @@
-"""The delivery page: the ledger in figures, and each hole, drop, reject and quarantined batch with its cause."""
+"""The delivery page: is it all stored, the ledger in figures, and each hole and drop and reject with its cause."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from nicegui import ui
 from penstock.apps.house.figures import NOTHING, age_text, count_text, moment_text, shortened, words
 from penstock.apps.house.shell import Shell
 from penstock.apps.house.tables import Cell, Row, Table
-from penstock.apps.house.widgets import Segments, Tile, card, title
+from penstock.apps.house.widgets import Segments, Tile, card, title, toned
 from penstock.apps.monitoring.frame import frame
 from penstock.sdk.app import Context
-from penstock.sdk.times import to_ns
+from penstock.sdk.times import spoken, to_ns
 
 READ_S = 4.0
+ASK_S = 15.0
+"""A gateway states its journal each ten seconds."""
 SPANS = {"15 min": "15m-ago", "1 h": "1h-ago", "24 h": "24h-ago", "7 d": "7d-ago"}
 LISTED_MAX = 50
 WIDTHS = dict.fromkeys(("From", "To", "Time", "Came"), "158px") | {"Count": "84px", "Rows": "84px", "State": "104px"}
@@ -29,6 +31,7 @@ FIGURES = (
     ("open_gaps", "Open gaps", "not refilled", "warn"),
     ("drops", "Dropped", "declared by a full journal", "bad"),
     ("rejects", "Rejected", "with their reasons below", "warn"),
+    ("thinned", "Thinned", "left out by deadbands", ""),
     ("quarantined_batches", "Quarantined batches", "kept for a look and a retry", "bad"),
     ("quarantined_samples", "Quarantined samples", "in those batches", "bad"),
 )
@@ -48,6 +51,7 @@ class DeliveryPage:
         self._shell = shell
         self._since = SPANS["1 h"]
         title("Delivery", "What the ledger knows: every sample that a gateway has journalled, and where it is now")
+        self._question = SafeQuestion(shell)
         Segments(list(SPANS), "1 h", self._on_span)
         with ui.element("div").classes("ps-tiles"):
             self._tiles = {key: Tile(name) for key, name, _, _ in FIGURES}
@@ -57,12 +61,14 @@ class DeliveryPage:
         self._lists = {
             "gaps": Listing("Gaps", ("Tag", "Cause", "From", "To", "State"), "No gap in this span."),
             "drops": Listing("Drops", ("Tag", "Cause", "From", "To", "›Count"), "Nothing was dropped."),
+            "thinned": Listing("Thinned", ("Tag", "Cause", "From", "To", "›Count"), "No deadband left anything out."),
             "rejects": Listing("Rejects", ("Device", "Reason", "Excerpt", "Time", "›Count"), "Nothing was rejected."),
             "quarantine": Listing(
                 "Quarantine", ("Gateway", "Reason", "Detail", "Came", "›Rows"), "No batch is in quarantine."
             ),
         }
         shell.every(READ_S, self._read)
+        shell.every(ASK_S, self._question.read)
 
     def _on_span(self, choice: str) -> None:
         self._since = SPANS[choice]
@@ -82,6 +88,8 @@ class DeliveryPage:
         self._lists["gaps"].show([_gap(g, names, now_ns) for g in gaps])
         drops = await ledger.drops(limit=LISTED_MAX, start=since)
         self._lists["drops"].show([_drop(d, names, now_ns) for d in drops])
+        thinned = await ledger.thinned(limit=LISTED_MAX, start=since)
+        self._lists["thinned"].show([_drop(t, names, now_ns) for t in thinned])
         rejects = await ledger.rejects(limit=LISTED_MAX, start=since)
         self._lists["rejects"].show([reject_cells(r, now_ns) for r in rejects])
         quarantined = await ledger.quarantine(limit=LISTED_MAX, start=since)
@@ -104,6 +112,38 @@ class DeliveryPage:
             rows.append(Row(str(entry.get("gateway")), cells))
         self._safe.show(rows)
         self._safe_empty.set_visibility(not rows)
+
+
+TONES = {"yes": "good", "no": "bad", "unknown": "warn"}
+
+
+class SafeQuestion:
+    """Ask until when all is safely stored, and show the answer as the ledger says it."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        with card("Is my data safely stored?") as self._card:
+            self._at = ui.input("Up to", placeholder="10:32, 2026-11-26 10:32, 2h-ago").props("dense clearable")
+            self._at.on("keydown.enter", self._ask).on("clear", self._ask)
+            self._at.tooltip("UTC; empty: up to a minute ago. Enter asks.")
+            self._answer = ui.label("").classes("ps-value").props('aria-live="polite"')
+
+    async def _ask(self) -> None:
+        await self._shell.attempt("ledger", self.read)
+
+    async def read(self) -> None:
+        """Ask about the time that is typed in."""
+        try:
+            at = spoken(str(self._at.value), self._shell.now_ns) if self._at.value else None
+        except ValueError as wrong:
+            self._show("unknown", f"{str(wrong)[:1].upper()}{str(wrong)[1:]}.")
+            return
+        said = await self._shell.ctx.client.ledger.safe(at=at)
+        self._show(str(said.get("answer")), str(said.get("text")))
+
+    def _show(self, answer: str, text: str) -> None:
+        self._answer.set_text(text)
+        toned(self._card, TONES.get(answer, "warn"))
 
 
 class Listing:

@@ -4,13 +4,15 @@ An item's size follows from its encoding mask and the type of its value, so wher
 over two bytes of each: that is the *layout*. Messages repeat themselves: a layout is kept by count and length, and
 proved for the next message of that shape before it is used. Where the first item lies is known; if its mask and type
 (and a string's length) are those of the layout, so is its size, hence where the second lies, and so on: comparing all
-of them at once proves the whole. Then each field is one gather. Items of other types (arrays, structures) are decoded
-one by one, within the same pass.
+of them at once proves the whole. Then each field is one gather, over all messages in a row that lie alike: what numpy
+asks for a call is paid once, not for each message. Items of other types (arrays, structures) are decoded one by one,
+within the same pass.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -113,6 +115,10 @@ class _Rows:
         rows = np.flatnonzero(has)
         return cls(rows, at[rows]) if len(rows) else None
 
+    def repeated(self, first_rows: Ints, first_bytes: Ints) -> "_Rows":
+        """Give the same for messages that begin at these rows and bytes."""
+        return _Rows(None if self.rows is None else _repeated(self.rows, first_rows), _repeated(self.at, first_bytes))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Layout:
@@ -138,6 +144,32 @@ class _Layout:
     def holds(self, view: "_View") -> bool:
         """Prove that the bytes lie as they did in the message that the layout was made from."""
         return view.u8[self.proof_at].tobytes() == self.proof
+
+    def repeated(self, n: int, length: int) -> "_Layout":
+        """Give the layout of n messages of that length, one after the other; it proves nothing and has no texts."""
+        first_rows, first_bytes = np.arange(n) * len(self.starts), np.arange(n) * length
+
+        def each(rows: _Rows | None) -> _Rows | None:
+            return None if rows is None else rows.repeated(first_rows, first_bytes)
+
+        return _Layout(
+            starts=_repeated(self.starts, first_bytes),
+            proof_at=self.proof_at[:0],
+            proof=b"",
+            texts=None,
+            lengths=self.lengths[:0],
+            values=tuple((kind, rows.repeated(first_rows, first_bytes)) for kind, rows in self.values),
+            status=each(self.status),
+            source_time=each(self.source_time),
+            source_ps=each(self.source_ps),
+            server_time=each(self.server_time),
+            server_ps=each(self.server_ps),
+            is_whole=False,
+        )
+
+
+def _repeated(places: Ints, firsts: Ints) -> Ints:
+    return (firsts[:, np.newaxis] + places).ravel()
 
 
 _DTYPES = {name: np.dtype(name) for name in ("u1", "i1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f4", "<f8")}
@@ -176,6 +208,39 @@ _READ: dict[int, tuple[str, int]] = {
 _UINT64, _DATETIME = 9, 13
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LaidOut:
+    """Hold the items of one message, proved to lie within its bytes; `gather` makes columns of them.
+
+    What cannot be gathered with others (text, values decoded on their own) is in columns already.
+    """
+
+    body: bytes
+    layout: _Layout | None
+    columns: ItemColumns | None
+
+    def __len__(self) -> int:
+        if self.columns is not None:
+            return len(self.columns)
+        return 0 if self.layout is None else len(self.layout.starts)
+
+
+def gather(messages: Sequence[LaidOut]) -> ItemColumns:
+    """Give the items of messages in their order; those in a row that lie alike are read together."""
+    pieces: list[ItemColumns] = []
+    for _, run in groupby(messages, key=lambda one: id(one.layout)):
+        alike = list(run)
+        layout, body = alike[0].layout, alike[0].body
+        if layout is None:
+            pieces += [one.columns for one in alike if one.columns is not None]
+            continue
+        if len(alike) > 1:
+            layout = layout.repeated(len(alike), len(body))
+            body = b"".join([one.body for one in alike])
+        pieces.append(_gather(_View(body), layout, {}))
+    return ItemColumns.concat(pieces)
+
+
 class ColumnDecoder:
     """Decode the bodies of one subscription's DataChangeNotifications, learning their layouts."""
 
@@ -185,10 +250,17 @@ class ColumnDecoder:
         """Messages that came as a layout said."""
 
     def decode(self, body: bytes) -> ItemColumns:
-        """Give the items; ValueError, struct.error or IndexError where the bytes break off or lie about lengths."""
+        """Give the items of one message; errors as `prove` has them."""
+        return gather([self.prove(body)])
+
+    def prove(self, body: bytes) -> LaidOut:
+        """Find where the items lie; ValueError, struct.error or IndexError where the bytes break off or lie.
+
+        What is returned can be gathered without an error.
+        """
         n = Cursor(body).count(least=ITEM_LEAST_BYTES)
         if n == 0:
-            return ItemColumns.empty()
+            return LaidOut(body, None, ItemColumns.empty())
         view = _View(body)
         shape = (n, len(body))
         layout = self._layouts.get(shape)
@@ -199,7 +271,9 @@ class ColumnDecoder:
             layout = _find_layout(view, n, alone)
             if layout.is_whole:
                 self._keep(shape, layout)
-        return _gather(view, layout, alone)
+        if layout.is_whole and layout.texts is None:
+            return LaidOut(body, layout, None)
+        return LaidOut(body, None, _gather(view, layout, alone))
 
     def _keep(self, shape: tuple[int, int], layout: _Layout) -> None:
         self._layouts[shape] = layout

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import Field, field_validator
 
 from penstock.core.config_file import FileModel
+from penstock.edge.opcua.publishing import REST_S
 
 QUEUE_MIN = 1_000
 """Values a server keeps for an item: a server that reports each write does not keep to the sampling interval, so the
@@ -19,7 +20,7 @@ KEEP_ALIVE_MS = 1_000
 LIFETIME_MS = 2 * BRIDGED_MS
 """How long a server keeps a subscription that nobody asks for: past the longest break that its queues bridge."""
 
-PUBLISH_OUTSTANDING_MIN, PUBLISH_OUTSTANDING_MAX = 2, 10
+PUBLISH_OUTSTANDING_MIN, PUBLISH_OUTSTANDING_MAX = 2, 15
 """One request waits at the server while the answer of another is on its way; a server refuses too many."""
 ROUND_TRIP_MS = 100
 """What a publish request takes on a busy machine: with fewer requests than intervals in it, a server must wait."""
@@ -66,7 +67,7 @@ class OpcUaConnection(FileModel):
     @property
     def publish_outstanding(self) -> int:
         """Count the publish requests that wait at the server or are on their way."""
-        wanted = math.ceil(ROUND_TRIP_MS / self.publishing_ms)
+        wanted = math.ceil((ROUND_TRIP_MS + REST_S * 1_000) / self.publishing_ms)
         return min(max(PUBLISH_OUTSTANDING_MIN, wanted), PUBLISH_OUTSTANDING_MAX)
 
     @property

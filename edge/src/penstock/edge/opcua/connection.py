@@ -70,6 +70,8 @@ class Connection:
     """The tags that cannot be read, in words."""
     opened_ns: int = 0
     """The server's clock just before the values were asked for: what it reports first was still so at that time."""
+    publishing_s: float = 0.0
+    """The granted publishing interval."""
     keep_alive_ns: int = 0
     """How long the granted subscription may be silent."""
     _previous: PublishClient | None = None
@@ -177,6 +179,7 @@ class Connection:
         parameters.PublishingEnabled = True
         made = await client.session.create_subscription(parameters, callback=_ignore)
         self.subscription = made.SubscriptionId
+        self.publishing_s = made.RevisedPublishingInterval / 1_000
         self.keep_alive_ns = int(made.RevisedPublishingInterval * made.RevisedMaxKeepAliveCount * 1_000_000)
         self.items, self.missing = {}, []
         requests = []

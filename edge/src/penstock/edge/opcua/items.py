@@ -54,6 +54,7 @@ class ItemTable:
         self._latest_ns = np.zeros(n, np.int64)
         self._has_latest = np.zeros(n, np.bool_)
         self._queue = np.full(n, QUEUE_UNKNOWN, np.int64)
+        self._queue_least: int = QUEUE_UNKNOWN
 
     def add(self, handle: int, tag: str, *, queue: int = 0) -> None:
         """Monitor a tag under a handle, which is less than the number of tags, in a queue of that length (0: unknown).
@@ -63,10 +64,23 @@ class ItemTable:
         self._tag_of[handle] = self._names.index(tag)
         if queue > 1:
             self._queue[self._tag_of[handle]] = queue
+            self._queue_least = min(self._queue_least, queue)
 
     def remove(self, handle: int) -> None:
         """Forget a handle: the server refused the item."""
         self._tag_of[handle] = NO_TAG
+
+    def may_join(self, values: ItemColumns) -> bool:
+        """Say whether the values of several notifications may be taken as if they had come in one.
+
+        Not where a queue may have come full in one of them, nor where a value has no time: arrival stands in for it.
+        """
+        if not (values.source_stamp | values.server_stamp).all():
+            return False
+        if len(values) < self._queue_least:
+            return True
+        tags = self._tags(values.handle)
+        return bool((np.bincount(tags[tags >= 0], minlength=len(self._queue)) < self._queue).all())
 
     def take(self, values: ItemColumns, opened_ns: int) -> Taken:
         """Turn values into readings in their order; `opened_ns` is the server's clock when the items were made."""
@@ -135,12 +149,13 @@ class ItemTable:
 
     def _full_queues(self, tags: Ints, time: Ints, given: Mask, *, flagged: Ints) -> tuple[Overflow, ...]:
         """Take a queue that comes full for one that overflowed: not every server sets the overflow bit."""
-        if len(tags) < self._queue.min(initial=QUEUE_UNKNOWN):
+        if len(tags) < self._queue_least:
             return ()
-        known, first, counts = np.unique(tags, return_index=True, return_counts=True)
+        counts = np.bincount(tags, minlength=len(self._queue))
         found = []
-        for tag, row, n in zip(known.tolist(), first.tolist(), counts.tolist(), strict=True):
-            if n >= self._queue[tag] and self._has_latest[tag] and given[row] and tag not in flagged:
+        for tag in np.flatnonzero(counts >= self._queue).tolist():
+            row = int(np.argmax(tags == tag))
+            if self._has_latest[tag] and given[row] and tag not in flagged:
                 self._counters.add("queues_full")
                 found.append(Overflow(self._names[tag], int(self._latest_ns[tag]), int(time[row])))
         return tuple(found)

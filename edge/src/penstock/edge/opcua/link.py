@@ -1,20 +1,18 @@
 """The link to one OPC UA server over all its breaks: the shell around the recovery machine.
 
 The machine (recovery.py) decides; the connection (connection.py) does the steps; here values flow. Some publish
-requests are kept outstanding; what they bring is put into the sink in the order of its numbers, and a notification is
-acknowledged to the server only when the sink's receipt says that the journal has it. While the gateway is full, `put`
-waits, no further request goes out, and the server's queue fills: that is the back-pressure. A queue that overflows says
-so in the status of the next value.
+requests are kept outstanding (publishing.py); what they bring is put into the sink in the order of its numbers, several
+notifications in one go where they came together, and a notification is acknowledged to the server only when the sink's
+receipt says that the journal has it. While the gateway is full, `put` waits, no further request goes out, and the
+server's queue fills: that is the back-pressure. A queue that overflows says so in the status of the next value.
 """
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import groupby
 
-from asyncua import ua
 from asyncua.ua.uaerrors import BadTimeout, BadTooManyPublishRequests, UaError
 
 from penstock.core.device_file import DeviceFile
@@ -23,13 +21,15 @@ from penstock.core.status import name as status_name
 from penstock.edge.backoff import Backoff
 from penstock.edge.driver import GOOD_HELD, Counters, DriverContext
 from penstock.edge.opcua import recovery as r
-from penstock.edge.opcua.columnar import ItemValue
+from penstock.edge.opcua.columnar import ColumnDecoder, ItemColumns, ItemValue, gather
 from penstock.edge.opcua.config import OpcUaConnection
 from penstock.edge.opcua.connection import SUBSCRIPTION_GONE, Connection
 from penstock.edge.opcua.encoding import MalformedNotification
 from penstock.edge.opcua.items import ItemTable
-from penstock.edge.opcua.notification import Notification
+from penstock.edge.opcua.notification import Notification, decode_publish_response
+from penstock.edge.opcua.publishing import Acknowledgement, Asked, Publishing
 from penstock.edge.opcua.refill import Refiller
+from penstock.edge.opcua.sequence import UNNUMBERED
 
 MARK_AFTER_S = 5.0
 """A break is marked as a gap after this: one that ends sooner and loses nothing leaves no trace in the history."""
@@ -37,6 +37,8 @@ SILENT_KEEP_ALIVES = 3
 """So many keep-alives missed in a row, and the server is taken for dead (OPC 10000-4 5.14.1.1)."""
 SILENCE_MARGIN_S = 1.0
 """What a busy server may take beyond that."""
+TOGETHER_ROWS_MAX = 5_000
+"""Notifications are put together up to so many values: more save nothing, and the gateway counts what it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +50,6 @@ class Listener:
     on_break: Callable[[str], None]
     on_failure: Callable[[str], None]
     """A try to come back failed."""
-
-
-@dataclass(slots=True)
-class Outstanding:
-    """Hold a publish request on the way and what it acknowledges."""
-
-    task: asyncio.Task[Notification]
-    acknowledgements: list[ua.SubscriptionAcknowledgement]
 
 
 @dataclass(slots=True)
@@ -76,12 +70,12 @@ class Link:
     _bodies: dict[int, Notification] = field(default_factory=dict)
     """Notifications that came and are not handed on yet, by number."""
     _keep_alive_ns: int | None = None
-    _acknowledge: list[ua.SubscriptionAcknowledgement] = field(default_factory=list)
-    _pending: deque[Outstanding] = field(default_factory=deque)
-    _outstanding_max: int = field(init=False)
+    _publishing: Publishing = field(init=False)
+    _decoder: ColumnDecoder = field(default_factory=ColumnDecoder)
     _marked: Collection[str] = ()
     """The tags whose gap the last mark opened."""
-    _lost: asyncio.Future[str] | None = None
+    _lost: str | None = None
+    """Why the link is broken; None where nobody reads."""
 
     def __post_init__(self) -> None:
         self.machine = r.Recovery(
@@ -89,7 +83,7 @@ class Link:
             grace_ns=int(MARK_AFTER_S * 1e9),
             silence_ns=int(MARK_AFTER_S * 1e9),
         )
-        self._outstanding_max = self.settings.publish_outstanding
+        self._publishing = Publishing(self.settings.publish_outstanding)
         self._connection = Connection(self.device, self.settings, self.context, self.counters, self._on_lost)
         self._refiller = Refiller(self.device.device, self._connection, self.context.sink, self.counters)
 
@@ -101,7 +95,7 @@ class Link:
                 while effects:
                     effects = await self._perform_all(effects)
         finally:
-            await self._stop_asking()
+            self._stop_asking()
             await self._refiller.stop()
             await self._connection.leave()
 
@@ -113,12 +107,15 @@ class Link:
 
     async def _perform_all(self, effects: list[r.Effect]) -> list[r.Effect]:
         following: list[r.Effect] = []
-        for effect in effects:
-            if await self._perform_here(effect):
+        for is_delivery, some in groupby(effects, key=lambda effect: isinstance(effect, r.Deliver)):
+            if is_delivery:
+                await self._deliver([self._bodies.pop(one.sequence) for one in some if isinstance(one, r.Deliver)])
                 continue
-            answer = await self._ask(effect)
-            if answer is not None:
-                following += self._tell(answer)
+            for effect in some:
+                if not await self._perform_here(effect):
+                    answer = await self._ask(effect)
+                    if answer is not None:
+                        following += self._tell(answer)
         return following
 
     def _tell(self, item: r.Input) -> list[r.Effect]:
@@ -143,7 +140,7 @@ class Link:
         sink, device = self.context.sink, self.device.device
         match effect:
             case r.Deliver(sequence):
-                await self._deliver(self._bodies.pop(sequence))
+                await self._deliver([self._bodies.pop(sequence)])
             case r.Discard(sequence):
                 self._bodies.pop(sequence, None)
             case r.Heard():
@@ -155,7 +152,7 @@ class Link:
             case r.Ready(fresh):
                 await self._begin(fresh=fresh)
             case r.CloseChannel():
-                await self._stop_asking()
+                self._stop_asking()
                 await self._connection.drop()
             case _:
                 return False
@@ -167,31 +164,39 @@ class Link:
             self._items = ItemTable(tuple(self.device.tags), self.counters)
             for handle, item in self._connection.items.items():
                 self._items.add(handle, item.tag, queue=item.queue)
-            self._bodies, self._acknowledge = {}, []
+            self._bodies = {}
+            self._publishing.forget_acknowledgements()
             silence_s = SILENT_KEEP_ALIVES * self._connection.keep_alive_ns / 1e9 + SILENCE_MARGIN_S
             self.machine.silence_ns = int(silence_s * 1e9)
         self.counters.add("subscribed" if fresh else "resumed")
         self._refiller.resume()
         await self.listener.on_ready(self._connection.missing)
 
-    async def _deliver(self, notification: Notification) -> None:
-        self.counters.add("values", len(notification.values))
-        taken = self._items.take(notification.values, self._connection.opened_ns)
+    async def _deliver(self, notifications: Sequence[Notification]) -> None:
+        """Hand notifications on in their order, as one where that makes no difference."""
+        self.counters.add("values", sum(len(one) for one in notifications))
+        together = gather([items for one in notifications for items in one.items])
+        if len(notifications) == 1 or self._items.may_join(together):
+            await self._put(together, notifications)
+        else:
+            for one in notifications:
+                await self._put(one.values, [one])
+        self._refiller.poke()
+
+    async def _put(self, values: ItemColumns, notifications: Sequence[Notification]) -> None:
+        taken = self._items.take(values, self._connection.opened_ns)
         sink, device = self.context.sink, self.device.device
         for one in taken.overflows:
             await sink.overflow(device, one.tag, from_ns=one.from_ns, to_ns=one.to_ns)
         if taken.newest_ns is not None:
             self._on_newest(taken.newest_ns)
         receipt = await sink.put_columns(device, taken.readings)
-        acknowledgement = ua.SubscriptionAcknowledgement(
-            SubscriptionId=ua.IntegerId(notification.subscription), SequenceNumber=ua.Counter(notification.sequence)
-        )
-        receipt.add_done_callback(lambda done: self._on_journalled(done, acknowledgement))
-        self._refiller.poke()
+        journalled = [(one.subscription, one.sequence) for one in notifications]
+        receipt.add_done_callback(lambda done: self._on_journalled(done, journalled))
 
-    def _on_journalled(self, receipt: asyncio.Future[None], acknowledgement: ua.SubscriptionAcknowledgement) -> None:
+    def _on_journalled(self, receipt: asyncio.Future[None], acknowledgements: Sequence[Acknowledgement]) -> None:
         if not receipt.cancelled() and receipt.exception() is None:
-            self._acknowledge.append(acknowledgement)
+            self._publishing.acknowledge(acknowledgements)
 
     def _on_server_time(self, time_ns: int | None) -> None:
         if time_ns is not None:
@@ -222,7 +227,7 @@ class Link:
     async def _step(self, effect: r.Effect) -> r.Input:
         match effect:
             case r.OpenChannel():
-                await self._stop_asking()
+                self._stop_asking()
                 return await self._connection.open()
             case r.ActivateSession():
                 return await self._connection.activate()
@@ -257,20 +262,35 @@ class Link:
 
     async def _read(self) -> list[r.Effect]:
         if self._lost is None:
-            self._lost = asyncio.get_running_loop().create_future()
-        while len(self._pending) < self._outstanding_max:
-            self._publish()
-        if not any(asked.task.done() for asked in self._pending):
-            self._tell(r.Asking())
-        waiting: list[asyncio.Future[Any]] = [self._lost, *(asked.task for asked in self._pending)]
-        await asyncio.wait(waiting, timeout=self._wait_s(), return_when=asyncio.FIRST_COMPLETED)
-        answered = next((asked for asked in self._pending if asked.task.done()), None)
-        if answered is not None:
-            self._pending.remove(answered)
-            return self._on_answer(answered)
-        if self._lost.done():
-            return self._break(self._lost.result())
+            self._lost = ""
+        publishing = self._publishing
+        try:
+            session = self._connection.present().session
+            publishing.ask(session)
+            if not publishing.has_answers and not self._lost:
+                self._tell(r.Asking())
+                publishing.rest(session, publishing_s=self._connection.publishing_s)
+                await publishing.wait(self._wait_s())
+        except (OSError, UaError) as error:
+            if not publishing.has_answers:  # what came before the end is handed on first
+                return self._break(str(error) or type(error).__name__)
+        if publishing.has_answers:
+            return self._on_answers()
+        if self._lost:
+            return self._break(self._lost)
         return self._on_wake()
+
+    def _on_answers(self) -> list[r.Effect]:
+        """Tell the machine what was answered, in order, up to the first answer that asks for more than handing on."""
+        effects: list[r.Effect] = []
+        rows = 0
+        while rows < TOGETHER_ROWS_MAX and (asked := self._publishing.next_answered()) is not None:
+            following = self._on_answer(asked)
+            effects += following
+            if not all(_may_wait(effect) for effect in following):
+                break
+            rows += sum(len(self._bodies[effect.sequence]) for effect in following if isinstance(effect, r.Deliver))
+        return effects
 
     def _on_wake(self) -> list[r.Effect]:
         effects = self.machine.on_wake(_now_ns())
@@ -280,29 +300,21 @@ class Link:
                 self.listener.on_break(effect.why)
         return effects
 
-    def _publish(self) -> None:
-        acknowledgements, self._acknowledge = self._acknowledge, []
-        asking = self._next_notification(acknowledgements)
-        task = asyncio.create_task(asking, name=f"opcua-publish-{self.device.device}")
-        self._pending.append(Outstanding(task, acknowledgements))
-
-    async def _next_notification(self, acknowledgements: list[ua.SubscriptionAcknowledgement]) -> Notification:
-        return await self._connection.present().session.next_notification(acknowledgements)
-
-    def _on_answer(self, asked: Outstanding) -> list[r.Effect]:
+    def _on_answer(self, asked: Asked) -> list[r.Effect]:
+        publishing = self._publishing
         try:
-            notification = asked.task.result()
+            notification = decode_publish_response(asked.answer.result(), self._decoder)
         except SUBSCRIPTION_GONE as error:
             return self._tell(r.Ended(str(error)))
         except BadTooManyPublishRequests:
-            self._give_back(asked)
-            self._outstanding_max = max(1, self._outstanding_max - 1)
+            publishing.give_back(asked)
+            publishing.ask_less()
             return []
         except BadTimeout:
-            self._give_back(asked)
+            publishing.give_back(asked)
             return []
         except (OSError, TimeoutError, UaError, MalformedNotification) as error:
-            self._give_back(asked)
+            publishing.give_back(asked)
             return self._break(str(error) or type(error).__name__)
         return self._on_notification(notification)
 
@@ -321,25 +333,34 @@ class Link:
         return [r.CloseChannel(why), *self._tell(r.Lost(f"{self.settings.endpoint}: {why}"))]
 
     def _on_lost(self, why: str) -> None:
-        if self._lost is not None and not self._lost.done():
-            self._lost.set_result(why)
+        if self._lost is not None:
+            self._lost = self._lost or why
+            self._publishing.wake()
 
-    def _give_back(self, asked: Outstanding) -> None:
-        """What a request acknowledged that was not answered is acknowledged again: once more does no harm."""
-        self._acknowledge = asked.acknowledgements + self._acknowledge
-
-    async def _stop_asking(self) -> None:
+    def _stop_asking(self) -> None:
+        """Forget the requests on the way; what was answered is kept, to be handed on when the link is back."""
         self._lost = None
-        pending, self._pending = list(self._pending), deque()
-        self._outstanding_max = self.settings.publish_outstanding
-        for asked in pending:
-            asked.task.cancel()
-        outcomes = await asyncio.gather(*(asked.task for asked in pending), return_exceptions=True)
-        for asked, outcome in zip(pending, outcomes, strict=True):
-            if isinstance(outcome, BaseException):
-                self._give_back(asked)
-            elif outcome.subscription == self._connection.subscription and len(outcome.values):
-                self._bodies.setdefault(outcome.sequence, outcome)
+        for asked in self._publishing.stop():
+            try:
+                notification = decode_publish_response(asked.answer.result(), self._decoder)
+            except (UaError, MalformedNotification):
+                self._publishing.give_back(asked)
+                continue
+            if notification.subscription == self._connection.subscription and len(notification):
+                self._bodies.setdefault(notification.sequence, notification)
+
+
+def _may_wait(effect: r.Effect) -> bool:
+    """Say whether the machine may hear of the next answer before this is done.
+
+    Two notifications without a number could not be told apart; anything but handing on asks the server, or marks gaps.
+    """
+    match effect:
+        case r.Deliver(sequence):
+            return sequence != UNNUMBERED
+        case r.Discard():
+            return True
+    return False
 
 
 def _now_ns() -> int:

@@ -13,7 +13,7 @@ from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import nodeid_from_binary
 from asyncua.ua.uaerrors import UaError
 
-from penstock.edge.opcua.columnar import ColumnDecoder, ItemColumns
+from penstock.edge.opcua.columnar import ColumnDecoder, ItemColumns, LaidOut, gather
 from penstock.edge.opcua.encoding import (
     BOOL,
     I32,
@@ -38,7 +38,7 @@ _JUNK = (struct.error, UaError, ValueError, TypeError, IndexError, OverflowError
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """Carry one publish answer: `values` is empty for a keep-alive.
+    """Carry one publish answer: `items` is empty for a keep-alive.
 
     `publish_time_ns` is the server's clock; a server that leaves it out of keep-alives stamps the response at least.
     """
@@ -48,10 +48,18 @@ class Notification:
     publish_time_ns: int | None
     more: bool
     keep_alive: bool
-    values: ItemColumns
+    items: tuple[LaidOut, ...]
     lost_status: int | None
     """The status of a StatusChangeNotification: the server ended the subscription."""
     acknowledge_results: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return sum(len(one) for one in self.items)
+
+    @property
+    def values(self) -> ItemColumns:
+        """Give the values in columns."""
+        return gather(self.items)
 
 
 def decode_publish_response(buffer: Buffer, decoder: ColumnDecoder | None = None) -> Notification:
@@ -81,11 +89,11 @@ def decode_notification_message(
 ) -> Notification:
     """Decode a NotificationMessage alone, as Republish answers it."""
     try:
-        sequence, published, keep_alive, values, lost = _decode_message(Cursor(body), decoder or ColumnDecoder())
+        sequence, published, keep_alive, items, lost = _decode_message(Cursor(body), decoder or ColumnDecoder())
     except _JUNK as error:
         message = f"{type(error).__name__}: {error}"
         raise MalformedNotification(message) from error
-    return Notification(subscription, sequence, published, False, keep_alive, values, lost)
+    return Notification(subscription, sequence, published, False, keep_alive, items, lost)
 
 
 def _decode_header(cursor: Cursor) -> tuple[int | None, int]:
@@ -104,24 +112,26 @@ def _decode_result(cursor: Cursor, decoder: ColumnDecoder) -> Notification:
     subscription = cursor.take(U32)
     cursor.skip(4 * cursor.count(least=4))
     more = cursor.take(BOOL)
-    sequence, published, keep_alive, values, lost = _decode_message(cursor, decoder)
+    sequence, published, keep_alive, items, lost = _decode_message(cursor, decoder)
     results = tuple(cursor.take(U32) for _ in range(cursor.count(least=4)))
-    return Notification(subscription, sequence, published, more, keep_alive, values, lost, results)
+    return Notification(subscription, sequence, published, more, keep_alive, items, lost, results)
 
 
-def _decode_message(cursor: Cursor, decoder: ColumnDecoder) -> tuple[int, int | None, bool, ItemColumns, int | None]:
+def _decode_message(
+    cursor: Cursor, decoder: ColumnDecoder
+) -> tuple[int, int | None, bool, tuple[LaidOut, ...], int | None]:
     sequence = cursor.take(U32)
     published = datetime_ns(cursor.take(I64))
-    pieces: list[ItemColumns] = []
+    items: list[LaidOut] = []
     lost: int | None = None
     parts = cursor.count(least=3)
     for _ in range(parts):
         kind, body = _extension_object(cursor)
         if kind == DATA_CHANGE:
-            pieces.append(decoder.decode(body))
+            items.append(decoder.prove(body))
         elif kind == STATUS_CHANGE:
             lost = Cursor(body).take(U32)
-    return sequence, published, parts == 0, ItemColumns.concat(pieces), lost
+    return sequence, published, parts == 0, tuple(items), lost
 
 
 def _extension_object(cursor: Cursor) -> tuple[object, bytes]:

@@ -5,18 +5,19 @@ Its reconnecting is off too: a client is one connection, and the next one takes 
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 
 from asyncua import ua
 from asyncua.client.client import Client
-from asyncua.client.ua_client import UaClient
+from asyncua.client.ua_client import UASocketProtocol
 from asyncua.client.ua_session import UaSession
 from asyncua.common.shortcuts import Shortcuts
 from asyncua.common.utils import Buffer
 from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.ua_binary import nodeid_to_binary
 
-from penstock.edge.opcua.columnar import ColumnDecoder
-from penstock.edge.opcua.notification import Notification, decode_publish_response
+from penstock.edge.opcua.publishing import Acknowledgement, encode_publish_request
 
 REQUEST_TIMEOUT_S = 4.0
 """An answer that takes longer is taken for a dead link: reading must resume within 5 s of the link's return."""
@@ -35,18 +36,40 @@ class PublishSession(UaSession):
     What carries values is given as the server sent it: asyncua's decoder is not exact about times.
     """
 
-    def __init__(self, client: UaClient) -> None:
-        super().__init__(client)
-        self._decoder = ColumnDecoder()
-
     def ensure_publish_loop(self) -> None:
         """Start nothing: the link has the loop."""
 
-    async def next_notification(self, acknowledgements: list[ua.SubscriptionAcknowledgement]) -> Notification:
-        """Send one PublishRequest and wait, however long, for its answer; Bad service results raise."""
-        request = ua.PublishRequest()
-        request.Parameters.SubscriptionAcknowledgements = acknowledgements
-        return decode_publish_response(await self._send_request(request, timeout=0), self._decoder)
+    def send_publish_requests(self, requests: Sequence[Sequence[Acknowledgement]]) -> list[asyncio.Future[Buffer]]:
+        """Send publish requests, as `publishing.Channel` has it; asyncua would make twenty objects for each."""
+        protocol, transport = self._open_channel()
+        token = nodeid_to_binary(self.authentication_token)
+        protocol.revolve_security_token()
+        loop = asyncio.get_running_loop()
+        messages, answers = [], []
+        for acknowledgements in requests:
+            protocol._request_handle += 1
+            protocol._request_id += 1
+            body = encode_publish_request(token, protocol._request_handle, acknowledgements, now_ns=time.time_ns())
+            messages.append(protocol._connection.message_to_binary(body, request_id=protocol._request_id))
+            answer: asyncio.Future[Buffer] = loop.create_future()
+            protocol._callbackmap[protocol._request_id] = answer
+            answers.append(answer)
+        transport.write(b"".join(messages))
+        return answers
+
+    def rest(self, for_s: float) -> None:
+        """Leave what comes in to the socket, whoever it is for, as `publishing.Channel` has it."""
+        _, transport = self._open_channel()
+        if transport.is_reading():
+            transport.pause_reading()
+            asyncio.get_running_loop().call_later(for_s, transport.resume_reading)
+
+    def _open_channel(self) -> tuple[UASocketProtocol, asyncio.Transport]:
+        protocol = self._client.protocol
+        if protocol is None or protocol.transport is None:
+            message = "the connection is closed"
+            raise ConnectionError(message)
+        return protocol, protocol.transport
 
     async def republish_raw(self, subscription: int, sequence: int) -> Buffer:
         """Ask for a notification again (OPC 10000-4 5.14.6); give the whole answer."""

@@ -1,8 +1,8 @@
 """The tables of journal.sqlite.
 
 One file holds all that must agree after a crash: the batches, the epoch that names them, the dictionary that
-explains their tags, each tag's newest source time and its open gap. `synchronous=FULL`: a commit that returned
-survives a power cut (with NORMAL a tenth of the acknowledged records was lost in the measurement).
+explains their tags, each tag's newest source time, its gaps and what was thinned of it. `synchronous=FULL`: a commit
+that returned survives a power cut (with NORMAL a tenth of the acknowledged records was lost in the measurement).
 """
 
 import sqlite3
@@ -15,8 +15,10 @@ from penstock.edge.durable import make_folder
 from penstock.gateway.journal.broken import TABLE as BROKEN
 from penstock.gateway.journal.newest import TABLE as NEWEST
 from penstock.gateway.journal.newest import put_newest
+from penstock.gateway.journal.thinned import TABLE as THINNED
+from penstock.gateway.journal.unsettled import TABLE as UNSETTLED
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 BUSY_TIMEOUT_MS = 5_000
 WAL_CHECKPOINT_PAGES = 4_000
 """16 MiB of write-ahead log between checkpoints: rarely enough not to be felt, small enough to be read back at once."""
@@ -30,6 +32,8 @@ SCHEMA = f"""
 {NEWEST}
 {GAP}
 {BROKEN}
+{THINNED}
+{UNSETTLED}
 CREATE TABLE epoch(
     id INTEGER PRIMARY KEY, epoch TEXT NOT NULL UNIQUE, opened_ns INTEGER NOT NULL,
     head INTEGER NOT NULL DEFAULT 0, released INTEGER NOT NULL DEFAULT 0);
@@ -49,8 +53,9 @@ ALTER TABLE tag DROP COLUMN newest_ns;
 ALTER TABLE tag DROP COLUMN gap_from_ns;
 ALTER TABLE tag DROP COLUMN gap_cause;
 """
-STEPS = {0: SCHEMA, 1: MARK + FROM_VERSION_1 + BROKEN, 2: BROKEN, 3: ""}
-"""What brings a file of a version to version 3, or a new one to this version."""
+STEPS = {0: SCHEMA, 1: MARK + FROM_VERSION_1 + BROKEN, 2: BROKEN, 3: "", 4: ""}
+"""What brings a file of a version to version 3 (of version 4 nothing is wanted), or a new one to this version."""
+SINCE_VERSION_5 = (THINNED, UNSETTLED)
 FROM_MARKS = (
     NEWEST,
     GAP,
@@ -71,8 +76,10 @@ def connect(path: Path) -> sqlite3.Connection:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version < SCHEMA_VERSION:
             connection.executescript(f"BEGIN IMMEDIATE;{STEPS[version]}")
-            if version:
+            if 0 < version < 4:
                 _from_marks(connection)
+            for statement in SINCE_VERSION_5 if version else ():
+                connection.execute(statement)
             connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             connection.execute("COMMIT")
     except sqlite3.DatabaseError as error:

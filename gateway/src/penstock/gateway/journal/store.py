@@ -16,6 +16,8 @@ from penstock.core.frames import Frame, FrameKind, encode_frame, iter_frames
 from penstock.gateway.journal.broken import CAUSE, FRAMES_KEPT, drop_frame, is_whole
 from penstock.gateway.journal.newest import newest_of, put_newest
 from penstock.gateway.journal.schema import connect
+from penstock.gateway.journal.thinned import ThinnedCounts, put_thinned, thinned_of
+from penstock.gateway.journal.unsettled import UnsettledGap, put_unsettled, unsettled_of
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +112,15 @@ class Sizes:
     reserve_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Count the batches that are not released, when the oldest was journalled, and the head of each of their epochs."""
+
+    batches: int
+    oldest_ns: int | None
+    heads: dict[str, int]
+
+
 class JournalStore:
     """Be the journal file. One instance per file; the process holds it alone."""
 
@@ -142,8 +153,18 @@ class JournalStore:
         assert row is not None
         return Epoch(row, epoch)
 
-    def append(self, batches: Sequence[NewBatch], tags: Iterable[TagState]) -> Appended:
-        """Journal batches under the next seqs of the current epoch, and dictionary entries, in one synced commit."""
+    def append(
+        self,
+        batches: Sequence[NewBatch],
+        tags: Iterable[TagState],
+        *,
+        thinned: Iterable[ThinnedCounts] = (),
+        unsettled: Iterable[UnsettledGap] = (),
+    ) -> Appended:
+        """Journal batches under the next seqs of the current epoch, and what stands beside them, in one synced commit.
+
+        Of several counts of a tag, or states of a gap, the last one holds.
+        """
         written: list[Journalled] = []
         with self._transaction():
             row, epoch, head = self._db.execute(_CURRENT_EPOCH).fetchone()
@@ -155,6 +176,11 @@ class JournalStore:
                 put_newest(self._db, batch.heard.tags, batch.heard.times)
                 self._mark_gaps(batch.gaps)
                 written.append(Journalled(head, len(frame), batch.n))
+            put_unsettled(self._db, unsettled)
+            for counts in thinned:
+                put_thinned(self._db, counts)
+                heard = counts.count > 0
+                put_newest(self._db, counts.tag[heard], counts.to_ns[heard])
             self._db.execute("UPDATE epoch SET head=? WHERE id=?", (head, row))
         return Appended(epoch, tuple(written))
 
@@ -173,6 +199,16 @@ class JournalStore:
             TagState(index, key, device, entry, newest.get(index), from_ns, cause)
             for index, key, device, entry, from_ns, cause in rows
         ]
+
+    def thinned(self) -> ThinnedCounts:
+        """Give what was thinned and no record tells of yet."""
+        with self._alone:
+            return thinned_of(self._db)
+
+    def unsettled(self) -> list[UnsettledGap]:
+        """Give the closed gaps that wait for their device's history, oldest first."""
+        with self._alone:
+            return unsettled_of(self._db)
 
     def _mark_gaps(self, marks: Sequence[GapMark]) -> None:
         opened = [(mark.index, mark.from_ns, mark.cause) for mark in marks if mark.from_ns is not None]
@@ -320,6 +356,18 @@ class JournalStore:
         (waiting,) = self._all(total + "NULL")
         (reserve,) = self._all(total + "NOT NULL")
         return Sizes(*waiting, *reserve)
+
+    def waiting(self) -> Waiting:
+        """Say what waits to be committed."""
+        with self._alone:
+            found = self._all(
+                "SELECT epoch.id, epoch.epoch, epoch.head, count(*), min(seq) FROM batch "
+                "JOIN epoch ON epoch.id = batch.epoch WHERE released_ns IS NULL GROUP BY batch.epoch"
+            )
+            first = "SELECT arrival_ns FROM batch WHERE epoch=? AND seq=?"
+            arrivals = [self._all(first, (row, seq))[0][0] for row, _, _, _, seq in found]
+        heads = {epoch: head for _, epoch, head, _, _ in found}
+        return Waiting(sum(count for _, _, _, count, _ in found), min(arrivals, default=None), heads)
 
     def _all(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with self._alone:

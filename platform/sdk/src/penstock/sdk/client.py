@@ -143,10 +143,14 @@ class Ledger(Blocking[AsyncLedger]):
     """See AsyncLedger."""
 
     summary = blocking(AsyncLedger.summary)
+    safe = blocking(AsyncLedger.safe)
+    accounts = blocking(AsyncLedger.accounts)
     batches = blocking(AsyncLedger.batches)
     gaps = blocking(AsyncLedger.gaps)
     drops = blocking(AsyncLedger.drops)
     rejects = blocking(AsyncLedger.rejects)
+    thinned = blocking(AsyncLedger.thinned)
+    duplicates = blocking(AsyncLedger.duplicates)
     quarantine = blocking(AsyncLedger.quarantine)
     quarantine_payload = blocking(AsyncLedger.quarantine_payload)
     quarantine_retry = blocking(AsyncLedger.quarantine_retry)

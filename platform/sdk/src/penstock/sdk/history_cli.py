@@ -1,4 +1,4 @@
-"""`penstock history`: take history out of a platform into files, and bring files in."""
+"""`penstock history`: take history out of a platform into files, bring files in, ask whether it is all there."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from penstock.core.times import format_rfc3339_ns, parse_time
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.errors import ClientError
 from penstock.sdk.models import Tag
+from penstock.sdk.times import spoken
 from penstock.sdk.transfer.exporting import FORMATS, Exporter, Wanted, continued
 from penstock.sdk.transfer.files import files_in
 from penstock.sdk.transfer.importing import Importer, Options, Tally
 from penstock.sdk.transfer.progress import TransferError
 
-commands = typer.Typer(no_args_is_help=True, help="Move history in and out: Parquet and CSV.")
+commands = typer.Typer(
+    no_args_is_help=True, help="Move history in and out: Parquet and CSV; ask what is safely stored."
+)
 
 Platform = Annotated[str, typer.Option(envvar="PENSTOCK_APP_PLATFORM_URL", help="The platform's address.")]
 Data = Annotated[Path, typer.Option(help="Data folder, with the secrets of the platform.")]
@@ -105,6 +108,41 @@ def export(
             _say(f"{folder}: {rows} samples.")
 
     _run(work())
+
+
+@commands.command()
+def safe(
+    at: Annotated[str, typer.Argument(help="Up to when: 10:32, 2026-11-26 10:32 (UTC), RFC 3339, 2h-ago.")] = "1m-ago",
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="Key of a tag. Repeatable.")] = None,
+    device: Annotated[str | None, typer.Option(help="All tags of a device.")] = None,
+    gateway: Annotated[str | None, typer.Option(help="A gateway, by name or id.")] = None,
+    start: Annotated[str | None, typer.Option(help="Losses count from then on; else a day before.")] = None,
+    *,
+    platform: Platform = DEFAULT_PLATFORM,
+    data: Data = DEFAULT_DATA,
+    credentials: Credentials = None,
+) -> None:
+    """Say whether everything up to a time is safely stored, and if not, why. Ends with 0: yes, 2: no, 3: not known."""
+
+    async def work() -> None:
+        now_ns = time.time_ns()
+        try:
+            upto = spoken(at, now_ns)
+            since = None if start is None else spoken(start, now_ns)
+        except ValueError as wrong:
+            raise TransferError(str(wrong)) from None
+        async with _client(platform, data, credentials) as client:
+            said = await client.ledger.safe(at=upto, start=since, tag=tags, device=device, gateway=gateway)
+        _say(str(said["text"]))
+        for tag in said["tags"]:
+            _say(f"  {tag['key']}: {tag['answer']}, newest sample {tag['newest'] or 'none'}")
+        if code := EXIT_CODES[str(said["answer"])]:
+            raise typer.Exit(code)
+
+    _run(work())
+
+
+EXIT_CODES = {"yes": 0, "no": 2, "unknown": 3}
 
 
 class Progress:

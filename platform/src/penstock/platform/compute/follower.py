@@ -127,8 +127,11 @@ class AlarmFollower:
         self._saved, self._saved_s = position, time.monotonic()
 
     async def _page(self, tags: Sequence[int]) -> None:
-        if self._historian.head() == self.position and not self._evaluator.has_new_rules():
-            return
+        if not self._evaluator.has_new_rules():
+            if not tags:  # nobody watches: there is nothing to read
+                self.position = max(self.position, self._historian.head())
+            if self._historian.head() == self.position:
+                return
         try:
             page = await self._historian.since(self.position, limit=PAGE_ROWS, tags=tags)
         except CursorExpired as error:

@@ -20,11 +20,19 @@ from penstock.platform.historian.asking import (
     tags_asked,
 )
 from penstock.platform.historian.errors import CursorExpired
-from penstock.platform.historian.latest import latest_items
+from penstock.platform.historian.latest import latest_json
 from penstock.platform.historian.ports import RowKey, Table
 from penstock.platform.historian.schemas import ROWS_MAX, LatestPage, SamplesPage, SincePage
 from penstock.platform.historian.service import Historian
-from penstock.platform.historian.wire import ARROW, arrow_answer, json_answer, json_columns, told_removed, wants_arrow
+from penstock.platform.historian.wire import (
+    ARROW,
+    JSON,
+    arrow_answer,
+    json_answer,
+    json_columns,
+    told_removed,
+    wants_arrow,
+)
 from penstock.platform.kit.access import Principal, requires
 from penstock.platform.kit.paging import CURSOR_LENGTH_MAX, decode_cursor, encode_cursor
 from penstock.platform.kit.problems import busy
@@ -78,7 +86,7 @@ class HistorianEndpoints:
         rows = self._historian.latest_table(list(tags))
         if wants_arrow(request.headers.get("accept", "")):
             return arrow_answer(rows, {"now": self._now_ns()})
-        return json_answer({"items": latest_items(tags, rows, self._now_ns())})
+        return Response(latest_json(tags, rows, self._now_ns()), media_type=JSON)
 
     async def samples(
         self,

@@ -22,6 +22,7 @@ from penstock.platform.historian.generation import (
     list_files,
     remove_unborn,
 )
+from penstock.platform.historian.inserts import Inserts
 from penstock.platform.historian.kept import KEPT_FOLDER, Kept
 from penstock.platform.historian.manifest import DeletedRun, Manifest
 from penstock.platform.historian.ports import Table
@@ -138,15 +139,24 @@ class Engine:
         """Give this thread's cursor."""
         assert self._root is not None, "the historian is not open"
         if getattr(self._local, "opened", 0) != self._opened:
+            self._local.inserts = None  # it holds the cursor before, and so the files
             self._local.cursor = self._root.cursor()
             self._local.opened = self._opened
         cursor: Connection = self._local.cursor
         return cursor
 
+    def inserts(self, database: str) -> Inserts:
+        """Give this thread's inserts into a file; made anew for another file or on a new cursor."""
+        cursor = self.cursor()
+        made: Inserts | None = self._local.inserts
+        if made is None or made.database != database:
+            made = self._local.inserts = Inserts(cursor, database)
+        return made
+
     def let_go(self) -> None:
         """Close this thread's cursor after a failure: what it still held would keep files from being opened again."""
         cursor, self._local.opened = getattr(self._local, "cursor", None), 0
-        self._local.cursor = None
+        self._local.cursor = self._local.inserts = None
         if cursor is not None:
             with contextlib.suppress(duckdb.Error):
                 cursor.close()

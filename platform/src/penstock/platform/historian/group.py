@@ -10,8 +10,17 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
+from penstock.platform.historian.counted import records_per_tag
 from penstock.platform.historian.errors import KeyReused
-from penstock.platform.historian.ports import BatchOutcome, Quarantine, Verdict, WriterBatch
+from penstock.platform.historian.ports import (
+    BatchOutcome,
+    LedgerRecord,
+    Quarantine,
+    RecordKind,
+    Verdict,
+    WriterBatch,
+)
+from penstock.platform.historian.repeats import column_i64
 
 SEQ_CONFLICT = "seq-conflict"
 
@@ -44,7 +53,14 @@ class Judged:
     duplicates: int = 0
     late: int = 0
     future: int = 0
+    records: tuple[LedgerRecord, ...] = ()
+    """What is told of its samples beside the batch's own records."""
     error: KeyReused | None = field(default=None)
+
+    @property
+    def told(self) -> tuple[LedgerRecord, ...]:
+        """Give the records to commit; of a batch that is set aside its own wait for the retry."""
+        return self.records if self.verdict is Verdict.CONFLICT else (*self.batch.records, *self.records)
 
     def outcome(self) -> BatchOutcome:
         """Give the answer for this batch."""
@@ -91,6 +107,7 @@ def judge(
         else:
             head += 1
             verdict = Judged(batch, Verdict.CONFLICT, head, before, twin, _conflict(batch, crc))
+            verdict.records = _set_aside_per_tag(batch)
             aside[key, batch.crc] = verdict
         judged.append(verdict)
     return judged
@@ -102,6 +119,11 @@ def _conflict(batch: WriterBatch, crc: int) -> Quarantine:
         "Two journals write under one epoch, or a journal's file was restored: give one of them a new epoch."
     )
     return Quarantine(SEQ_CONFLICT, detail, batch.rows.num_rows, batch.frame)
+
+
+def _set_aside_per_tag(batch: WriterBatch) -> tuple[LedgerRecord, ...]:
+    tag, stamp = (column_i64(batch.rows, name) for name in ("tag", "time"))
+    return records_per_tag(RecordKind.QUARANTINED, SEQ_CONFLICT, tag, stamp)
 
 
 def _set_aside(before: Earlier, crc: int) -> Earlier:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from penstock.platform.historian.engine import Engine
+from penstock.platform.historian.ports import RecordKind
 from penstock.platform.historian.reader import Reader
 from penstock.platform.historian.view import View
 
@@ -104,11 +105,15 @@ class RecordTotals(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Narrow a question: arrivals at the platform in [start, end), one writer or all."""
+    """Narrow a question: arrivals at the platform in [start, end), one writer or all.
+
+    `by_time`: instead of the arrivals the span is of the source times that a record speaks of; for records only.
+    """
 
     start_ns: int = TIME_MIN
     end_ns: int = TIME_MAX
     writer: str | None = None
+    by_time: bool = False
 
 
 _WITHIN = (
@@ -119,7 +124,15 @@ _RECORD_COLUMNS = ", ".join(RecordEntry._fields).replace("number", "count AS num
 _BATCH_COLUMNS = ", ".join(BatchEntry._fields).replace("quarantined_samples", "quarantined AS quarantined_samples")
 _BATCHES = f"SELECT {_BATCH_COLUMNS} FROM $G.ledger WHERE {_WITHIN} AND position < $position"
 _RECORDS = f"SELECT {_RECORD_COLUMNS}, tenant FROM $G.record WHERE {_WITHIN}"
-_NEWEST_OF_GAP = (
+RECORDS_OF_ALL_TIME = (
+    f"SELECT {_RECORD_COLUMNS}, tenant FROM $G.record WHERE tenant = $tenant AND ($writer IS NULL OR writer = $writer)"
+)
+TOUCHES = (
+    "coalesce(from_ns, arrival_platform) < $end AND "
+    "CASE WHEN kind = 'gap' AND to_ns IS NULL THEN true ELSE coalesce(to_ns, from_ns, arrival_platform) >= $start END"
+)
+"""Whether what a record speaks of lies in the span; one without times stands at its arrival."""
+NEWEST_OF_GAP = (
     "row_number() OVER (PARTITION BY writer, kind, tag, device, from_ns, "
     "CASE WHEN kind = 'gap' THEN 0 ELSE position END, CASE WHEN kind = 'gap' THEN 0 ELSE ordinal END "
     "ORDER BY position DESC, ordinal DESC) = 1"
@@ -161,7 +174,7 @@ class Ledger:
         open_only: bool = False,
         tags: Sequence[int] | None = None,
     ) -> list[RecordEntry]:
-        """List gap, drop or reject records; of a gap only the newest record, which may have closed it."""
+        """List records of a kind; of a gap only the newest record, which may have closed it."""
         parameters = _parameters(tenant, span) | {
             "kind": kind,
             "position": before[0],
@@ -173,8 +186,9 @@ class Ledger:
         rows = await self._rows(
             lambda view: (
                 f"SELECT {', '.join(RecordEntry._fields)} FROM ("
-                f"SELECT * FROM ({_within(view, _RECORDS, span)}) WHERE kind = $kind QUALIFY {_NEWEST_OF_GAP}) "
-                "WHERE (position < $position OR (position = $position AND ordinal < $ordinal)) "
+                f"SELECT * FROM ({_records(view, span)}) WHERE kind = $kind QUALIFY {NEWEST_OF_GAP}) "
+                f"WHERE {TOUCHES if span.by_time else 'true'} "
+                "AND (position < $position OR (position = $position AND ordinal < $ordinal)) "
                 "AND (NOT $open OR to_ns IS NULL) AND ($tags IS NULL OR list_contains($tags, tag)) "
                 "ORDER BY position DESC, ordinal DESC LIMIT $limit"
             ),
@@ -190,15 +204,22 @@ class Ledger:
         before: tuple[int, int] = NEWEST_FIRST,
         limit: int,
         position: int | None = None,
+        tags: Sequence[int] | None = None,
     ) -> list[QuarantineEntry]:
-        """List quarantined batches, or the one at `position`."""
+        """List quarantined batches, or the one at `position`; `tags`: those with samples of these tags set aside."""
         resolutions = "SELECT quarantined, position FROM $G.resolution"
         parameters = {**_parameters(tenant, span), "position": before[0], "limit": limit, "one": position}
+        of_tags = ""
+        if tags is not None:
+            parameters["tags"] = list(tags)
+            of_tags = f"AND position IN (SELECT position FROM $R WHERE kind = '{RecordKind.QUARANTINED}' "
+            of_tags += "AND list_contains($tags, tag)) "
         rows = await self._rows(
             lambda view: (
                 "SELECT q.*, r.resolved FROM ("
                 f"SELECT * FROM ({_within(view, _QUARANTINE, span)}) "
-                "WHERE position < $position AND ($one IS NULL OR position = $one)) q LEFT JOIN ("
+                "WHERE position < $position AND ($one IS NULL OR position = $one) "
+                f"{of_tags.replace('$R', f'({_within(view, _RECORDS, span)})')}) q LEFT JOIN ("
                 f"SELECT quarantined, max(position) AS resolved FROM ({view.over(resolutions)}) GROUP BY quarantined"
                 ") r ON r.quarantined = q.position ORDER BY q.position DESC LIMIT $limit"
             ),
@@ -232,7 +253,7 @@ class Ledger:
         sums = "SELECT writer, kind, count(*), sum(number)::BIGINT, count(*) FILTER (kind = 'gap' AND to_ns IS NULL)"
         rows = await self._rows(
             lambda view: (
-                f"{sums} FROM (SELECT * FROM ({_within(view, _RECORDS, span)}) QUALIFY {_NEWEST_OF_GAP}) "
+                f"{sums} FROM (SELECT * FROM ({_within(view, _RECORDS, span)}) QUALIFY {NEWEST_OF_GAP}) "
                 "GROUP BY writer, kind ORDER BY 1, 2"
             ),
             _parameters(tenant, span),
@@ -262,6 +283,10 @@ class Ledger:
 
     async def _rows(self, build: Callable[[View], str], parameters: dict[str, object]) -> list[tuple[Any, ...]]:
         return await self._reader.run(self._engine.answer, build, parameters)
+
+
+def _records(view: View, span: Span) -> str:
+    return view.over(RECORDS_OF_ALL_TIME) if span.by_time else _within(view, _RECORDS, span)
 
 
 def _within(view: View, select: str, span: Span) -> str:

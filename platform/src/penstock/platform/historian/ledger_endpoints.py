@@ -4,17 +4,19 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, TypedDict, TypeVar
+from typing import Annotated, Any, Literal, TypedDict, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from penstock.core.times import format_rfc3339_ns
-from penstock.platform.historian.asking import Moment, moment, span
+from penstock.platform.historian.asking import Moment, Tags, moment, span
 from penstock.platform.historian.ledger import NEWEST_FIRST, BatchEntry, QuarantineEntry, RecordEntry, Span
+from penstock.platform.historian.ledger_delivery import Holding
 from penstock.platform.historian.ledger_schemas import (
     BatchItem,
+    CountedItem,
     DropItem,
     GapItem,
     QuarantineItem,
@@ -39,7 +41,11 @@ Writer = Annotated[
     str | None, Query(alias="gateway", max_length=64, pattern=r"^[A-Za-z0-9_-]+$", description="one writer only")
 ]
 QuarantineId = Annotated[str, Path(max_length=40, pattern=r"^[A-Za-z0-9_-]+$")]
-Retry = Callable[[str, str, int, bytes], Awaitable[BatchOutcome]]
+By = Annotated[
+    Literal["arrival", "time"],
+    Query(description="what start and end are of: arrivals here, or the source times that a record speaks of"),
+]
+Retry = Callable[[str, QuarantineEntry, bytes], Awaitable[BatchOutcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,23 @@ class Listed(Spanned):
     cursor: Cursor = None
 
 
+@dataclass(frozen=True, slots=True)
+class ListedOfTags(Listed):
+    """Hold what a list takes that can be asked tag by tag."""
+
+    tag: Tags = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRecords(ListedOfTags):
+    """Hold what a list of records takes."""
+
+    by: By = "arrival"
+
+
 Asked = Annotated[Listed, Depends()]
+AskedOfTags = Annotated[ListedOfTags, Depends()]
+AskedRecords = Annotated[ListedRecords, Depends()]
 Entry = TypeVar("Entry", BatchEntry, RecordEntry, QuarantineEntry)
 Item = TypeVar("Item", bound=BaseModel)
 Shown = Callable[[RecordEntry, Mapping[str, Any]], Item]
@@ -80,10 +102,11 @@ class LedgerEndpoints:
         *,
         retry: Retry,
         names: Names,
+        holdings: Callable[[], Mapping[str, Holding]],
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._historian, self._directory, self._gateways = historian, directory, gateways
-        self._retry, self._names, self._now_ns = retry, names, now_ns
+        self._retry, self._names, self._holdings, self._now_ns = retry, names, holdings, now_ns
 
     def router(self) -> APIRouter:
         """Give the routes."""
@@ -93,6 +116,8 @@ class LedgerEndpoints:
         router.get("/gaps")(self.gaps)
         router.get("/drops")(self.drops)
         router.get("/rejects")(self.rejects)
+        router.get("/thinned")(self.thinned)
+        router.get("/duplicates")(self.duplicates)
         router.get("/quarantine")(self.quarantine)
         payload = router.get("/quarantine/{quarantine_id}/payload", responses={200: {"content": {BYTES: _BINARY}}})
         payload(self.payload)
@@ -110,6 +135,7 @@ class LedgerEndpoints:
             principal.tenant,
             within,
             gateways=gateways,
+            holdings=self._holdings(),
             others=others,
             tags=tags,
             now_ns=self._now_ns(),
@@ -120,21 +146,31 @@ class LedgerEndpoints:
         found = await self._historian.ledger.batches(principal.tenant, self._span(asked), **_bounds(asked))
         return _page(found, asked, _batch)
 
-    async def gaps(self, principal: Auditor, asked: Asked, open: bool = False) -> Page[GapItem]:
+    async def gaps(self, principal: Auditor, asked: AskedRecords, open: bool = False) -> Page[GapItem]:
         """List gaps, newest first; `open=true`: those without an end only."""
         return await self._records(principal, asked, "gap", _gap, open_only=open)
 
-    async def drops(self, principal: Auditor, asked: Asked) -> Page[DropItem]:
+    async def drops(self, principal: Auditor, asked: AskedRecords) -> Page[DropItem]:
         """List declared drops, newest first."""
         return await self._records(principal, asked, "drop", _drop)
 
-    async def rejects(self, principal: Auditor, asked: Asked) -> Page[RejectItem]:
+    async def rejects(self, principal: Auditor, asked: AskedRecords) -> Page[RejectItem]:
         """List readings that could not become samples, newest first."""
         return await self._records(principal, asked, "reject", _reject)
 
-    async def quarantine(self, principal: Auditor, asked: Asked) -> Page[QuarantineItem]:
-        """List batches of which something was kept aside, newest first."""
-        found = await self._historian.ledger.quarantine(principal.tenant, self._span(asked), **_bounds(asked))
+    async def thinned(self, principal: Auditor, asked: AskedRecords) -> Page[CountedItem]:
+        """List what deadbands left out, a record per tag and minute, newest first."""
+        return await self._records(principal, asked, "thinned", _counted)
+
+    async def duplicates(self, principal: Auditor, asked: AskedRecords) -> Page[CountedItem]:
+        """List samples that came again and are stored once, a record per batch and tag, newest first."""
+        return await self._records(principal, asked, "duplicate", _counted)
+
+    async def quarantine(self, principal: Auditor, asked: AskedOfTags) -> Page[QuarantineItem]:
+        """List batches of which something was kept aside, newest first; of tags: those with samples of them."""
+        found = await self._historian.ledger.quarantine(
+            principal.tenant, self._span(asked), tags=asked.tag, **_bounds(asked)
+        )
         return _page(found, asked, _quarantined)
 
     async def payload(self, principal: Auditor, quarantine_id: QuarantineId) -> Response:
@@ -158,7 +194,7 @@ class LedgerEndpoints:
         if not found or payload is None:
             msg = "quarantined batch"
             raise not_found(msg, quarantine_id)
-        outcome = await self._retry(principal.tenant, found[0].writer, position, payload)
+        outcome = await self._retry(principal.tenant, found[0], payload)
         return Retried(position=outcome.position, stored=outcome.stored, duplicates=outcome.duplicates)
 
     def _span(self, asked: Spanned) -> Span:
@@ -169,10 +205,15 @@ class LedgerEndpoints:
         return within
 
     async def _records(
-        self, principal: Principal, asked: Listed, kind: str, shown: Shown[Item], *, open_only: bool = False
+        self, principal: Principal, asked: ListedRecords, kind: str, shown: Shown[Item], *, open_only: bool = False
     ) -> Page[Item]:
         found = await self._historian.ledger.records(
-            principal.tenant, self._span(asked), kind, open_only=open_only, **_bounds(asked)
+            principal.tenant,
+            replace(self._span(asked), by_time=asked.by == "time"),
+            kind,
+            open_only=open_only,
+            tags=asked.tag,
+            **_bounds(asked),
         )
         tags = self._directory.by_id(principal.tenant, {entry.tag for entry in found if entry.tag is not None})
         return _page(found, asked, lambda entry: shown(entry, _record(entry, tags)))
@@ -253,6 +294,10 @@ def _gap(entry: RecordEntry, told: Mapping[str, Any]) -> GapItem:
 
 def _drop(entry: RecordEntry, told: Mapping[str, Any]) -> DropItem:
     return DropItem(**told, from_=_text(entry.from_ns), to=_text(entry.to_ns))
+
+
+def _counted(entry: RecordEntry, told: Mapping[str, Any]) -> CountedItem:
+    return CountedItem(**told, from_=_text(entry.from_ns), to=_text(entry.to_ns))
 
 
 def _reject(entry: RecordEntry, told: Mapping[str, Any]) -> RejectItem:

@@ -1,22 +1,14 @@
 """The ledger's summary: sums of a span, what is missing now, and until when all is safe."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from penstock.core.times import NS_PER_S, format_rfc3339_ns
 from penstock.platform.historian.ledger import EpochTotals, QuarantineTotals, RecordTotals, Span
+from penstock.platform.historian.ledger_delivery import Holding, Uplink, uplink_of
 from penstock.platform.historian.ledger_schemas import SafeUntil, Summary, WriterSummary
 from penstock.platform.historian.service import Historian
 from penstock.platform.identity.gateways import GatewayRow
 from penstock.platform.registry.service import TagRef
-
-
-@dataclass(frozen=True, slots=True)
-class Uplink:
-    """What is known of a gateway's delivery: holes below its head, and the time up to which nothing is missing."""
-
-    missing: int
-    until_ns: int | None
 
 
 async def summarise(
@@ -25,6 +17,7 @@ async def summarise(
     span: Span,
     *,
     gateways: Sequence[GatewayRow],
+    holdings: Mapping[str, Holding],
     others: Mapping[str, str],
     tags: Sequence[TagRef],
     now_ns: int,
@@ -35,7 +28,7 @@ async def summarise(
     records = await ledger.record_totals(tenant, span)
     set_aside = await ledger.quarantine_totals(tenant, span)
     shown = [gateway for gateway in gateways if span.writer in (None, gateway.id)]
-    uplinks = {gateway.id: await _uplink(historian, tenant, gateway) for gateway in shown}
+    uplinks = {gateway.id: await uplink_of(historian, tenant, gateway, holdings.get(gateway.id)) for gateway in shown}
     names = {**others, **{gateway.id: gateway.name for gateway in gateways}}
     seen = {*uplinks, *(each.writer for each in totals), *(each.writer for each in records), *set_aside}
     writers = [
@@ -57,7 +50,7 @@ async def summarise(
 
 
 _SUMMED = (
-    "stored", "duplicates", "late", "future", "missing_batches", "open_gaps", "drops", "rejects",
+    "stored", "duplicates", "late", "future", "missing_batches", "open_gaps", "drops", "rejects", "thinned",
     "quarantined_batches", "quarantined_samples",
 )  # fmt: skip
 
@@ -77,29 +70,6 @@ def expected(tags: Sequence[TagRef], span: Span, now_ns: int) -> int | None:
         return None
     end_ns = min(span.end_ns, now_ns)
     return int(sum(rate * max(0, end_ns - start_ns) / NS_PER_S for rate, start_ns in rated))
-
-
-async def _uplink(historian: Historian, tenant: str, gateway: GatewayRow) -> Uplink:
-    """Judge every epoch: the oldest hole bounds what is safe; without a hole it is the newest arrival."""
-    totals = await historian.ledger.epoch_totals(tenant, Span(writer=gateway.id))
-    whole: list[int] = []
-    broken: list[int] = []
-    missing = 0
-    for each in totals:
-        if not each.epoch:
-            continue
-        watermark, above = historian.watermark(gateway.id, each.epoch)
-        head = max(each.seq_max, gateway.head or 0) if each.epoch == gateway.epoch else each.seq_max
-        holes = head - watermark - len(above)
-        missing += holes
-        if not holes:
-            whole.append(each.arrival_max)
-        elif watermark:
-            arrival = await historian.ledger.arrival_of(tenant, gateway.id, each.epoch, watermark)
-            broken.append(arrival if arrival is not None else each.arrival_max)
-        else:
-            return Uplink(missing, None)
-    return Uplink(missing, min(broken) if broken else max(whole, default=None))
 
 
 def _writer(
@@ -123,6 +93,7 @@ def _writer(
         open_gaps=kinds["gap"].open if "gap" in kinds else 0,
         drops=kinds["drop"].number if "drop" in kinds else 0,
         rejects=kinds["reject"].number if "reject" in kinds else 0,
+        thinned=kinds["thinned"].number if "thinned" in kinds else 0,
         quarantined_batches=set_aside.batches if set_aside else 0,
         quarantined_samples=set_aside.samples if set_aside else 0,
     )

@@ -33,6 +33,9 @@ class RecordKind(StrEnum):
     GAP = "gap"
     DROP = "drop"
     REJECT = "reject"
+    THINNED = "thinned"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
 
 
 REFILLED = "refilled"
@@ -41,7 +44,7 @@ REFILLED = "refilled"
 
 @dataclass(frozen=True, slots=True)
 class LedgerRecord:
-    """Tell of samples that are not there: a gap, a declared drop, or readings that were rejected.
+    """Tell of samples that are not there, and why: see RecordKind.
 
     `tag` is the platform's id, None where the reading belongs to no tag. A gap with `to_ns` None is open; a later
     record of the same tag and `from_ns` closes it, and one with the excerpt REFILLED says that nothing is missing.

@@ -27,7 +27,7 @@ def crc_of(tables: Sequence[Table]) -> int:
     crc = 0
     for table in tables:
         crc = zlib.crc32(table.num_rows.to_bytes(8, "little"), crc)
-        for column in table.columns:
+        for column in table.columns if table.num_rows else ():
             crc = _add(column, crc)
     return crc
 
@@ -41,9 +41,9 @@ def _add(column: pa.ChunkedArray, crc: int) -> int:
     if pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_string_view(kind):
         octets = pc.fill_null(column.cast(pa.binary()), b"")
         return zlib.crc32(b"".join(octets.to_pylist()), zlib.crc32(_fixed(pc.binary_length(octets)), crc))
-    return zlib.crc32(
-        _fixed(pc.fill_null(column, False) if pa.types.is_boolean(kind) else pc.fill_null(column, 0)), crc
-    )
+    if column.null_count:
+        column = pc.fill_null(column, False) if pa.types.is_boolean(kind) else pc.fill_null(column, 0)
+    return zlib.crc32(_fixed(column), crc)
 
 
 def _fixed(column: pa.ChunkedArray) -> memoryview:

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
@@ -21,6 +19,7 @@ from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.generation import Generation
 from penstock.platform.historian.hub import CommitHub
 from penstock.platform.historian.ledger import Ledger
+from penstock.platform.historian.ledger_tags import TagLedger
 from penstock.platform.historian.owner import OwnerLock
 from penstock.platform.historian.plot import Plot
 from penstock.platform.historian.ports import (
@@ -78,6 +77,7 @@ class Historian:
         )
         self.hub = CommitHub()
         self.ledger = Ledger(self._engine, self._reader)
+        self.tag_ledger = TagLedger(self._engine, self._reader)
 
     async def start(self, *, upkeep: bool = True) -> None:
         """Take the folder and open it; raise HistorianInUse or HistorianDamaged.
@@ -166,14 +166,11 @@ class Historian:
 
     async def since(self, position: int, *, limit: int, tags: Sequence[int] | None = None) -> Since:
         """Give rows by commit order; see ports.Hot."""
-        near = self._store.tail.since(position, limit)
+        near = self._store.tail.since(position, limit, tags)
         if near is None:
             oldest = self._now_ns() - SINCE_WINDOW_NS
             return await self._reader.run(self._reader.since, position, limit, tags, self.head(), oldest)
-        rows, end, head = near
-        if tags is not None:
-            rows = rows.filter(pc.is_in(rows["tag"], pa.array(tags, pa.int64())))
-        return Since(rows, end, head)
+        return Since(*near)
 
     def removed(self, start_ns: int, end_ns: int) -> Removed | None:
         """Say what retention has removed of a span; None where nothing is."""

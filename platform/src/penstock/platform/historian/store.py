@@ -2,13 +2,14 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from penstock.platform.historian.engine import Engine, insert
+from penstock.platform.historian.counted import duplicates_of
+from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.generation import Generation
 from penstock.platform.historian.group import SEQ_CONFLICT, BatchKey, Earlier, Judged, identity, judge
 from penstock.platform.historian.newest import BIRTH_NEWEST, Newest
@@ -56,22 +57,28 @@ class Store:
         if not written:
             return group
         rows, future = self._new_rows(new)
+        rows = rows.cast(STORED_ROWS)
         generation = self._engine.generations[-1]
         tables = {
-            "sample": rows.cast(STORED_ROWS),
+            "sample": rows,
             "ledger": ledger_rows(new),
-            "record": record_rows(new),
+            "record": record_rows(written),
             "quarantine": quarantine_rows(written),
             "resolution": resolution_rows(new),
         }
         proof = proof_row(written[0].position, written[-1].position, list(tables.values()))
-        with self._engine.transaction() as cursor:
-            name = generation.name
-            for table, content in tables.items():
-                insert(cursor, name, table, content)
-            insert(cursor, name, "proof", proof)
+        self._write(generation, tables | {"proof": proof})
         self._follow(generation, new, written, rows, future)
         return group
+
+    def _write(self, generation: Generation, tables: Mapping[str, Table]) -> None:
+        inserts = self._engine.inserts(generation.name)
+        filled = {table: rows for table, rows in tables.items() if rows.num_rows}
+        for table, rows in filled.items():
+            inserts.prepare(table, rows.schema)
+        with self._engine.transaction():
+            for table, rows in filled.items():
+                inserts.insert(table, rows)
 
     def rotate_if_full(self) -> Generation | None:
         """Begin a new generation when the current one is full; give the full one, which wants to be sealed."""
@@ -101,6 +108,9 @@ class Store:
             for each, count in zip(new, np.bincount(owner[marked], minlength=len(new)), strict=True):
                 setattr(each, name, int(count))
         if not kept.all():
+            again = (owner[~kept], column_i64(rows, "tag")[~kept], column_i64(rows, "time")[~kept])
+            for place, records in duplicates_of(*again):
+                new[place].records += records
             return rows.filter(pa.array(kept)), future[kept]
         return rows, future
 
@@ -208,7 +218,7 @@ class Store:
         self.counts["commits"] += 1
         _extend(generation, written, rows)
         self.newest.take(_with_arrivals(rows, new), future)
-        self.tail.add(self.head, rows.cast(STORED_ROWS))
+        self.tail.add(self.head, rows)
 
 
 def _extend(generation: Generation, written: Sequence[Judged], rows: Table) -> None:

@@ -69,6 +69,7 @@ WRITTEN = {
     "resolution": (_RESOLUTION, "position"),
 }
 """What a commit writes: table → its schema, and the order in which its rows were written."""
+_EMPTY = {schema: schema.empty_table() for schema, _ in WRITTEN.values()}
 
 
 def ledger_rows(new: Sequence[Judged]) -> Table:
@@ -98,8 +99,8 @@ def ledger_rows(new: Sequence[Judged]) -> Table:
     )
 
 
-def record_rows(new: Sequence[Judged]) -> Table:
-    """Make one row per gap, drop and reject record."""
+def record_rows(written: Sequence[Judged]) -> Table:
+    """Make one row per record: gaps, drops, rejects and what is counted tag by tag."""
     return _table(
         _RECORD,
         [
@@ -118,8 +119,8 @@ def record_rows(new: Sequence[Judged]) -> Table:
                 record.excerpt,
                 each.batch.arrival_platform_ns,
             )
-            for each in new
-            for ordinal, record in enumerate(each.batch.records)
+            for each in written
+            for ordinal, record in enumerate(each.told)
         ],
     )
 
@@ -161,6 +162,8 @@ def resolution_rows(new: Sequence[Judged]) -> Table:
 
 
 def _table(schema: pa.Schema, rows: Sequence[tuple[object, ...]]) -> Table:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
+    if not rows:
+        return _EMPTY[schema]
+    columns = zip(*rows, strict=True)
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
     return pa.table(arrays, schema=schema)

@@ -2,14 +2,18 @@
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from penstock.platform.historian.ports import STORED_ROWS, Table
 
 TAIL_ROWS_MAX = 300_000
 """Rows kept: 20 MB, some seconds of a busy plant, minutes of a quiet one."""
 TAIL_COMMITS_MAX = 2_000
+LOOK_FACTOR = 5
+"""Rows looked through for each row asked where some tags are: who follows few of them keeps up with a busy plant."""
 
 
 class Tail:
@@ -32,8 +36,9 @@ class Tail:
                 self._floor, dropped = self._commits.popleft()
                 self._rows -= dropped.num_rows
 
-    def since(self, position: int, limit: int) -> tuple[Table, int, int] | None:
-        """Give (rows after position, where they end, head), or None when that lies below what is kept."""
+    def since(self, position: int, limit: int, tags: Sequence[int] | None = None) -> tuple[Table, int, int] | None:
+        """Give (rows of the tags after position, where they end, head), or None when that lies below what is kept."""
+        look = limit if tags is None else LOOK_FACTOR * limit
         with self._lock:
             if position < self._floor:
                 return None
@@ -42,7 +47,7 @@ class Tail:
             for last, rows in self._commits:
                 if last <= position:
                     continue
-                if taken and count + rows.num_rows > limit:
+                if taken and count + rows.num_rows > look:
                     break
                 taken.append(rows)
                 end, count = last, count + rows.num_rows
@@ -52,5 +57,16 @@ class Tail:
         whole = pa.concat_tables(taken)
         first = taken[0]["position"]
         if len(first) and first[0].as_py() <= position:  # a group was entered in the middle
-            whole = whole.filter(pa.compute.greater(whole["position"], position))
+            whole = whole.filter(pc.greater(whole["position"], position))
+        if tags is not None:
+            whole, end = _cut(whole.filter(pc.is_in(whole["tag"], pa.array(tags, pa.int64()))), limit, end)
         return whole, end, head
+
+
+def _cut(rows: Table, limit: int, end: int) -> tuple[Table, int]:
+    """Keep the commits that fit the limit, the first in any case; give them and where they end."""
+    if rows.num_rows <= limit:
+        return rows, end
+    beyond = rows["position"][limit].as_py()
+    end = beyond if rows["position"][0].as_py() == beyond else beyond - 1
+    return rows.filter(pc.less_equal(rows["position"], end)), end

@@ -64,6 +64,11 @@ def mint(
 
 def verify(keys: SigningKeys, issuer: str, token: str, now_s: float) -> Claims:
     """Check signature, header, issuer, audience and times; raise TokenRefused."""
+    return claims_of(signed_payload(keys, token), issuer, now_s)
+
+
+def signed_payload(keys: SigningKeys, token: str) -> dict[str, Any]:
+    """Check signature and header alone, which do not change with time; raise TokenRefused."""
     if len(token) > LENGTH_MAX or not token.isascii():
         raise TokenRefused(reason="too long or not ASCII")
     parts = token.split(".")
@@ -76,13 +81,13 @@ def verify(keys: SigningKeys, issuer: str, token: str, now_s: float) -> Claims:
     if header.keys() != {"alg", "typ", "kid"} or header["alg"] != ALGORITHM or header["typ"] != TYPE or key is None:
         raise TokenRefused(reason="header is not ours")
     try:
-        payload = jwt.decode(token, key, algorithms=[ALGORITHM]).claims
+        return jwt.decode(token, key, algorithms=[ALGORITHM]).claims
     except (JoseError, ValueError) as error:
         raise TokenRefused(reason=type(error).__name__) from error
-    return _claims(payload, issuer, now_s)
 
 
-def _claims(payload: dict[str, Any], issuer: str, now_s: float) -> Claims:
+def claims_of(payload: dict[str, Any], issuer: str, now_s: float) -> Claims:
+    """Check issuer, audience, times and claims of a signed payload; raise TokenRefused."""
     if payload.get("iss") != issuer or payload.get("aud") != AUDIENCE:
         raise TokenRefused(reason="issuer or audience")
     issued, expires = payload.get("iat"), payload.get("exp")

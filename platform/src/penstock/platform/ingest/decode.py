@@ -6,16 +6,18 @@ batch's bytes are kept for a retry, and the rest is committed.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from penstock.core.batch import Drop, Gap, Record, Reject, decode_batch
+from penstock.core.batch import Drop, Gap, Record, Reject, Thinned, decode_batch
 from penstock.core.columns import SampleColumns
 from penstock.core.errors import PeerError
 from penstock.core.frames import Frame, encode_frame
 from penstock.core.values import INT64_MIN
+from penstock.platform.historian.counted import records_per_tag
 from penstock.platform.historian.ports import (
     REFILLED,
     ROWS,
@@ -33,6 +35,8 @@ WRONG_TYPE = "wrong-type"
 NOT_OWNER = "not-owner"
 UNKNOWN_INDEX = "unknown-index"
 NO_TIME = "time-out-of-range"
+OF_ROWS = frozenset({UNKNOWN_INDEX, NOT_OWNER, WRONG_TYPE, NO_TIME})
+"""Reasons that leave rows out; what else a batch holds is committed."""
 
 
 def batch_of_frame(
@@ -46,9 +50,13 @@ def batch_of_frame(
         _need_dictionary(frame, columns.tag[~known], records, tags)
     places = tags.places(columns.tag)
     kept, reasons = _judge(columns, places, known, tags)
+    told = tuple(_ledger_record(record, tags) for record in records)
     if reasons:
+        told += _set_aside_per_tag(reasons, columns, tags)
         quarantine = Quarantine(reasons[0][0], _detail(reasons, columns, tags), int((~kept).sum()), raw)
         columns, places = columns.take(kept), places[kept]
+    elif quarantine is not None:
+        told = (LedgerRecord(RecordKind.QUARANTINED, None, quarantine.reason, count=quarantine.rows),)
     late = frame.arrival_ns - columns.time > tags.late_after[places]
     return WriterBatch(
         tenant=tenant,
@@ -60,7 +68,7 @@ def batch_of_frame(
         arrival_platform_ns=arrival_platform_ns,
         epoch=frame.epoch,
         seq=frame.seq,
-        records=tuple(_ledger_record(record, tags) for record in records),
+        records=told,
         quarantine=quarantine,
         frame=raw,
     )
@@ -116,6 +124,23 @@ def _detail(reasons: Sequence[Reason], columns: SampleColumns, tags: TagMap) -> 
     return "; ".join(told)
 
 
+def _set_aside_per_tag(reasons: Sequence[Reason], columns: SampleColumns, tags: TagMap) -> tuple[LedgerRecord, ...]:
+    """Count the rows that are left out, each by its first reason; those of an unknown index belong to no tag."""
+    found: list[LedgerRecord] = []
+    counted = np.zeros(len(columns), np.bool_)
+    for reason, wrong in reasons:
+        mine = wrong & ~counted
+        counted |= wrong
+        for one in records_per_tag(
+            RecordKind.QUARANTINED, reason, columns.tag[mine].astype(np.int64), columns.time[mine]
+        ):
+            assert one.tag is not None
+            known = tags.source.get(one.tag)
+            cause = reason if known is not None else f"{reason}: {one.tag}"
+            found.append(replace(one, tag=known.id if known is not None else None, cause=cause))
+    return tuple(found)
+
+
 def _ledger_record(record: Record, tags: TagMap) -> LedgerRecord:
     known = tags.source.get(record.tag) if record.tag is not None else None
     tag = known.id if known is not None else None
@@ -123,8 +148,9 @@ def _ledger_record(record: Record, tags: TagMap) -> LedgerRecord:
         case Gap():
             refilled = REFILLED if record.refilled else ""
             return LedgerRecord(RecordKind.GAP, tag, record.cause, record.from_ns, record.to_ns, excerpt=refilled)
-        case Drop():
-            return LedgerRecord(RecordKind.DROP, tag, record.cause, record.from_ns, record.to_ns, record.count)
+        case Drop() | Thinned():
+            kind = RecordKind.DROP if isinstance(record, Drop) else RecordKind.THINNED
+            return LedgerRecord(kind, tag, record.cause, record.from_ns, record.to_ns, record.count)
         case Reject():
             return LedgerRecord(
                 RecordKind.REJECT,

@@ -11,9 +11,11 @@ from penstock.platform.ingest.gateways import Uplinks
 from penstock.platform.ingest.schemas import (
     FramesAnswer,
     GatewayItem,
+    HoldingInput,
     Samples,
     SessionInput,
     SessionOutput,
+    Taken,
     Written,
 )
 from penstock.platform.ingest.service import Ingest
@@ -52,6 +54,7 @@ class IngestEndpoints:
         }
         router.post("/ingest", tags=["ingest"], openapi_extra={"requestBody": body})(self.ingest)
         router.post("/gateways/session", tags=["gateways"])(self.session)
+        router.post("/gateways/holding", tags=["gateways"])(self.holding)
         router.get("/gateways", tags=["gateways"])(self.gateways)
         return router
 
@@ -90,6 +93,13 @@ class IngestEndpoints:
             msg = "Uplink sessions are for gateways; enrol one."
             raise forbidden(msg)
         return await self._uplinks.grant(principal.gateway_id, body)
+
+    async def holding(
+        self, principal: Annotated[Principal, requires("ingest")], body: HoldingInput, session: Session = None
+    ) -> Taken:
+        """Take what a gateway states of its journal, for who asks whether all is stored; under its newest session."""
+        gateway = await self._ingest.check_session(principal, session)
+        return self._uplinks.state_holding(gateway, body)
 
     async def gateways(self, principal: Annotated[Principal, requires("gateways:read")]) -> Page[GatewayItem]:
         """List the gateways of the tenant, and how far the historian is behind each."""

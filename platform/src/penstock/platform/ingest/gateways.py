@@ -5,9 +5,18 @@ import time
 from collections.abc import Callable
 
 from penstock.core.times import format_rfc3339_ns
+from penstock.platform.historian.ledger_delivery import Holding
 from penstock.platform.historian.service import Historian
 from penstock.platform.identity.gateways import GatewayDirectory, GatewayRow
-from penstock.platform.ingest.schemas import GatewayItem, SessionInput, SessionOutput, Superseded, WatermarkOutput
+from penstock.platform.ingest.schemas import (
+    GatewayItem,
+    HoldingInput,
+    SessionInput,
+    SessionOutput,
+    Superseded,
+    Taken,
+    WatermarkOutput,
+)
 from penstock.platform.ingest.service import Ingest
 
 ONLINE_NS = 60_000_000_000
@@ -39,6 +48,12 @@ class Uplinks:
             position=self._historian.head(),
             watermarks={epoch: self._watermark(gateway, epoch) for epoch in epochs},
         )
+
+    def state_holding(self, gateway: str, stated: HoldingInput) -> Taken:
+        """Remember what a gateway holds; in memory only, it states it again within seconds."""
+        heads = {each.epoch: each.head for each in stated.epochs}
+        self._ingest.holdings[gateway] = Holding(stated.as_of, stated.waiting, stated.oldest, heads)
+        return Taken(position=self._historian.head())
 
     async def states(self, tenant: str) -> list[GatewayItem]:
         """List the tenant's gateways by name."""

@@ -74,6 +74,32 @@ class SessionInput(Input):
     epochs: list[EpochId] = Field(default_factory=list, max_length=EPOCHS_MAX)
 
 
+class EpochHead(Input):
+    """The newest seq of an epoch."""
+
+    epoch: EpochId
+    head: Count
+
+
+class HoldingInput(Input):
+    """A gateway states what it holds of all that it journalled up to `as_of`, by its clock (ns UTC).
+
+    `waiting`: batches that it does not know to be committed, `oldest`: when the first of them was journalled (null:
+    there is none), `epochs`: the newest seq of each epoch with such batches.
+    """
+
+    as_of: Int64
+    waiting: Count
+    oldest: Int64 | None = None
+    epochs: list[EpochHead] = Field(default_factory=list, max_length=EPOCHS_MAX)
+
+
+class Taken(BaseModel):
+    """The answer to a statement."""
+
+    position: Count
+
+
 class WatermarkOutput(BaseModel):
     """What is committed of an epoch."""
 

@@ -15,11 +15,13 @@ from penstock.core.dictionary import decode_dictionary
 from penstock.core.errors import PeerError, RetryLater
 from penstock.core.frames import Frame, FrameKind, iter_frames
 from penstock.platform.historian.errors import KeyReused
+from penstock.platform.historian.ledger import QuarantineEntry
+from penstock.platform.historian.ledger_delivery import Holding
 from penstock.platform.historian.ports import BatchOutcome, Verdict, WriterBatch
 from penstock.platform.historian.service import Historian
 from penstock.platform.identity.gateways import GatewayDirectory
 from penstock.platform.ingest.asked import Asked
-from penstock.platform.ingest.decode import batch_of_frame
+from penstock.platform.ingest.decode import OF_ROWS, batch_of_frame
 from penstock.platform.ingest.errors import (
     DictionaryNeeded,
     dictionary_needed,
@@ -84,6 +86,7 @@ class Ingest:
         self._told: set[tuple[str, int]] = set()
         self.last_seen_ns: dict[str, int] = {}
         self.refusals: dict[str, Refusals] = {}
+        self.holdings: dict[str, Holding] = {}
         self.counts = {"requests": 0, "corrupt": 0, "superseded": 0, "dictionaries": 0, "busy": 0}
 
     def stop(self) -> None:
@@ -174,10 +177,10 @@ class Ingest:
         with self._db.session() as store:
             record(store, principal, "samples.import", object=key, detail=written.model_dump())
 
-    async def retry(self, tenant: str, gateway: str, position: int, payload: bytes) -> BatchOutcome:
+    async def retry(self, tenant: str, kept: QuarantineEntry, payload: bytes) -> BatchOutcome:
         """Commit a quarantined batch whose reason is gone; raise Problem 409 with the reason that is left."""
         try:
-            batch = await self._off_loop(lambda: self._decode_again(tenant, gateway, position, payload))
+            batch = await self._off_loop(lambda: self._decode_again(tenant, kept, payload))
         except PeerError as error:
             raise _still(error.message) from error
         try:
@@ -236,8 +239,9 @@ class Ingest:
             self._asked.ask(gateway, frame.epoch, frame.seq)
             raise
 
-    def _decode_again(self, tenant: str, gateway: str, position: int, payload: bytes) -> WriterBatch:
+    def _decode_again(self, tenant: str, kept: QuarantineEntry, payload: bytes) -> WriterBatch:
         [frame] = iter_frames(payload)
+        gateway = kept.writer
         try:
             batch = batch_of_frame(
                 frame,
@@ -252,7 +256,9 @@ class Ingest:
         if batch.quarantine is not None:
             msg = f"{batch.quarantine.reason}: {batch.quarantine.detail}"
             raise _still(msg)
-        return replace(batch, epoch="", seq=0, key=f"retry:{position}", resolves=position)
+        records = () if kept.reason in OF_ROWS else batch.records  # those were committed with the rest
+        position = kept.position
+        return replace(batch, epoch="", seq=0, key=f"retry:{position}", resolves=position, records=records)
 
     def _map(self, gateway: str, epoch: str) -> TagMap:
         source = self._tags.mapping(gateway, epoch)

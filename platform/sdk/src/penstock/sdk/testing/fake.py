@@ -29,7 +29,7 @@ from penstock.sdk.client import Client
 from penstock.sdk.models import Asset, Scalar, Tag
 from penstock.sdk.simulated import put_in_place
 from penstock.sdk.testing import alarms as alarm_routes
-from penstock.sdk.testing import history, registry
+from penstock.sdk.testing import history, ledger, registry
 from penstock.sdk.testing.alarms import Alarms
 from penstock.sdk.testing.call import Call, Principal, paged
 from penstock.sdk.testing.live import Listener
@@ -91,6 +91,11 @@ class FakePlatform(httpx.AsyncBaseTransport):
     def feed_now(self, key: str, value: Scalar, status: int = 0) -> int:
         """Commit one sample with the present time."""
         return self.feed(key, [(self.now_ns(), value, status)])
+
+    def lose(self, why: str) -> None:
+        """Let the ledger say from now on that not all is safely stored, for that reason; "" takes it back."""
+        with self._lock:
+            self.state.unsafe = why
 
     def fail_next(self, *faults: int | Exception, retry_after: str | None = None) -> None:
         """Answer the next requests with these statuses, or raise these (say `httpx.ReadError("cut")`)."""
@@ -232,8 +237,10 @@ class FakePlatform(httpx.AsyncBaseTransport):
             ("GET", "/v1/interpolated", "samples:read", history.interpolated),
             ("GET", "/v1/plot", "samples:read", history.plot),
             ("GET", "/v1/gateways", "gateways:read", registry.gateways),
-            ("GET", "/v1/ledger/summary", "ledger:read", registry.ledger_summary),
-            ("GET", "/v1/ledger/(batches|gaps|drops|rejects|quarantine)", "ledger:read", registry.ledger_list),
+            ("GET", "/v1/ledger/summary", "ledger:read", ledger.summary),
+            ("GET", "/v1/ledger/safe", "ledger:read", ledger.safe),
+            ("GET", "/v1/ledger/tags", "ledger:read", ledger.accounts),
+            ("GET", f"/v1/ledger/({ledger.LISTS})", "ledger:read", ledger.listing),
             ("GET", "/v1/apps", "", registry.apps),
             ("POST", "/v1/apps", "apps:admin", registry.register_app),
             ("GET", "/v1/apps/([^/]+)", "apps:admin", registry.app),

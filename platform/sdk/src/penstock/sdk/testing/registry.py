@@ -181,20 +181,6 @@ def gateways(state: State, call: Call) -> dict[str, Any]:
     return paged(call, [gateway | {"head": state.head, "watermark": state.head, "lag_batches": 0, "last_seen": None}])
 
 
-def ledger_summary(state: State, _: Call) -> dict[str, Any]:
-    """Answer `/v1/ledger/summary`: nothing is ever lost in here."""
-    wrong = ("late", "missing_batches", "open_gaps", "drops", "rejects", "quarantined_batches", "quarantined_samples")
-    zeros = dict.fromkeys(wrong, 0)
-    counted = {"stored": len(state.committed), "duplicates": state.duplicates}
-    counted["future"] = sum(state.future_rows(tag) for tag in state.tags)
-    return {"expected": None, **counted, **zeros, "safe_until": []}
-
-
-def ledger_list(_: State, call: Call) -> dict[str, Any]:
-    """Answer the ledger's lists: empty."""
-    return paged(call, [])
-
-
 def apps(state: State, call: Call) -> dict[str, Any]:
     """Answer `GET /v1/apps`."""
     return paged(call, [_without_secret(a) for a in state.apps.values()])

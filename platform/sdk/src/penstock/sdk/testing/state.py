@@ -45,6 +45,8 @@ class State:
     head: int = 0
     answered: dict[str, dict[str, int]] = field(default_factory=dict)
     duplicates: int = 0
+    unsafe: str = ""
+    """Why not all is stored, for who asks; nothing is ever lost in here."""
     apps: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def add_asset(
