@@ -175,6 +175,10 @@ class BlockScene(Scene):
     def _window_of_blocks(self) -> Ints:
         return np.searchsorted(self.starts, self._blocks["first_time"], side="right") - 1
 
+    @property
+    def _all_good(self) -> bool:
+        return bool((self.knot_severity == GOOD).all() and (self._blocks["severity"] == GOOD).all())
+
     def _number(self, marked: Bools) -> Ints:
         weights = self._parts["rows"][marked]
         return np.bincount(self._window[marked], weights=weights, minlength=self.size).astype(np.int64)
