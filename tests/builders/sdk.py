@@ -12,6 +12,7 @@ from tests.builders.stack import Stack
 
 S = 1_000_000_000
 NOW = 1_790_000_000 * S
+CALC_SCOPES = ["assets:read", "samples:read", "samples:write", "samples:replace", "alarms:read", "rules:write"]
 PUMP = "works/site/hall/pump-1"
 BAD_NO_COMMUNICATION = 0x80310000
 
@@ -72,7 +73,7 @@ def register_calc(stack: Stack) -> tuple[str, str]:
             name="Calc",
             url="http://127.0.0.1:1",
             redirect_uris=["http://127.0.0.1:1/oauth/callback"],
-            scopes=["assets:read", "samples:read", "samples:write", "alarms:read", "rules:write"],
+            scopes=CALC_SCOPES,
             user_scopes=[],
         )
     assert made.client_id

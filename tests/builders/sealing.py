@@ -8,7 +8,7 @@ import pyarrow as pa
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
 from penstock.platform.historian.ledger import Span
-from penstock.platform.historian.ports import LedgerRecord, Quarantine, RecordKind, RowKey, Table, WriterBatch
+from penstock.platform.historian.ports import LedgerRecord, Quarantine, RecordKind, RowKey, Since, Table, WriterBatch
 from penstock.platform.historian.service import Historian
 from tests.builders.historian import NOON_NS, SECOND_NS, Sample, batch_of
 
@@ -77,7 +77,7 @@ async def all_answers(historian: Historian, random_: random.Random, questions: i
         "all": bits(await historian.range(list(TAGS), -(2**62), 2**62, limit=10**7)),
         "latest": repr(historian.latest(list(TAGS))),
         "head": historian.head(),
-        "since": bits(await since_files(historian, 0)),
+        "since": bits((await since_files(historian, 0)).rows),
         "watermarks": [
             (writer, epoch, historian.watermark(writer, epoch))
             for writer in ("gtw_a", "gtw_b")
@@ -110,14 +110,14 @@ async def _random_answer(historian: Historian, random_: random.Random) -> Any:
         case 2:
             return await ledger_answers(historian, Span(low, high, random_.choice((None, "gtw_a"))))
         case _:
-            return bits(await since_files(historian, random_.randrange(historian.head() + 1), limit=50, tags=tags))
+            position = random_.randrange(historian.head() + 1)
+            return bits((await since_files(historian, position, limit=50, tags=tags)).rows)
 
 
-async def since_files(historian: Historian, position: int, limit: int = 10**7, tags: list[int] | None = None) -> Table:
+async def since_files(historian: Historian, position: int, limit: int = 10**7, tags: list[int] | None = None) -> Since:
     """Read by commit order from the files, past what memory keeps of the newest."""
     reader = historian._reader
-    found = await reader.run(reader.since, position, limit, tags, historian.head(), -(2**62))
-    return found.rows
+    return await reader.run(reader.since, position, limit, tags, historian.head(), -(2**62))
 
 
 async def ledger_answers(historian: Historian, span: Span) -> list[Any]:

@@ -89,8 +89,8 @@ def _float32() -> None:
 
     true = Store._new_rows
 
-    def new_rows(self: Store, new: Any) -> Any:
-        rows, future = true(self, new)
+    def new_rows(self: Store, new: Any, correction: Any) -> Any:
+        rows, future = true(self, new, correction)
         at = rows.schema.get_field_index("vf")
         return rows.set_column(at, "vf", rows["vf"].cast(pa.float32(), safe=False).cast(pa.float64())), future
 
@@ -116,8 +116,8 @@ def _drop_rows() -> None:
 
     true = Store._new_rows
 
-    def new_rows(self: Store, new: Any) -> Any:
-        rows, future = true(self, new)
+    def new_rows(self: Store, new: Any, correction: Any) -> Any:
+        rows, future = true(self, new, correction)
         kept = np.arange(rows.num_rows) % 100 != 99
         return rows.filter(pa.array(kept)), future[kept]
 

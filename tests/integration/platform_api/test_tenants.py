@@ -107,6 +107,10 @@ CASES: dict[tuple[str, str], list[Case]] = {
         Case(query={"tag": "$tag_id", "start": "7d-ago", "end": "now"}),
         Case(query={"key": "$key", "start": "7d-ago", "end": "now"}),
     ],
+    ("delete", "/v1/samples"): [
+        Case(query={"tag": "$tag_id", "start": "7d-ago", "end": "now"}),
+        Case(query={"key": "$key", "start": "0", "end": "now"}),
+    ],
     ("get", "/v1/since"): [Case(query={"position": "0"}), Case(query={"position": "0", "tag": "$tag_id"})],
     ("get", "/v1/aggregates"): [
         Case(query={"tag": "$tag_id", "start": "1h-ago", "end": "now", "interval": "1m", "aggregate": "Average"}),
@@ -254,6 +258,16 @@ async def test_an_import_into_a_tag_of_another_tenant_finds_no_tag(world: tuple[
     assert not leaks(answer, south, {south.ids["tag_id"]})
 
 
+async def test_a_replacement_in_a_tag_of_another_tenant_finds_no_tag(world: tuple[Platform, House, House]) -> None:
+    platform, north, south = world
+    body = {"samples": [{"tag": int(south.ids["tag_id"]), "time": NOW, "value": 1.0}]}
+    headers = {"Idempotency-Key": "replace"}
+    async with browser(platform, north.tokens["admin"]) as http:
+        answer = await http.post("/v1/ingest", params={"replace": "true"}, json=body, headers=headers)
+    assert answer.status_code == 404, answer.text
+    assert not leaks(answer, south, {south.ids["tag_id"]})
+
+
 async def test_matrix_knows_every_route(world: tuple[Platform, House, House]) -> None:
     assert set(CASES) == set(routes_of(world[0]))
 
@@ -395,9 +409,11 @@ async def first_of_stream(
 
 async def snapshot(platform: Platform, house: House) -> dict[str, Any]:
     """Read everything of the house as its admin."""
+    history = {"tag": house.ids["tag_id"], "start": "7d-ago", "end": str(NOW + 1)}
     lists = ("users", "apps", "asset-types", "assets", "assets/tree", "tags", "rules", "alarms", "ledger/quarantine")
     async with browser(platform, house.tokens["admin"]) as http:
-        return {name: (await http.get(f"/v1/{name}")).json() for name in lists}
+        samples = (await http.get("/v1/samples", params=history)).json()
+        return {"samples": samples} | {name: (await http.get(f"/v1/{name}")).json() for name in lists}
 
 
 def shape(answer: httpx.Response, ids: dict[str, str]) -> dict[str, Any]:

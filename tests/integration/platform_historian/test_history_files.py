@@ -4,6 +4,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from penstock.platform.historian.manifest import FORMAT, MANIFEST_FILE
+from penstock.platform.historian.ports import Erasing
 from penstock.platform.historian.run import ORDERS
 from penstock.platform.historian.service import Historian
 from tests.arch.sources import ROOT
-from tests.builders.historian import NOON_NS, batch_of
+from tests.builders.historian import NOON_NS, batch_of, plain_rows
 
 pytestmark = pytest.mark.integration
 PAGE = (ROOT / "docs/reference/history-files.md").read_text()
@@ -54,6 +56,23 @@ async def test_the_examples_of_the_page_run_and_agree(history: Path) -> None:
     with closing(sqlite3.connect(history / MANIFEST_FILE)) as manifest:
         listed = manifest.execute("SELECT crc32 FROM file WHERE name = 'sample.parquet' ORDER BY folder").fetchone()
     assert space["whole"] == listed[0]
+
+
+async def test_the_last_example_leaves_out_what_is_erased(history: Path) -> None:
+    historian = Historian(history, generation_rows=20)
+    await historian.start()
+    erasing = replace(batch_of([], key="d", writer="usr_a"), deletes=Erasing((1,), NOON_NS + 104, NOON_NS + 210))
+    assert (await historian.append([erasing])).outcomes[0].erased == 13
+    await historian.append([batch_of([(1, NOON_NS + 104, 0, 2.0)], seq=9)])
+    assert await historian.wait_sealed()
+    [summary] = plain_rows(await historian.range([1], NOON_NS + 104, NOON_NS + 210, limit=100))
+    assert summary[3] == 2.0, "sent again after the erasure, in the hot file"
+    await historian.stop()
+    space: dict[str, Any] = {}
+    for example in EXAMPLES:
+        exec(example, space)
+    kept = [seq + k / 4 for seq in (1, 2, 3) for k in range(0, 20, 2) if not 104 <= seq * 100 + k < 210]
+    assert (space["count"], space["mean"]) == (len(kept), sum(kept) / len(kept))
 
 
 async def test_the_shell_example_counts_the_same(history: Path) -> None:

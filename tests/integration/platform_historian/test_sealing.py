@@ -112,7 +112,7 @@ async def test_a_question_that_began_before_the_exchange_ends_on_the_hot_file(tm
         with engine.view() as view:
             pinned.set()
             assert go.wait(20)
-            return int(engine.rows(view.over("SELECT count(*) FROM $G.sample"))[0][0])
+            return int(engine.rows(view.visible(view.sources, "SELECT count(*) FROM $G.sample"))[0][0])
 
     asked = asyncio.create_task(asyncio.to_thread(long_question))
     assert await asyncio.to_thread(pinned.wait, 20)

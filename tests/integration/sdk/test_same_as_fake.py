@@ -10,7 +10,7 @@ import pytest
 
 from penstock.sdk import AsyncClient, ForbiddenError, InvalidRequestError, NotFoundError
 from penstock.sdk.testing import FakePlatform
-from tests.builders.sdk import PUMP, S, real_platform, register_calc
+from tests.builders.sdk import CALC_SCOPES, PUMP, S, real_platform, register_calc
 
 pytestmark = pytest.mark.integration
 
@@ -21,9 +21,7 @@ def calc(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AsyncClient
     if request.param == "fake":
         fake = FakePlatform()
         fake.add_asset("works/site/hall/pump-1", name="Pump 1")
-        yield fake.client(
-            app="calc", scopes=["assets:read", "samples:read", "samples:write", "alarms:read", "rules:write"]
-        )
+        yield fake.client(app="calc", scopes=CALC_SCOPES)
         return
     with real_platform(tmp_path) as stack:
         yield AsyncClient(stack.url("platform"), credentials=register_calc(stack))
@@ -42,6 +40,7 @@ async def test_an_app_finds_writes_reads_and_follows_alike_on_both(calc: AsyncCl
         assert [t.id for t in await client.tags.list(asset=PUMP)] == [tag.id]
         assert (await client.assets.retrieve(PUMP)).property("health_index").tag == tag.id
         await values(client, tag.id)
+        await corrected(client)
         await typed(client)
         await refusals(client, tag.id)
 
@@ -84,6 +83,36 @@ async def values(client: AsyncClient, tag: int) -> None:
     assert len(batch.samples) == 11
     assert batch.position >= first.position
     await stream.aclose()  # type: ignore[attr-defined]
+
+
+async def corrected(client: AsyncClient) -> None:
+    now = time.time_ns() // S * S
+    tag = await client.declare_tag(asset=PUMP, property="corrected")
+    here = (await client.write(tag, [(now - k * S, float(k)) for k in range(5)])).position
+    await client.write(tag, [(now, -1.0)])  # beside 0.0
+    done = await client.replace(tag, [(now, 7.0), (now - S, 1.0), (now - 9 * S, 9.0), (now, 7.0)], idempotency_key="r")
+    assert (done.stored, done.duplicates, done.erased) == (2, 2, 2)
+    assert (
+        await client.replace(tag, [(now, 7.0), (now - S, 1.0), (now - 9 * S, 9.0), (now, 7.0)], idempotency_key="r")
+        == done
+    )
+    many = await client.replace_many({tag: [(now - 2 * S, 2.5)]})
+    assert (many.stored, many.erased) == (1, 1)
+    samples = await client.samples(tag, end=now + S)
+    assert [s.value for s in samples] == [9.0, 4.0, 3.0, 2.5, 1.0, 7.0]
+    assert (await client.latest(tag))[0].value == 7.0
+    commits = await client.since(here, tag)
+    assert [s.value for s in commits.samples] == [7.0, 9.0, 2.5]
+    told = [(e.tag, e.start, e.end, e.position) for e in commits.erasures]
+    assert told == [(tag.id, now, now + 1, done.position), (tag.id, now - 2 * S, now - 2 * S + 1, many.position)]
+    stream = client.stream(tag, cursor=here)
+    batch = await anext(stream)
+    assert batch.erasures == commits.erasures
+    assert batch.position == here
+    assert [s.value for s in (await anext(stream)).samples] == [7.0, 9.0, 2.5]
+    await stream.aclose()  # type: ignore[attr-defined]
+    with pytest.raises(ForbiddenError):
+        await client.delete(tag, start=now - S, end=now)
 
 
 async def typed(client: AsyncClient) -> None:

@@ -177,6 +177,38 @@ def test_what_cannot_be_imported_is_named_and_the_rest_goes_in(tmp_path: Path) -
         assert (summary["stored"], summary["duplicates"], summary["late"]) == (5, 2, 0)
 
 
+def test_history_is_replaced_there_and_back_and_deleted(tmp_path: Path) -> None:
+    with real_platform(tmp_path / "one") as stack:
+        key = declare(stack)["flow"]
+        a, b = tmp_path / "a.csv", tmp_path / "b.csv"
+        a.write_text(f"key,time,value\n{key},1,1.5\n{key},2,2.5\n", encoding="utf-8")
+        b.write_text(f"key,time,value\n{key},2,9.5\n", encoding="utf-8")
+        history(stack, "import", str(a))
+        assert "1 stored, 0 there already, 1 replaced" in history(stack, "import", "--replace", str(b)).stdout
+        changed = history(stack, "import", "--replace", str(a), check=False)
+        assert "--restart" in changed.stderr, "the plain import of a is whole, this is another one"
+        told = history(stack, "import", "--replace", "--restart", str(a)).stdout
+        assert "1 stored, 1 there already, 1 replaced" in told
+        assert "1 replaced" in history(stack, "import", "--replace", "--restart", str(b)).stdout
+        again = history(stack, "import", "--replace", "--restart", str(a)).stdout
+        assert "1 stored, 1 there already, 1 replaced" in again, "no answer of the first run is repeated"
+        span = ["--tag", key, "--start", "2", "--end", "3"]
+        refused = history(stack, "delete", *span, check=False)
+        assert "give --yes" in refused.stderr
+        assert "1 samples deleted" in history(stack, "delete", *span, "--yes", "--reason", "test").stdout
+        history(stack, "export", str(tmp_path / "out"), "--tag", key, "--start", "0", "--end", "10")
+        with operator(stack) as client:
+            audit = client.portal.call(client._client.transport.json, "GET", "/v1/audit")
+    assert exported(tmp_path / "out").column("vf").to_pylist() == [1.5]
+    noted = [(entry["action"], entry["detail"].get("erased")) for entry in reversed(audit["items"])]
+    assert [each for each in noted if each[0].startswith("samples.")] == [
+        ("samples.import", 0),
+        *[("samples.replace", 1)] * 4,
+        ("samples.delete", None),
+        ("samples.deleted", 1),
+    ]
+
+
 def bearer(stack: Stack) -> dict[str, str]:
     credential = json.loads((stack.folder / "secrets" / "cli.json").read_text())
     form = {"grant_type": "client_credentials", **credential}

@@ -30,6 +30,7 @@ from penstock.platform.events.endpoints import StreamEndpoints
 from penstock.platform.firststart import FirstStart
 from penstock.platform.historian import bootstrap as historian_bootstrap
 from penstock.platform.historian.aggregate_endpoints import AggregateEndpoints
+from penstock.platform.historian.correction_endpoints import CorrectionEndpoints
 from penstock.platform.historian.endpoints import HistorianEndpoints
 from penstock.platform.historian.ledger_endpoints import LedgerEndpoints
 from penstock.platform.historian.ledger_questions import LedgerQuestions
@@ -129,6 +130,7 @@ class Platform:
             TagEndpoints(TagService(self.db, self.directory)).router(),
             IngestEndpoints(self.ingest, Uplinks(self.historian, self.gateways, self.ingest)).router(),
             HistorianEndpoints(self.historian, self.directory).router(),
+            CorrectionEndpoints(self.historian, self.directory, self.db).router(),
             AggregateEndpoints(self.historian, self.directory).router(),
             LedgerEndpoints(
                 self.historian,

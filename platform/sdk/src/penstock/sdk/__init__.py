@@ -25,7 +25,20 @@ from penstock.sdk.errors import (
     UnauthorizedError,
 )
 from penstock.sdk.frames import Removed
-from penstock.sdk.models import Alarm, Asset, Gateway, Latest, Me, Property, Rule, Tag, TreeNode, WriteResult
+from penstock.sdk.models import (
+    Alarm,
+    Asset,
+    DeleteResult,
+    Erasure,
+    Gateway,
+    Latest,
+    Me,
+    Property,
+    Rule,
+    Tag,
+    TreeNode,
+    WriteResult,
+)
 from penstock.sdk.processed import Aggregates, Interpolated, Plot
 from penstock.sdk.resources.history import Commits
 from penstock.sdk.resources.streaming import StreamBatch
@@ -46,6 +59,8 @@ __all__ = [
     "ConflictError",
     "ConnectionFailedError",
     "CredentialError",
+    "DeleteResult",
+    "Erasure",
     "FixedToken",
     "ForbiddenError",
     "Gateway",

@@ -76,6 +76,9 @@ class AsyncClient:
         self.stream = self.streaming.stream
         self.write = self.writing.write
         self.write_many = self.writing.write_many
+        self.replace = self.writing.replace
+        self.replace_many = self.writing.replace_many
+        self.delete = self.writing.delete
         self.declare_tag = self.tags.declare
 
     async def me(self) -> Me:

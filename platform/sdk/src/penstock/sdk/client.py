@@ -197,6 +197,9 @@ class Writing(Blocking[AsyncWriting]):
 
     write = blocking(AsyncWriting.write)
     write_many = blocking(AsyncWriting.write_many)
+    replace = blocking(AsyncWriting.replace)
+    replace_many = blocking(AsyncWriting.replace_many)
+    delete = blocking(AsyncWriting.delete)
 
 
 class Client:
@@ -230,6 +233,9 @@ class Client:
         writing = Writing(client.writing, self)
         self.write = writing.write
         self.write_many = writing.write_many
+        self.replace = writing.replace
+        self.replace_many = writing.replace_many
+        self.delete = writing.delete
         self.declare_tag = self.tags.declare
 
     def me(self) -> Me:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from penstock.sdk.errors import ClientError, MissingExtraError
-from penstock.sdk.models import scalar_of
+from penstock.sdk.models import Erasure, scalar_of
 from penstock.sdk.times import to_ns
 
 VALUE_COLUMNS = {"float64": "vf", "int64": "vi", "bool": "vb", "string": "vs"}
@@ -57,12 +57,16 @@ class Page:
     position: int | None = None
     head: int | None = None
     removed: Removed | None = None
+    erasures: tuple[Erasure, ...] = ()
 
 
 def read_page(body: bytes) -> Page:
     """Read an Arrow answer of `/v1/samples` or `/v1/since`."""
     table, beside = read_arrow(body)
-    return Page(conform(table), beside.get("next"), beside.get("position"), beside.get("head"), Removed.of(beside))
+    erasures = Erasure.all_of(beside["erasures"]) if "erasures" in beside else ()
+    return Page(
+        conform(table), beside.get("next"), beside.get("position"), beside.get("head"), Removed.of(beside), erasures
+    )
 
 
 def read_arrow(body: bytes) -> tuple[pa.Table, dict[str, Any]]:

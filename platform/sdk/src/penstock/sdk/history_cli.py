@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Coroutine
+from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -47,6 +48,9 @@ def import_(
     rejects: Annotated[Path | None, typer.Option(help="Set rows that do not fit aside in this CSV; else stop.")] = None,
     *,
     restart: Annotated[bool, typer.Option("--restart", help="Forget how far the last run came.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Samples take the place of those that are there at the same times.")
+    ] = False,
     platform: Platform = DEFAULT_PLATFORM,
     data: Data = DEFAULT_DATA,
     credentials: Credentials = None,
@@ -54,7 +58,7 @@ def import_(
     """Bring samples of tags that exist into the historian; the same command goes on after a break."""
 
     async def work() -> None:
-        options = Options(time_column, _renamed(renamed), zone, delimiter, rejects, restart)
+        options = Options(time_column, _renamed(renamed), zone, delimiter, rejects, restart, replace)
         many = files_in(files)
         async with _client(platform, data, credentials) as client:
             for path in many:
@@ -111,6 +115,38 @@ def export(
 
 
 @commands.command()
+def delete(
+    tags: Annotated[list[str], typer.Option("--tag", help="Key of a tag. Repeatable, at most 100.")],
+    start: Annotated[str, typer.Option(help="From this time on: RFC 3339, ns, or relative such as 30d-ago.")],
+    end: Annotated[str, typer.Option(help="Up to before this time.")],
+    reason: Annotated[str, typer.Option(help="Why, for the audit log.")] = "",
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; needed where nobody can be asked.")] = False,
+    platform: Platform = DEFAULT_PLATFORM,
+    data: Data = DEFAULT_DATA,
+    credentials: Credentials = None,
+) -> None:
+    """Delete samples of tags; what they were cannot be had back from the platform."""
+
+    async def work() -> None:
+        if not yes and not sys.stdin.isatty():
+            message = "nobody can be asked here: give --yes to delete"
+            raise TransferError(message)
+        begin, stop = _span(start, end)
+        async with _client(platform, data, credentials) as client:
+            chosen = await client.tags.resolve(tags)
+            span = f"{format_rfc3339_ns(begin)} to {format_rfc3339_ns(stop)}"
+            keys = ", ".join(tag.key for tag in chosen)
+            if not yes and not await anyio.to_thread.run_sync(typer.confirm, f"Delete all samples of {keys}, {span}?"):
+                _say("Nothing was deleted.")
+                return
+            done = await client.delete([tag.id for tag in chosen], start=begin, end=stop, reason=reason)
+            _say(f"{done.erased} samples deleted: {keys}, {span} (position {done.position}).")
+
+    _run(work())
+
+
+@commands.command()
 def safe(
     at: Annotated[str, typer.Argument(help="Up to when: 10:32, 2026-11-26 10:32 (UTC), RFC 3339, 2h-ago.")] = "1m-ago",
     tags: Annotated[list[str] | None, typer.Option("--tag", help="Key of a tag. Repeatable.")] = None,
@@ -162,9 +198,10 @@ class Progress:
         """Say what became of the file."""
         seconds = time.monotonic() - self._begun
         refused = f", {tally.refused} rows set aside" if tally.refused else ""
+        gone = f", {tally.erased} replaced" if tally.erased else ""
         _say(
             f"{self._name}: {tally.rows} rows, {tally.samples} samples: {tally.stored} stored, "
-            f"{tally.duplicates} there already{refused} ({seconds:.1f} s)."
+            f"{tally.duplicates} there already{gone}{refused} ({seconds:.1f} s)."
         )
 
 
@@ -177,7 +214,7 @@ def _of_file(options: Options, path: Path) -> Options:
     if options.rejects is None:
         return options
     rejects = options.rejects.with_name(f"{options.rejects.stem}-{path.stem}{options.rejects.suffix}")
-    return Options(options.time, options.renamed, options.zone, options.delimiter, rejects, options.restart)
+    return replaced(options, rejects=rejects)
 
 
 def _renamed(given: list[str] | None) -> dict[str, str]:
@@ -203,7 +240,7 @@ async def _chosen(client: AsyncClient, keys: list[str] | None, asset: str | None
     return chosen
 
 
-def _wanted(tags: list[Tag], start: str, end: str, format_: str) -> Wanted:
+def _span(start: str, end: str) -> tuple[int, int]:
     now = time.time_ns()
     try:
         begin, stop = parse_time(start, now), parse_time(end, now)
@@ -212,6 +249,11 @@ def _wanted(tags: list[Tag], start: str, end: str, format_: str) -> Wanted:
     if begin >= stop:
         message = f"--start {start} does not lie before --end {end}"
         raise TransferError(message)
+    return begin, stop
+
+
+def _wanted(tags: list[Tag], start: str, end: str, format_: str) -> Wanted:
+    begin, stop = _span(start, end)
     if format_ not in FORMATS:
         message = f"--format {format_}: it is one of {', '.join(FORMATS)}"
         raise TransferError(message)

@@ -5,7 +5,7 @@ Times are int ns UTC; `status` is the OPC UA status code, `quality` its first tw
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -244,8 +244,33 @@ class RegisteredApp(Answer):
 
 @dataclass(frozen=True, slots=True)
 class WriteResult(Answer):
-    """What a write did: its commit position, rows stored, rows that were there already."""
+    """What a write did: its commit position, rows stored, rows that were there already, rows that it replaced."""
 
     position: int
     stored: int = 0
     duplicates: int = 0
+    erased: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteResult(Answer):
+    """What a deletion did: its commit position, rows that are gone."""
+
+    position: int
+    erased: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """Tell a follower that rows of `tag` with start <= time < end (ns) and a position below `position` are gone."""
+
+    tag: int
+    start: int
+    end: int
+    position: int
+
+    @classmethod
+    def all_of(cls, columns: Mapping[str, Sequence[Any]]) -> tuple[Erasure, ...]:
+        """Build from the API's columns."""
+        spans = ([parse_rfc3339_ns(each) for each in columns[name]] for name in ("start", "end"))
+        return tuple(cls(*row) for row in zip(columns["tag"], *spans, columns["position"], strict=True))

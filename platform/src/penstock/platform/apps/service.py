@@ -17,8 +17,8 @@ from penstock.platform.kit.audit import Actor, record
 from penstock.platform.kit.db import Database
 from penstock.platform.kit.problems import conflict, not_found
 
-APP_SCOPES = frozenset(SCOPES_OF_ROLE[Role.ENGINEER] - {"alarms:ack"})
-"""What an app's own token may hold: no administration, no acknowledging."""
+APP_SCOPES = frozenset(SCOPES_OF_ROLE[Role.ENGINEER] - {"alarms:ack"}) | {"samples:replace"}
+"""What an app's own token may hold: no administration, no acknowledging; it may correct what it computed itself."""
 
 APP_USER_SCOPES = frozenset(SCOPES_OF_ROLE[Role.ADMIN])
 

@@ -20,7 +20,7 @@ from penstock.platform.historian.errors import CursorExpired
 from penstock.platform.historian.ports import Since, Table
 from penstock.platform.historian.repeats import column_i64
 from penstock.platform.historian.service import Historian
-from penstock.platform.historian.wire import json_columns
+from penstock.platform.historian.wire import json_columns, json_erasures
 
 HEARTBEAT_S = 15.0
 EVENT_ROWS = 2_000
@@ -51,6 +51,9 @@ class SampleStream:
             except CursorExpired as error:
                 yield event("expired", self.position, {"detail": error.message, "oldest": error.oldest})
                 return
+            if page.erasures.size:
+                yield event("erasures", self.position, {"columns": json_erasures(page.erasures)})
+                due = time.monotonic() + HEARTBEAT_S
             for part in self._parts(page):
                 yield part
                 due = time.monotonic() + HEARTBEAT_S

@@ -27,6 +27,8 @@ GROUP_ROWS_MAX = 100_000  # from 122,880 rows DuckDB passes its log by and write
 QUEUE_ROWS_MAX = 400_000  # four full groups: about a second of work
 QUEUE_BATCHES_MAX = 2_000  # many tiny batches cost too
 QUEUE_BYTES_MAX = 128 << 20
+ERASURES_MAX = 1_000_000  # 40 MB in memory; spans count, not samples
+ERASED_RETRY_MS = 3_600_000
 RETRY_MS = 1_000
 DISK_RETRY_MS = 5_000
 DISK_FREE_MIN_BYTES = 64 << 20  # room for one group, its log and a checkpoint
@@ -39,6 +41,8 @@ class _Pending:
     batches: Sequence[WriterBatch]
     rows: int
     size: int
+    alone: bool
+    """What corrects is a group of its own: it is judged by what is committed."""
     answer: "Future[CommitResult]" = field(default_factory=Future)
 
 
@@ -51,11 +55,13 @@ class Committer:
         store: Store,
         *,
         on_commit: Callable[[int], None],
+        on_correction: Callable[[], None],
         on_full: Callable[[Generation], None],
         disk_free: Callable[[Path], int],
     ) -> None:
         self._engine, self._store = engine, store
-        self._on_commit, self._on_full, self._disk_free = on_commit, on_full, disk_free
+        self._on_commit, self._on_correction, self._on_full = on_commit, on_correction, on_full
+        self._disk_free = disk_free
         self._queue: deque[_Pending] = deque()
         self._wake = threading.Condition()
         self._rows = self._bytes = self._batches = 0
@@ -84,7 +90,12 @@ class Committer:
 
     def submit(self, batches: Sequence[WriterBatch]) -> "Future[CommitResult]":
         """Queue batches that are answered together; raise NotNow when the queue is full."""
-        pending = _Pending(batches, sum(each.rows.num_rows for each in batches), sum(map(_size, batches)))
+        alone = any(each.corrects for each in batches)
+        if alone and self._engine.views.current.erasures.log.size >= ERASURES_MAX:
+            raise NotNow(ERASED_RETRY_MS, f"{ERASURES_MAX} erasures are kept already; the oldest go after 7 days")
+        assert not alone or len(batches) == 1, "a batch that corrects is appended alone"
+        rows = sum(each.rows.num_rows for each in batches)
+        pending = _Pending(batches, rows, sum(map(_size, batches)), alone)
         with self._wake:
             if self._stopping:
                 raise NotNow(RETRY_MS, "the historian is stopping; send again in a moment")
@@ -125,6 +136,8 @@ class Committer:
             group: list[_Pending] = []
             rows = 0
             while self._queue and (not group or rows + self._queue[0].rows <= GROUP_ROWS_MAX):
+                if group and (self._queue[0].alone or group[-1].alone):
+                    break
                 pending = self._queue.popleft()
                 self._count(pending, -1)
                 rows += pending.rows
@@ -162,6 +175,8 @@ class Committer:
                 answers: tuple[BatchOutcome, ...] = tuple(each.outcome() for each in mine)
                 pending.answer.set_result(CommitResult(self._store.head, answers))
         self._on_commit(self._store.head)
+        if group[0].alone:
+            self._on_correction()
         self._rotate()
 
     def _rotate(self) -> None:

@@ -30,6 +30,7 @@ from penstock.platform.historian.wire import (
     arrow_answer,
     json_answer,
     json_columns,
+    json_erasures,
     told_removed,
     wants_arrow,
 )
@@ -150,7 +151,7 @@ class HistorianEndpoints:
             raise expired(error.message, error.oldest) from error
         except RetryLater as error:
             raise busy(error.message) from error
-        beside = {"next": None, "position": page.position, "head": page.head}
+        beside = {"next": None, "position": page.position, "head": page.head, "erasures": json_erasures(page.erasures)}
         if wants_arrow(request.headers.get("accept", "")):
             return arrow_answer(page.rows, beside)
         return json_answer({"columns": json_columns(page.rows), **beside})

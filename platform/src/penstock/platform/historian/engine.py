@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+from duckdb.func import PythonUDFType
 
 from penstock.platform.historian.durable import DurableFolder, forget_before, keep_before, settle, sync_file
+from penstock.platform.historian.erasures import ERASURE, Entries, Erasures
 from penstock.platform.historian.errors import HistorianDamaged
 from penstock.platform.historian.generation import (
+    ERASURE_TABLE,
     TABLES,
     UNBORN_SUFFIX,
     Extent,
@@ -26,11 +30,11 @@ from penstock.platform.historian.inserts import Inserts
 from penstock.platform.historian.kept import KEPT_FOLDER, Kept
 from penstock.platform.historian.manifest import DeletedRun, Manifest
 from penstock.platform.historian.ports import Table
-from penstock.platform.historian.proof import crc_of
+from penstock.platform.historian.proof import crc_of, proved
 from penstock.platform.historian.run import RUNS_FOLDER, Run, RunFile, parse_folder_name
 from penstock.platform.historian.tables import WRITTEN
 from penstock.platform.historian.torn import cut_last_commit, cut_torn_tail, has_log
-from penstock.platform.historian.view import Source, View, Views, quoted
+from penstock.platform.historian.view import ERASED, Source, View, Views, quoted
 from penstock.platform.kit.files import sync_folder
 
 MEMORY_LIMIT = "512MB"  # beyond it DuckDB spills to its temporary folder; the whole stack must stay under 1.2 GB
@@ -93,12 +97,18 @@ class Engine:
             hot = [each for each in list_files(self.folder) if not any(run.covers(each[0]) for run in runs)]
             for _, path in hot:
                 settle(path)
-            sources: list[Source] = [*runs, *(self._attach(number, path) for number, path in hot)]
+            generations = [self._attach(number, path) for number, path in hot]
             self.kept = self.manifest.kept()
             for kept in self.kept:
                 _check_file(kept.parquet, kept.file)
-            self.views.exchange(lambda _: sources, self.kept)
+            self.views.begin([*runs, *generations], self.kept, self._erasures(generations))
             self.durable.sync_new_names()
+
+    def _erasures(self, generations: Sequence[Generation]) -> Erasures:
+        """Read what is erased: the manifest lists it, and hot files what it may not list yet."""
+        hot = [self.query(f"SELECT * FROM {each.name}.erasure").cast(ERASURE) for each in generations]
+        found = pa.concat_tables([self.manifest.erasures(), *hot]).group_by(ERASURE.names).aggregate([])
+        return Erasures.of(Entries.of(found.sort_by("position")))
 
     def _connect(self) -> None:
         self._root = duckdb.connect(
@@ -114,7 +124,13 @@ class Engine:
         )
         self._root.execute("SET GLOBAL parquet_metadata_cache = true")  # runs never change
         self._root.execute("PRAGMA disable_checkpoint_on_shutdown")
+        self._root.create_function(ERASED, self._hidden, ["bigint"] * 4, "boolean", type=PythonUDFType.ARROW)
         self._opened += 1
+
+    def _hidden(self, number: Any, tag: Any, time: Any, position: Any) -> Any:
+        """Answer DuckDB which rows are erased; all four are columns."""
+        columns = [each.to_numpy(zero_copy_only=False) for each in (tag, time, position)]
+        return pa.array(self.views.hides(number[0].as_py(), *columns))
 
     def close(self) -> None:
         """Close the instance; what is in the logs stays there."""
@@ -272,6 +288,7 @@ class Engine:
         cursor = self.cursor()
         try:
             _attach_whole(cursor, generation)
+            cursor.execute(ERASURE_TABLE.format(name=generation.name))
             _measure(cursor, generation)
         except duckdb.Error as error:
             message = (
@@ -298,16 +315,18 @@ def _attach_whole(cursor: Connection, generation: Generation) -> None:
 
 def _is_proved(cursor: Connection, name: str) -> bool:
     """Say whether the newest commit reads back as it was written; older ones were synced before it began."""
-    ((made_by,),) = cursor.execute(
-        f"SELECT count(*) FROM duckdb_tables() WHERE database_name = '{name}' AND table_name = 'proof'"
-    ).fetchall()
-    if not made_by:
+    told = f"SELECT table_name FROM duckdb_tables() WHERE database_name = '{name}'"
+    made = {table for (table,) in cursor.execute(told).fetchall()}
+    if "proof" not in made:
         return True  # a file from before there were proofs
     newest = cursor.execute(f"SELECT first, last, crc FROM {name}.proof ORDER BY last DESC LIMIT 1").fetchall()
     first, last, crc = newest[0] if newest else (0, 0, 0)
     if (cursor.execute(f"SELECT max(position) FROM {name}.ledger").fetchall()[0][0] or 0) > last:
         return False
-    return not newest or crc_of([_written(cursor, name, table, (first, last)) for table in WRITTEN]) == crc
+    if not newest:
+        return True
+    written = {table: _written(cursor, name, table, (first, last)) for table in WRITTEN if table in made}
+    return bool(crc_of(proved(written)) == crc)
 
 
 def _written(cursor: Connection, name: str, table: str, positions: tuple[int, int]) -> Table:

@@ -39,6 +39,8 @@ ENDS = tuple(f"{end}_{name}" for end in ("first", "last") for name in ("time", "
 
 Reading = tuple[Sequence[Source | KeptSummary], Sequence[int]]
 """Sources, and the tags to read from them."""
+Plain = tuple[Sequence[Source], Sequence[int]]
+"""The same of sources that have their samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +95,16 @@ def gather(engine: Engine, view: View, wanted: Wanted) -> dict[int, Gathered] | 
     if not summed and not kept:
         return None
     of_gone: list[Reading] = [(kept, wanted.tags)] if kept else []
-    table = _read(engine, [*summed, *of_gone], wanted.wide, _of_summaries(wanted), "start", BLOCK_ROWS_MAX)
-    samples = [_read(engine, plain, wanted.wide, f"SELECT {ROW} FROM $G.sample", "time", wanted.limit)]
-    assert table is not None
-    blocks = _Found(table, wanted, len(summed))
+    table = _read_summaries(engine, [*summed, *of_gone], wanted)
+    if kept and view.erasures:
+        table = _without_erased(view, table, kept, len(summed))
+    samples = [_read(engine, view, plain, wanted.wide, f"SELECT {ROW} FROM $G.sample", wanted.limit)]
+    blocks = _Found(table, wanted, len(summed), _erased_keys(view, summed, wanted))
     refused = blocks.refused(samples[0])
     dirty = np.unique(blocks.key[refused & _within(blocks.columns["start"], wanted.periods)])
     if len(dirty) * DIRTY_SHARE > len(np.unique(blocks.key)) and not kept:
         return None
-    samples += _read_periods(engine, summed, dirty, wanted)
+    samples += _read_periods(engine, view, summed, dirty, wanted=wanted)
     found = pa.concat_tables([_NO_SAMPLES, *(each.cast(_NO_SAMPLES.schema) for each in samples if each is not None)])
     if kept:
         found = found.filter(pa.array(~blocks.hides(column_i64(found, "tag"), column_i64(found, "time"))))
@@ -109,7 +112,7 @@ def gather(engine: Engine, view: View, wanted: Wanted) -> dict[int, Gathered] | 
     return _Ends(engine, view, wanted, blocks, refused).beside(split(found, wanted.tags))
 
 
-def _assigned(view: View, wanted: Wanted) -> tuple[list[Reading], list[Reading]]:
+def _assigned(view: View, wanted: Wanted) -> tuple[list[Plain], list[Plain]]:
     """Say which sources give summaries of which tags, and which their samples."""
     held = [source for source in view.sources if source.holds(wanted.tags, *wanted.wide)]
     runs = {source: source.is_summed(wanted.tags) for source in held if isinstance(source, Run) and source.has_summary}
@@ -119,9 +122,9 @@ def _assigned(view: View, wanted: Wanted) -> tuple[list[Reading], list[Reading]]
     for run in mixed:
         sparse |= ~runs[run]
     tags = np.asarray(wanted.tags, np.int64)
-    summed: list[Reading] = [(whole, wanted.tags), (mixed, tags[~sparse].tolist())]
+    summed: list[Plain] = [(whole, wanted.tags), (mixed, tags[~sparse].tolist())]
     others = [source for source in held if not (isinstance(source, Run) and source.has_summary)]
-    plain: list[Reading] = [(others, wanted.tags), (mixed, tags[sparse].tolist())]
+    plain: list[Plain] = [(others, wanted.tags), (mixed, tags[sparse].tolist())]
     return [each for each in summed if all(each)], [each for each in plain if all(each)]
 
 
@@ -130,17 +133,34 @@ def _of_summaries(wanted: Wanted) -> str:
     return f"SELECT {columns}, file_index, $N AS reading FROM $G.summary"
 
 
+def _read_summaries(engine: Engine, readings: Sequence[Reading], wanted: Wanted) -> Table:
+    """Read rows of summaries, with the number of the reading as the last column."""
+    parts: list[str] = []
+    parameters: dict[str, object] = {"low": wanted.wide[0], "high": wanted.wide[1]}
+    parameters["limit"] = BLOCK_ROWS_MAX + 1
+    for number, (sources, tags) in enumerate(readings):
+        where, parameters[f"tags{number}"] = _among(tags, number, "start")
+        parts.append(over(sources, f"{_of_summaries(wanted).replace('$N', str(number))} {where}"))
+    found = engine.query(f"SELECT * FROM ({' UNION ALL '.join(parts)}) LIMIT $limit", parameters)
+    _need_few(found, BLOCK_ROWS_MAX)
+    return found
+
+
 def _read(
-    engine: Engine, readings: Sequence[Reading], span: tuple[int, int], select: str, time: str, limit: int
+    engine: Engine,
+    view: View,
+    readings: Sequence[Plain],
+    span: tuple[int, int],
+    select: str,
+    limit: int,
+    time: str = "time",
 ) -> Table | None:
-    """Read rows of a span, `$N` being the number of the reading; raise TooManyRows above the limit."""
+    """Read the visible samples of a span; raise TooManyRows above the limit."""
     parts: list[str] = []
     parameters: dict[str, object] = {"low": span[0], "high": span[1], "limit": limit + 1}
     for number, (sources, tags) in enumerate(readings):
-        among = "= $tags" if len(tags) == 1 else "IN (SELECT unnest($tags))"
-        where = f"WHERE tag {among} AND {time} >= $low AND {time} < $high".replace("$tags", f"$tags{number}")
-        parts.append(over(sources, f"{select.replace('$N', str(number))} {where}"))
-        parameters[f"tags{number}"] = tags[0] if len(tags) == 1 else list(tags)
+        where, parameters[f"tags{number}"] = _among(tags, number, time)
+        parts.append(view.visible(sources, f"{select} {where}", tags, *span))
     if not parts:
         return None
     found = engine.query(f"SELECT * FROM ({' UNION ALL '.join(parts)}) LIMIT $limit", parameters)
@@ -153,10 +173,42 @@ def _need_few(rows: Table, limit: int) -> None:
         raise TooManyRows(limit, "what is to be read of these tags")
 
 
+def _among(tags: Sequence[int], number: int, time: str) -> tuple[str, object]:
+    """Write which tags and times are read, and give the parameter of the tags."""
+    among = f"= $tags{number}" if len(tags) == 1 else f"IN (SELECT unnest($tags{number}))"
+    return f"WHERE tag {among} AND {time} >= $low AND {time} < $high", tags[0] if len(tags) == 1 else list(tags)
+
+
+def _erased_keys(view: View, summed: Sequence[Plain], wanted: Wanted) -> Ints:
+    """Give the keys of the periods whose summary may hold samples that were erased since it was written."""
+    keys = [np.zeros(0, np.int64)]
+    for sources, tags in summed if view.erasures else ():
+        for source in sources:
+            for tag, steps in view.erased(tags, *wanted.wide, source=source).items():
+                first, last = steps.start // PERIOD_NS, (steps.end - 1) // PERIOD_NS
+                count = last - first + 1
+                place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+                starts = np.unique(np.repeat(first, count) + place) * PERIOD_NS
+                keys.append(wanted.key(np.full(len(starts), tag), starts))
+    return np.concatenate(keys)
+
+
+def _without_erased(view: View, table: Table, kept: Sequence[KeptSummary], of_gone: int) -> Table:
+    """Leave out what summaries tell of samples that are gone, where all that it tells of was erased later."""
+    tag, first, last = (column_i64(table, name) for name in ("tag", "first_time", "last_time"))
+    reading, file = column_i64(table, "reading"), column_i64(table, "file_index")
+    hidden = np.zeros(table.num_rows, np.bool_)
+    for number, summary in enumerate(kept):
+        covered = view.erasures.covers(tag, first, last, position=summary.erased_to)
+        hidden |= covered & (reading == of_gone) & (file == number)
+    return table.filter(pa.array(~hidden))
+
+
 class _Found:
     """Hold rows of summaries ordered by (tag, period, file), and the first and last time of each block."""
 
-    def __init__(self, table: Table, wanted: Wanted, of_gone: int) -> None:
+    def __init__(self, table: Table, wanted: Wanted, of_gone: int, erased: Ints) -> None:
+        self._erased = erased
         reading = column_i64(table, "reading")
         file = column_i64(table, "file_index") * 4 + reading  # summed by all, by some, gone
         order = np.lexsort((column_i64(table, "severity"), file, column_i64(table, "start"), column_i64(table, "tag")))
@@ -198,6 +250,7 @@ class _Found:
             cut |= (self._first < edge) & (edge <= self._last)
         every = np.ones(len(self._keys), np.bool_)
         keys = [self.key[rows & ~gone], self._keys[cut & ~self._gone], self._keys[self._overlapping(every)]]
+        keys.append(self._erased)
         if samples is not None:
             tag, time = column_i64(samples, "tag"), column_i64(samples, "time")
             keys.append(self._wanted.key(tag, time)[self._met(tag, time, every)])
@@ -242,7 +295,9 @@ def _within(time: Ints, span: tuple[int, int]) -> Bools:
     return found
 
 
-def _read_periods(engine: Engine, summed: Sequence[Reading], dirty: Ints, wanted: Wanted) -> list[Table | None]:
+def _read_periods(
+    engine: Engine, view: View, summed: Sequence[Plain], dirty: Ints, *, wanted: Wanted
+) -> list[Table | None]:
     """Read the samples of single periods, given by key, from the runs that sum them up."""
     begin, count = wanted.wide[0], (wanted.wide[1] - wanted.wide[0]) // PERIOD_NS
     tags, place = np.sort(np.asarray(wanted.tags, np.int64))[dirty // count], dirty % count
@@ -251,18 +306,18 @@ def _read_periods(engine: Engine, summed: Sequence[Reading], dirty: Ints, wanted
         read = []
         for each in places.tolist():
             span = (begin + each * PERIOD_NS, begin + (each + 1) * PERIOD_NS)
-            read.append(_read(engine, _of_some(summed, tags[place == each]), span, select, "time", wanted.limit))
+            read.append(_read(engine, view, _of_some(summed, tags[place == each]), span, select, wanted.limit))
         return read
     cursor = engine.cursor()
     cursor.register("dirty", pa.table({"tag": tags, "place": place}))
     joined = f"{select} s SEMI JOIN dirty d ON s.tag = d.tag AND (s.time - {begin:d}) // {PERIOD_NS:d} = d.place"
     try:
-        return [_read(engine, _of_some(summed, tags), wanted.periods, joined, "s.time", wanted.limit)]
+        return [_read(engine, view, _of_some(summed, tags), wanted.periods, joined, wanted.limit, "s.time")]
     finally:
         cursor.unregister("dirty")
 
 
-def _of_some(readings: Sequence[Reading], tags: Ints) -> list[Reading]:
+def _of_some(readings: Sequence[Plain], tags: Ints) -> list[Plain]:
     some = set(tags.tolist())
     kept = [(sources, sorted(some.intersection(own))) for sources, own in readings]
     return [each for each in kept if each[1]]

@@ -10,6 +10,10 @@ from pathlib import Path
 
 UNBORN_SUFFIX = ".new"
 
+ERASURE_TABLE = """CREATE TABLE IF NOT EXISTS {name}.erasure (
+    position BIGINT NOT NULL, tag BIGINT NOT NULL, from_ns BIGINT NOT NULL, to_ns BIGINT NOT NULL,
+    made_ns BIGINT NOT NULL)"""
+"""Files from before samples could be deleted lack it; it is added when they are opened."""
 TABLES = (
     """CREATE TABLE {name}.sample (
         tag BIGINT NOT NULL, time BIGINT NOT NULL, status UINTEGER NOT NULL,
@@ -28,6 +32,7 @@ TABLES = (
         seq BIGINT NOT NULL, crc UINTEGER NOT NULL, reason VARCHAR NOT NULL, detail VARCHAR NOT NULL,
         rows BIGINT NOT NULL, arrival_platform BIGINT NOT NULL, payload BLOB NOT NULL)""",
     "CREATE TABLE {name}.resolution (quarantined BIGINT NOT NULL, position BIGINT NOT NULL, time BIGINT NOT NULL)",
+    ERASURE_TABLE,
     "CREATE TABLE {name}.proof (first BIGINT NOT NULL, last BIGINT NOT NULL, crc UINTEGER NOT NULL)",
     """CREATE TABLE {name}.birth_newest (
         tag BIGINT NOT NULL, time BIGINT NOT NULL, status UINTEGER NOT NULL, vf DOUBLE, vi BIGINT, vb BOOLEAN,
@@ -82,6 +87,15 @@ class Generation:
     def parquet(self) -> None:
         """Say that it is none."""
         return None
+
+    @property
+    def erased_to(self) -> int:
+        """Give the position up to which erasures are carried out in the file: rows stay in a hot file."""
+        return 0
+
+    def span(self, _tag: int) -> tuple[int, int] | None:
+        """Give first and last time that a tag may have here."""
+        return (self.extent.time_min, self.extent.time_max) if self.extent.rows else None
 
     def covers(self, number: int) -> bool:
         """Say whether it is the generation of that number."""

@@ -53,6 +53,7 @@ class Judged:
     duplicates: int = 0
     late: int = 0
     future: int = 0
+    erased: int = 0
     records: tuple[LedgerRecord, ...] = ()
     """What is told of its samples beside the batch's own records."""
     error: KeyReused | None = field(default=None)
@@ -68,9 +69,10 @@ class Judged:
             return self.twin.outcome()._replace(verdict=Verdict.REPEATED)
         if self.earlier is not None and self.verdict is Verdict.REPEATED:
             first = self.earlier
-            return BatchOutcome(self.verdict, first.position, first.stored, first.duplicates, first.quarantined)
+            counts = (first.stored, first.duplicates, first.quarantined, self.erased)
+            return BatchOutcome(self.verdict, first.position, *counts)
         reason = self.quarantine.reason if self.quarantine else None
-        return BatchOutcome(self.verdict, self.position, self.stored, self.duplicates, reason)
+        return BatchOutcome(self.verdict, self.position, self.stored, self.duplicates, reason, self.erased)
 
 
 def identity(batch: WriterBatch) -> BatchKey:

@@ -9,7 +9,7 @@ import numpy as np
 
 from penstock.platform.historian.durable import sync_file
 from penstock.platform.historian.generation import UNBORN_SUFFIX
-from penstock.platform.historian.run import SUMMARY_FILE, Run, RunFile, folder_name, write_summary_file
+from penstock.platform.historian.run import SUMMARY_FILE, Run, RunFile, write_summary_file
 from penstock.platform.kit.files import sync_folder
 
 KEPT_FOLDER = "kept"
@@ -31,11 +31,13 @@ class Kept:
     """When the samples were removed."""
     parquet: Path
     """The folder of its file."""
+    erased_to: int
+    """Erasures up to this position were carried out in the samples that it was made of, or did not concern them."""
 
     @property
     def name(self) -> str:
         """Give the name that no run has."""
-        return f"{KEPT_FOLDER}-{folder_name(self.first, self.last)}"
+        return f"{KEPT_FOLDER}-{self.parquet.name}"
 
     def holds_time(self, start_ns: int, end_ns: int) -> bool:
         """Say whether it may tell of a sample with start <= time < end."""
@@ -54,7 +56,7 @@ def write_kept(cursor: Any, run: Run, folder: Path, rows_by_tenant: Mapping[str,
     extent = run.extent
     return Kept(
         run.first, run.last, extent.rows, extent.time_min, extent.time_max, file, rows_by_tenant, now_ns,
-        folder / run.name,
+        folder / run.name, max(run.erased_to, extent.position_min),
     )  # fmt: skip
 
 

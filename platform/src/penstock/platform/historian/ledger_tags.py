@@ -92,10 +92,10 @@ class TagLedger:
         late = [NEVER_LATE if tag.late_after_ns is None else min(tag.late_after_ns, NEVER_LATE) for tag in tags]
         more = {"late": late, "owners": [tag.owner for tag in tags], "skew": CLOCK_SKEW_MAX_NS}
         with self._engine.view() as view:
-            count = view.over(_HOW_MANY, lambda source: source.holds(ids, start_ns, end_ns))
+            count = view.samples(_HOW_MANY, ids, start_ns, end_ns)
             if self._engine.rows(f"SELECT sum(n) FROM ({count})", asked)[0][0] > LATE_ROWS_MAX:
                 raise TooManyRows(LATE_ROWS_MAX, f"the span of {len(ids)} tags")
-            rows = view.over(_SAMPLES, lambda source: source.holds(ids, start_ns, end_ns))
+            rows = view.samples(_SAMPLES, ids, start_ns, end_ns)
             found = self._engine.rows(f"{_WANTED} {_COUNTS} FROM ({rows}) GROUP BY tag", asked | more)
         return {row[0]: TagSamples(*row) for row in found}
 

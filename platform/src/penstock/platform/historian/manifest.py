@@ -10,19 +10,23 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
+from penstock.platform.historian.erasures import ERASURE, Entries
 from penstock.platform.historian.errors import HistorianDamaged
 from penstock.platform.historian.generation import Extent
 from penstock.platform.historian.kept import KEPT_FOLDER, Kept
-from penstock.platform.historian.run import RUNS_FOLDER, Run, RunFile, TagSpans, folder_name
+from penstock.platform.historian.ports import Table
+from penstock.platform.historian.run import RUNS_FOLDER, Run, RunFile, TagSpans, revision_of
 from penstock.platform.kit.files import sync_folder
 
 MANIFEST_FILE = "manifest.sqlite"
-FORMAT = 1
+FORMAT = 2
 _TABLES = (
     """CREATE TABLE run (
         folder TEXT PRIMARY KEY, first_generation INTEGER NOT NULL, last_generation INTEGER NOT NULL,
@@ -45,12 +49,19 @@ _TABLES = (
         position_min INTEGER NOT NULL, position_max INTEGER NOT NULL,
         deleted_ns INTEGER NOT NULL, reason TEXT NOT NULL)""",
 )
-_KEPT = """CREATE TABLE IF NOT EXISTS kept (
-    folder TEXT PRIMARY KEY, first_generation INTEGER NOT NULL, last_generation INTEGER NOT NULL,
-    rows INTEGER NOT NULL, time_min INTEGER NOT NULL, time_max INTEGER NOT NULL, name TEXT NOT NULL,
-    summary_rows INTEGER NOT NULL, bytes INTEGER NOT NULL, crc32 INTEGER NOT NULL,
-    rows_by_tenant TEXT NOT NULL, kept_ns INTEGER NOT NULL)"""
-"""A later addition to format 1: older versions read on without it."""
+_SINCE_FORMAT_2 = (
+    "ALTER TABLE run ADD COLUMN erased_to INTEGER NOT NULL DEFAULT 0",
+    """CREATE TABLE erasure (
+        position INTEGER NOT NULL, tag INTEGER NOT NULL, from_ns INTEGER NOT NULL, to_ns INTEGER NOT NULL,
+        made_ns INTEGER NOT NULL, PRIMARY KEY (position, tag, from_ns)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS kept (
+        folder TEXT PRIMARY KEY, first_generation INTEGER NOT NULL, last_generation INTEGER NOT NULL,
+        rows INTEGER NOT NULL, time_min INTEGER NOT NULL, time_max INTEGER NOT NULL, name TEXT NOT NULL,
+        summary_rows INTEGER NOT NULL, bytes INTEGER NOT NULL, crc32 INTEGER NOT NULL,
+        rows_by_tenant TEXT NOT NULL, kept_ns INTEGER NOT NULL)""",
+    "ALTER TABLE kept ADD COLUMN erased_to INTEGER NOT NULL DEFAULT 0",
+)
+"""An older version must not open what has erasures: it would show what was deleted. Some of format 1 have `kept`."""
 
 
 class DeletedRun(NamedTuple):
@@ -84,16 +95,15 @@ class Manifest:
         try:
             with self._transaction() as connection:
                 found = connection.execute("PRAGMA user_version").fetchone()[0]
-                if found == 0:
-                    for statement in _TABLES:
-                        connection.execute(statement)
+                missing = {0: (*_TABLES, *_SINCE_FORMAT_2), 1: _SINCE_FORMAT_2}.get(found, ())
+                for statement in missing:
+                    connection.execute(statement)
+                if missing:
                     connection.execute(f"PRAGMA user_version = {FORMAT:d}")
-                if found in (0, FORMAT):
-                    connection.execute(_KEPT)
         except sqlite3.DatabaseError as error:
             raise self._damaged(error) from error
-        if found not in (0, FORMAT):
-            message = f"{self.path} has format {found}, this version reads {FORMAT}; use the version that wrote it"
+        if not 0 <= found <= FORMAT:
+            message = f"{self.path} has format {found}, this version reads 1 to {FORMAT}; use the version that wrote it"
             raise HistorianDamaged(message, path=str(self.path))
         sync_folder(self.path.parent)
 
@@ -105,8 +115,9 @@ class Manifest:
             row = (
                 run.name, run.first, run.last, extent.rows, extent.time_min, extent.time_max,
                 extent.position_min, extent.position_max, extent.arrival_min, extent.arrival_max, run.sealed_ns,
+                run.erased_to,
             )  # fmt: skip
-            connection.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            connection.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
             files = [(run.name, file.name, file.rows, file.size, file.crc32) for file in run.files]
             connection.executemany("INSERT INTO file VALUES (?, ?, ?, ?, ?)", files)
             spans = run.tags
@@ -144,14 +155,14 @@ class Manifest:
                 file = kept.file
                 told = (
                     run.name, run.first, run.last, kept.rows, kept.time_min, kept.time_max, file.name, file.rows,
-                    file.size, file.crc32, json.dumps(dict(kept.rows_by_tenant)), kept.kept_ns,
+                    file.size, file.crc32, json.dumps(dict(kept.rows_by_tenant)), kept.kept_ns, kept.erased_to,
                 )  # fmt: skip
-                connection.execute("INSERT INTO kept VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", told)
+                connection.execute("INSERT INTO kept VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", told)
 
     def delete_kept(self, kept: Kept) -> None:
         """Take what was kept of a run off the list."""
         with self._transaction() as connection:
-            connection.execute("DELETE FROM kept WHERE folder = ?", (folder_name(kept.first, kept.last),))
+            connection.execute("DELETE FROM kept WHERE folder = ?", (kept.parquet.name,))
 
     def kept(self) -> list[Kept]:
         """Give what is kept of removed runs, oldest commits first."""
@@ -161,8 +172,19 @@ class Manifest:
         except sqlite3.DatabaseError as error:
             raise self._damaged(error) from error
         return [
-            Kept(first, last, count, low, high, RunFile(*file), json.loads(by_tenant), kept_ns, self._kept / folder)
-            for folder, first, last, count, low, high, *file, by_tenant, kept_ns in rows
+            Kept(
+                first,
+                last,
+                count,
+                low,
+                high,
+                RunFile(*file),
+                json.loads(by_tenant),
+                kept_ns,
+                self._kept / folder,
+                erased_to,
+            )
+            for folder, first, last, count, low, high, *file, by_tenant, kept_ns, erased_to in rows
         ]
 
     def deleted(self) -> list[DeletedRun]:
@@ -173,6 +195,27 @@ class Manifest:
         except sqlite3.DatabaseError as error:
             raise self._damaged(error) from error
         return [DeletedRun(*row) for row in rows]
+
+    def erasures(self) -> Table:
+        """Give the erasures that are listed, as a table of ERASURE."""
+        try:
+            with self._transaction() as connection:
+                rows = connection.execute("SELECT * FROM erasure ORDER BY position").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from error
+        columns = np.array(rows, np.int64).reshape(-1, len(ERASURE)).T
+        return pa.table([pa.array(column) for column in columns], schema=ERASURE)
+
+    def list_erasures(self, added: Entries) -> None:
+        """List erasures, for readers of the runs and for the next start; those that are there already stay."""
+        with self._transaction() as connection:
+            rows = zip(*(column.tolist() for column in added), strict=True)
+            connection.executemany("INSERT OR IGNORE INTO erasure VALUES (?, ?, ?, ?, ?)", rows)
+
+    def forget_erasures(self, position: int) -> None:
+        """Take the erasures up to a position off the list."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM erasure WHERE position <= ?", (position,))
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -202,13 +245,13 @@ def _read_runs(connection: sqlite3.Connection, runs: Path) -> list[Run]:
     for folder, writer, epoch, low, high in connection.execute("SELECT * FROM epoch"):
         epochs[folder][writer, epoch] = (low, high)
     found = []
-    for folder, first, last, *spans, sealed_ns in connection.execute("SELECT * FROM run ORDER BY first_generation"):
+    listed = connection.execute("SELECT * FROM run ORDER BY first_generation").fetchall()
+    for folder, first, last, *spans, sealed_ns, erased_to in listed:
         rows = connection.execute(
             "SELECT tag, rows, time_first, time_last FROM tag WHERE folder = ? ORDER BY tag", (folder,)
         ).fetchall()
         columns = np.array(rows, np.int64).reshape(-1, 4).T
         tags = TagSpans(*(np.ascontiguousarray(column) for column in columns))
-        found.append(
-            Run(first, last, Extent(*spans), tuple(files[folder]), tags, epochs[folder], sealed_ns, runs / folder)
-        )
+        run = Run(first, last, Extent(*spans), tuple(files[folder]), tags, epochs[folder], sealed_ns, runs / folder)
+        found.append(replace(run, erased_to=erased_to, revision=revision_of(folder)))
     return found

@@ -11,7 +11,7 @@ from penstock.platform.historian.errors import TooManyRows
 from penstock.platform.historian.ports import Table
 from penstock.platform.historian.repeats import column_i64
 from penstock.platform.historian.scene import Ints, Series
-from penstock.platform.historian.view import View, over
+from penstock.platform.historian.view import View
 
 _EDGES = "tag IN (SELECT unnest($tags)) AND time IN (SELECT unnest($edge_times))"
 SEGMENTS_A_TAG = 16
@@ -28,12 +28,12 @@ def series_of_many(engine: Engine, tags: Sequence[int], start_ns: int, end_ns: i
         before = bounds(engine, view, tags, start_ns, before=True)
         after = bounds(engine, view, tags, end_ns, before=False)
         inside = f"SELECT {ROW} FROM $G.sample WHERE tag IN (SELECT unnest($tags)) AND time >= $start AND time < $end"
-        sql = view.over(inside, lambda source: source.holds(tags, start_ns, end_ns))
+        sql = view.samples(inside, tags, start_ns, end_ns)
         parameters: dict[str, object] = {"tags": list(tags), "start": start_ns, "end": end_ns, "limit": limit + 1}
         if at := {*before.values(), *after.values()}:
             low, high = min(at), max(at)
             beside = f"SELECT {ROW} FROM $G.sample WHERE {_EDGES} AND time BETWEEN $low AND $high"
-            sql += f" UNION ALL {view.over(beside, lambda source: source.holds(tags, low, high + 1))}"
+            sql += f" UNION ALL {view.samples(beside, tags, low, high + 1)}"
             parameters |= {"edge_times": sorted(at), "low": low, "high": high}
         found = engine.query(f"SELECT * FROM ({sql}) LIMIT $limit", parameters)
     if found.num_rows > limit:
@@ -50,7 +50,7 @@ def rows_at(engine: Engine, view: View, times: Mapping[int, int]) -> dict[int, S
         return {}
     low, high = min(times.values()), max(times.values())
     select = f"SELECT {ROW} FROM $G.sample WHERE {_EDGES} AND time BETWEEN $low AND $high"
-    sql = view.over(select, lambda source: source.holds(list(times), low, high + 1))
+    sql = view.samples(select, list(times), low, high + 1)
     at = {"tags": list(times), "edge_times": sorted(set(times.values())), "low": low, "high": high}
     return {
         tag: _between(series, times[tag], times[tag]) for tag, series in split(engine.query(sql, at), [*times]).items()
@@ -70,7 +70,7 @@ def bounds(engine: Engine, view: View, tags: Sequence[int], time_ns: int, *, bef
         return found
     to_read = []
     for source in view.sources:
-        told = {tag: source.bound(tag, time_ns, before=before) for tag in tags}
+        told = {tag: view.bound(source, tag, time_ns, before=before) for tag in tags}
         for tag, (known, _) in told.items():
             if known is not None:
                 found[tag] = better(found.get(tag, known), known)
@@ -79,7 +79,7 @@ def bounds(engine: Engine, view: View, tags: Sequence[int], time_ns: int, *, bef
     if to_read:
         pick, where = ("max", "time < $t") if before else ("min", "time >= $t")
         select = f"SELECT tag, {pick}(time) FROM $G.sample WHERE tag IN (SELECT unnest($tags)) AND {where} GROUP BY tag"
-        for tag, time in engine.rows(over(to_read, select), {"tags": list(tags), "t": time_ns}):
+        for tag, time in engine.rows(view.visible(to_read, select, tags), {"tags": list(tags), "t": time_ns}):
             found[tag] = better(found.get(tag, time), time)
     return found
 

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from penstock.platform.historian.erasures import Erasures
 from penstock.platform.historian.ports import ROWS, LatestSample, Table
 from penstock.platform.historian.repeats import column_i64, value_bits
 
@@ -55,16 +56,41 @@ class Newest:
         """Take committed rows of BIRTH_NEWEST's columns in commit order; `future` marks those beyond the skew."""
         if rows.num_rows == 0:
             return
-        tag, time = column_i64(rows, "tag"), column_i64(rows, "time")
         with self._lock:
-            self._grow(tag)
-            self._take_future(tag[future], time[future])
-            newest = np.full(len(self._low), NEVER)
-            np.maximum.at(newest, tag[~future], time[~future])
-            candidate = np.flatnonzero((time == newest[tag]) & (time >= self._columns["time"][tag]) & ~future)
-            last = np.full(len(self._low), -1)
-            last[tag[candidate]] = candidate  # of equal times the one committed last stays
-            self._set(rows.take(pa.array(last[last >= 0])))
+            self._take(rows, future)
+
+    def _take(self, rows: Table, future: NDArray[np.bool_]) -> None:
+        tag, time = column_i64(rows, "tag"), column_i64(rows, "time")
+        self._grow(tag)
+        self._take_future(tag[future], time[future])
+        newest = np.full(len(self._low), NEVER)
+        np.maximum.at(newest, tag[~future], time[~future])
+        candidate = np.flatnonzero((time == newest[tag]) & (time >= self._columns["time"][tag]) & ~future)
+        last = np.full(len(self._low), -1)
+        last[tag[candidate]] = candidate  # of equal times the one committed last stays
+        self._set(rows.take(pa.array(last[last >= 0])))
+
+    def hidden(self, erasures: Erasures, tags: Iterable[int]) -> dict[int, int]:
+        """Give those of the tags whose latest sample is erased, or of whose future ones some may be, and its time."""
+        with self._lock:
+            asked = np.array([tag for tag in tags if tag < len(self._low)], np.int64)
+            time, position = self._columns["time"][asked], self._columns["position"][asked]
+            hit = (time != NEVER) & erasures.hides(asked, time, position)
+            for place in np.flatnonzero(self._high[asked] != NEVER).tolist():
+                steps = erasures.steps(int(asked[place]))
+                low, high = self._low[asked[place]], self._high[asked[place]]
+                hit[place] |= steps is not None and len(steps.between(int(low), int(high) + 1).start) > 0
+            return dict(zip(asked[hit].tolist(), time[hit].tolist(), strict=True))
+
+    def correct(self, tags: Sequence[int], rows: Table, future: Table) -> None:
+        """Put what is found of these tags anew, as BIRTH_NEWEST and BIRTH_FUTURE, in the place of what is here."""
+        with self._lock:
+            self._columns["time"][tags] = NEVER
+            self._low[tags], self._high[tags] = NO_FUTURE, NEVER
+            if rows.num_rows:
+                self._take(rows, np.zeros(rows.num_rows, np.bool_))
+            for name in ("low", "high"):
+                self._take_future(column_i64(future, "tag"), column_i64(future, name))
 
     def _set(self, winners: Table) -> None:
         tag = column_i64(winners, "tag")

@@ -17,6 +17,7 @@ from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
 from penstock.platform.historian.aggregates import Summary
 from penstock.platform.historian.columns_by_count import Column
+from penstock.platform.historian.erasures import NOTHING, Entries
 from penstock.platform.historian.plot import Plot
 
 Table = Any
@@ -36,6 +37,7 @@ class RecordKind(StrEnum):
     THINNED = "thinned"
     DUPLICATE = "duplicate"
     QUARANTINED = "quarantined"
+    ERASURE = "erasure"
 
 
 REFILLED = "refilled"
@@ -71,6 +73,16 @@ class Quarantine:
 
 
 @dataclass(frozen=True, slots=True)
+class Erasing:
+    """Ask for the samples of tags with start <= time < end to be erased, and say why."""
+
+    tags: tuple[int, ...]
+    start_ns: int
+    end_ns: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WriterBatch:
     """Carry one batch of one writer to the historian.
 
@@ -94,6 +106,15 @@ class WriterBatch:
     frame: bytes = field(default=b"", repr=False)
     resolves: int | None = None
     """Position of the quarantined batch that this one is a retry of."""
+    deletes: Erasing | None = None
+    """Samples to erase that are committed before it; such a batch brings no rows."""
+    replaces: bool = False
+    """Its samples take the place of other ones at the same times."""
+
+    @property
+    def corrects(self) -> bool:
+        """Say whether it erases samples."""
+        return self.replaces or self.deletes is not None
 
 
 class Verdict(StrEnum):
@@ -112,6 +133,8 @@ class BatchOutcome(NamedTuple):
     stored: int
     duplicates: int
     quarantined: str | None
+    erased: int = 0
+    """Samples that it hid, by deletion or by replacing them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +183,15 @@ class LatestSample(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """Hold rows in commit order, whole commits only; `position` is where to go on from, `head` the newest there is."""
+    """Hold rows in commit order, whole commits only; `position` is where to go on from, `head` the newest there is.
+
+    Rows that were erased meanwhile are left out; `erasures` are those committed in the page, for what was read earlier.
+    """
 
     rows: Table
     position: int
     head: int
+    erasures: Entries = NOTHING
 
 
 class Hot(Protocol):

@@ -6,7 +6,7 @@ it writes, computed here over the columns; at a start the newest one is computed
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,11 @@ COLUMNS = pa.schema([("first", pa.int64()), ("last", pa.int64()), ("crc", pa.uin
 def proof_row(first: int, last: int, tables: Sequence[Table]) -> Table:
     """Make the row that proves a commit of the positions first … last."""
     return pa.table([[first], [last], [crc_of(tables)]], schema=COLUMNS)
+
+
+def proved(tables: Mapping[str, Table]) -> list[Table]:
+    """Give the tables of a commit that its proof is over: an empty one of erasures is as if it were not there."""
+    return [table for name, table in tables.items() if name != "erasure" or table.num_rows]
 
 
 def crc_of(tables: Sequence[Table]) -> int:

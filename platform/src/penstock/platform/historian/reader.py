@@ -43,7 +43,7 @@ from penstock.platform.historian.plot import (
 )
 from penstock.platform.historian.ports import STORED_ROWS, RowKey, Since, Table
 from penstock.platform.historian.repeats import column_i64
-from penstock.platform.historian.view import View, over
+from penstock.platform.historian.view import View
 
 QUERY_THREADS = 2
 QUERIES_WAITING_MAX = 64  # at 50 ms each the last one waits under 2 s
@@ -107,7 +107,7 @@ class Reader:
         order = "DESC" if descending else "ASC"
         by = f'ORDER BY time {order}, position {order}, "row" {order} LIMIT $limit'
         with self._engine.view() as view:
-            sql = f"{view.over(select, lambda source: source.holds(tags, start_ns, end_ns))} {by}"
+            sql = f"{view.samples(select, tags, start_ns, end_ns)} {by}"
             return self._engine.query(sql, parameters).cast(STORED_ROWS)
 
     def series(self, tag: int, start_ns: int, end_ns: int, limit: int) -> Series:
@@ -121,7 +121,7 @@ class Reader:
         )
         with self._engine.view() as view:
             low, high = self._bound(view, tag, start_ns, before=True), self._bound(view, tag, end_ns, before=False)
-            rows = view.over(select, lambda source: source.holds((tag,), low, high + 1))
+            rows = view.samples(select, (tag,), low, high + 1)
             sql = f'SELECT time, status, value FROM ({rows}) ORDER BY time, position, "row" LIMIT $limit'
             found = self._engine.query(sql, {"tag": tag, "low": low, "high": high, "limit": limit + 1})
         if found.num_rows > limit:
@@ -134,13 +134,13 @@ class Reader:
 
         A run that lies wholly on one side answers from the manifest; only those that `time_ns` cuts are read.
         """
-        told = [(source, *source.bound(tag, time_ns, before=before)) for source in view.sources]
+        told = [(source, *view.bound(source, tag, time_ns, before=before)) for source in view.sources]
         times = [known for _, known, _ in told if known is not None]
         wanted = [source for source, _, read in told if read]
         if wanted:
             pick, where = ("max", "time < $t") if before else ("min", "time >= $t")
             select = f"SELECT {pick}(time) FROM $G.sample WHERE tag = $tag AND {where}"
-            found = self._engine.rows(over(wanted, select), {"tag": tag, "t": time_ns})
+            found = self._engine.rows(view.visible(wanted, select, (tag,)), {"tag": tag, "t": time_ns})
             times += [int(row[0]) for row in found if row[0] is not None]
         return (max if before else min)(times, default=time_ns)
 
@@ -259,14 +259,14 @@ class Reader:
             span: dict[str, object] = {"tag": tag, "low": low, "high": high}
             where = "FROM $G.sample WHERE tag = $tag AND time >= $low AND time <= $high"
             counts = "SELECT count(*) AS n, count(*) FILTER (WHERE time >= $start AND time < $end) AS inside"
-            rows = view.over(f"{counts} {where}", lambda source: source.holds((tag,), low, high + 1))
+            rows = view.samples(f"{counts} {where}", (tag,), low, high + 1)
             inside = span | {"start": start_ns, "end": end_ns}
             sums = "SELECT coalesce(sum(n), 0)::BIGINT, coalesce(sum(inside), 0)::BIGINT"
             [(count, samples)] = self._engine.rows(f"{sums} FROM ({rows})", inside)
             if count > PLOT_ROWS_MAX:
                 value = "coalesce(vf, vi::DOUBLE, vb::INTEGER::DOUBLE)"
                 select = f"SELECT time, status, {value} AS value {where}"
-                rows = view.over(select, lambda source: source.holds((tag,), low, high + 1))
+                rows = view.samples(select, (tag,), low, high + 1)
                 cut = {"origin": first_bucket(low, start_ns, length), "width": length}
                 found_rows = self._engine.query(EXTREMES.replace("{rows}", rows), span | cut)
                 return thin(of_extremes(found_rows), points, samples=samples, picked=True)
@@ -296,7 +296,7 @@ class Reader:
             end = self._end_of_page(view, position, limit, head)
             if end <= position:
                 return Since(STORED_ROWS.empty_table(), position, head)
-            return Since(self._page(view, position, end, tags), end, head)
+            return Since(self._page(view, position, end, tags), end, head, view.erasures.since(position, end, tags))
 
     def _page(self, view: View, position: int, end: int, tags: Sequence[int] | None) -> Table:
         parameters: dict[str, object] = {"low": position, "high": end}
@@ -304,7 +304,8 @@ class Reader:
         if tags is not None:
             select += " AND tag IN (SELECT unnest($tags))"
             parameters["tags"] = list(tags)
-        rows = view.over(select, lambda source: source.extent.holds_positions(position + 1, end))
+        sources = [each for each in view.sources if each.extent.holds_positions(position + 1, end)]
+        rows = view.visible(sources or view.sources[-1:], select, tags)
         return self._engine.query(f'{rows} ORDER BY position, "row"', parameters).cast(STORED_ROWS)
 
     def _check_window(self, view: View, position: int, oldest_arrival_ns: int) -> None:

@@ -15,28 +15,33 @@ from penstock.platform.historian.writers import Writers
 
 _ROWS = 's.tag, s.time, s.status, s.vf, s.vi, s.vb, s.vs, s.position, s."row", l.arrival_gateway, l.arrival_platform'
 _NOT_AHEAD = "FROM $G.sample s JOIN $G.ledger l USING (position) WHERE s.time <= l.arrival_platform + $skew"
-_NEWEST = (
+NEWEST = (
     f"SELECT {_ROWS} {_NOT_AHEAD} AND (s.tag, s.time) IN (SELECT (s.tag, max(s.time)) {_NOT_AHEAD} GROUP BY s.tag) "
     'QUALIFY row_number() OVER (PARTITION BY s.tag ORDER BY s.position DESC, s."row" DESC) = 1'
 )
 """The newest time of each tag first: ordering all rows of a full generation took a second."""
-_FUTURE = (
+FUTURE = (
     "SELECT s.tag, min(s.time) AS low, max(s.time) AS high FROM $G.sample s JOIN $G.ledger l USING (position) "
     "WHERE s.time > l.arrival_platform + $skew GROUP BY s.tag"
 )
 
 
 def rebuild(engine: Engine, skew_ns: int) -> tuple[Newest, Writers, int]:
-    """Give the newest samples, the writers' watermarks and the head."""
-    name = engine.generations[-1].name
+    """Give the newest samples, the writers' watermarks and the head; a newest one that is erased stays for a while.
+
+    Newest.hidden tells which; correcting.newest_left finds what is left.
+    """
+    generation = engine.generations[-1]
+    name = generation.name
     newest, writers = Newest(), Writers()
-    _take_newest(engine, newest, f"SELECT * FROM {name}.birth_newest", {})
-    _take_future(engine, newest, f"SELECT * FROM {name}.birth_future", {})
-    _take_future(engine, newest, _FUTURE.replace("$G", name), {"skew": skew_ns})
-    _take_newest(engine, newest, _NEWEST.replace("$G", name), {"skew": skew_ns})
+    with engine.view() as view:
+        _take_newest(engine, newest, f"SELECT * FROM {name}.birth_newest", {})
+        _take_future(engine, newest, f"SELECT * FROM {name}.birth_future", {})
+        _take_future(engine, newest, view.visible([generation], FUTURE), {"skew": skew_ns})
+        _take_newest(engine, newest, view.visible([generation], NEWEST), {"skew": skew_ns})
     for row in engine.rows(f"SELECT * FROM {name}.birth_writer"):
         writers.restore(*row)
-    _mark_seqs(engine, writers, engine.generations[-1])
+    _mark_seqs(engine, writers, generation)
     return newest, writers, _head(engine, name)
 
 
@@ -44,11 +49,12 @@ def rebuild_from_runs(engine: Engine, skew_ns: int) -> tuple[Newest, Writers, in
     """Give the same from the sealed runs alone: slower, it reads them all."""
     newest, writers = Newest(), Writers()
     head = max((each.position_max for each in engine.deleted), default=0)
-    for run in engine.runs:
-        _take_future(engine, newest, over([run], _FUTURE), {"skew": skew_ns})
-        _take_newest(engine, newest, over([run], _NEWEST), {"skew": skew_ns})
-        _mark_seqs(engine, writers, run)
-        head = max(head, run.extent.position_max)
+    with engine.view() as view:
+        for run in engine.runs:
+            _take_future(engine, newest, view.visible([run], FUTURE), {"skew": skew_ns})
+            _take_newest(engine, newest, view.visible([run], NEWEST), {"skew": skew_ns})
+            _mark_seqs(engine, writers, run)
+            head = max(head, run.extent.position_max)
     return newest, writers, head
 
 

@@ -10,7 +10,7 @@ docs/reference/history-files.md is the public description of the format.
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from penstock.platform.historian.errors import SealingFailed
 from penstock.platform.historian.generation import UNBORN_SUFFIX, Extent
 from penstock.platform.historian.summary import is_dense
 from penstock.platform.historian.summary_file import SUMMARY_TABLE, write_summary
-from penstock.platform.historian.view import Source, Tags, over, quoted
+from penstock.platform.historian.view import Source, Tags, View, over, quoted
 from penstock.platform.kit.files import sync_folder
 
 RUNS_FOLDER = "runs"
@@ -37,7 +37,7 @@ ORDERS = {
 }
 """The tables of a run, and how each is sorted."""
 SUMMARY_FILE = f"{SUMMARY_TABLE}.parquet"
-_NAME = re.compile(r"run-(\d{6,})-(\d{6,})")
+_NAME = re.compile(r"run-(\d{6,})-(\d{6,})(?:-r(\d+))?")
 _READ_BYTES = 1 << 20
 
 
@@ -74,10 +74,17 @@ class TagSpans:
 
     def at(self, tag: int) -> tuple[int, int] | None:
         """Give first and last time of a tag, None where the run has nothing of it."""
+        place = self._place(tag)
+        return None if place is None else (int(self.first[place]), int(self.last[place]))
+
+    def rows_of(self, tag: int) -> int:
+        """Give how many rows a tag has."""
+        place = self._place(tag)
+        return 0 if place is None else int(self.rows[place])
+
+    def _place(self, tag: int) -> int | None:
         place = int(np.searchsorted(self.tag, tag))
-        if place == len(self.tag) or self.tag[place] != tag:
-            return None
-        return int(self.first[place]), int(self.last[place])
+        return None if place == len(self.tag) or self.tag[place] != tag else place
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,11 +101,15 @@ class Run:
     sealed_ns: int
     parquet: Path
     """The folder of its files."""
+    erased_to: int = 0
+    """Rows hidden by erasures up to this position are not in its files."""
+    revision: int = 0
+    """How often it was written again because of erasures."""
 
     @property
     def name(self) -> str:
         """Give its name, that of its folder."""
-        return folder_name(self.first, self.last)
+        return folder_name(self.first, self.last, self.revision)
 
     @property
     def size(self) -> int:
@@ -122,6 +133,10 @@ class Run:
     def covers(self, number: int) -> bool:
         """Say whether a generation is in it."""
         return self.first <= number <= self.last
+
+    def span(self, tag: int) -> tuple[int, int] | None:
+        """Give first and last time of a tag."""
+        return self.tags.at(tag)
 
     def holds(self, tags: Tags, start_ns: int, end_ns: int) -> bool:
         """Say whether a row of these tags with start <= time < end may be here."""
@@ -148,9 +163,15 @@ class Run:
         return (first, False) if first >= time_ns else (None, last >= time_ns)
 
 
-def folder_name(first: int, last: int) -> str:
+def folder_name(first: int, last: int, revision: int = 0) -> str:
     """Give the name of the folder of a run of these generations."""
-    return f"run-{first:06d}-{last:06d}"
+    return f"run-{first:06d}-{last:06d}" + (f"-r{revision:d}" if revision else "")
+
+
+def revision_of(name: str) -> int:
+    """Give which writing of a run a folder's name tells of."""
+    found = _NAME.fullmatch(name)
+    return int(found[3] or 0) if found else 0
 
 
 def parse_folder_name(name: str) -> tuple[int, int] | None:
@@ -159,12 +180,16 @@ def parse_folder_name(name: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def write_run(cursor: Any, sources: Sequence[Source], runs: Path, numbers: tuple[int, int], now_ns: int) -> Run:
-    """Write the files of a run under its unborn name, synced and read back; raise SealingFailed where they differ."""
-    folder = runs / (folder_name(*numbers) + UNBORN_SUFFIX)
+def write_run(cursor: Any, view: View, runs: Path, numbers: tuple[int, int], *, now_ns: int, revision: int = 0) -> Run:
+    """Write what a view shows as a run under its unborn name, synced and read back; erased rows stay behind.
+
+    Raise SealingFailed where what is read back differs.
+    """
+    sources, name = view.sources, folder_name(*numbers, revision)
+    folder = runs / (name + UNBORN_SUFFIX)
     folder.mkdir()
-    files = [_write_table(cursor, sources, folder, table) for table in ORDERS]
-    samples = f"({over(sources, 'SELECT tag, time FROM $G.sample')})"
+    files = [_write_table(cursor, view, folder, table) for table in ORDERS]
+    samples = f"({view.visible(sources, 'SELECT tag, time FROM $G.sample')})"
     tags = cursor.execute(
         f"SELECT tag, count(*), min(time), max(time) FROM {samples} GROUP BY tag ORDER BY tag"
     ).fetchnumpy()
@@ -180,13 +205,22 @@ def write_run(cursor: Any, sources: Sequence[Source], runs: Path, numbers: tuple
     ).fetchall()
     return Run(
         *numbers,
-        extent=joined([source.extent for source in sources]),
+        extent=_extent(joined([source.extent for source in sources]), spans),
         files=tuple(files),
         tags=spans,
         epochs={(writer, epoch): (low, high) for writer, epoch, low, high in epochs},
         sealed_ns=now_ns,
-        parquet=runs / folder_name(*numbers),
+        parquet=runs / name,
+        erased_to=view.head or 0,
+        revision=revision,
     )
+
+
+def _extent(sources: Extent, tags: TagSpans) -> Extent:
+    """Give the extent of what was written; where all rows of the sources were erased, it keeps their times."""
+    if not len(tags.tag):
+        return replace(sources, rows=0)
+    return replace(sources, rows=int(tags.rows.sum()), time_min=int(tags.first.min()), time_max=int(tags.last.max()))
 
 
 def write_summary_file(cursor: Any, run: Path, path: Path, wanted: NDArray[np.bool_], spans: TagSpans) -> RunFile:
@@ -209,11 +243,11 @@ def joined(extents: Sequence[Extent]) -> Extent:
     )
 
 
-def _write_table(cursor: Any, sources: Sequence[Source], folder: Path, table: str) -> RunFile:
+def _write_table(cursor: Any, view: View, folder: Path, table: str) -> RunFile:
     path = folder / f"{table}.parquet"
-    rows = over(sources, f"SELECT * FROM $G.{table}")
+    rows = view.visible(view.sources, f"SELECT * FROM $G.{table}")
     options = f"FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}"
-    if table == "sample" and _has_odd_nan(cursor, sources):
+    if table == "sample" and _has_odd_nan(cursor, view.sources):
         options += ", DICTIONARY_SIZE_LIMIT 0"
     cursor.execute(f"COPY (SELECT * FROM ({rows}) ORDER BY {ORDERS[table]}) TO '{quoted(path)}' ({options})")
     sync_file(path)

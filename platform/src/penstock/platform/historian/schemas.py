@@ -9,6 +9,9 @@ from penstock.platform.kit.schemas import INT64_MAX
 ROWS_MAX = 100_000
 """Rows of a page: 10 MB of JSON, 6 MB of Arrow."""
 
+ERASURES_MAX = 1_000_000
+"""Erasures that the historian keeps, and so of a page."""
+
 Count = Annotated[int, Field(ge=0, le=INT64_MAX)]
 Int64 = Annotated[int, Field(ge=-(2**63), le=INT64_MAX)]
 Stamp = Annotated[str, Field(max_length=40, description="RFC 3339, UTC, nanoseconds")]
@@ -48,6 +51,22 @@ class Columns(BaseModel):
     row: list[Count] = Field(max_length=2 * ROWS_MAX)
 
 
+class ErasedColumns(BaseModel):
+    """Erasures in columns: samples of `tag` with start <= time < end and a position below `position` are gone."""
+
+    tag: list[Int64] = Field(max_length=ERASURES_MAX)
+    start: list[Stamp] = Field(max_length=ERASURES_MAX)
+    end: list[Stamp] = Field(max_length=ERASURES_MAX)
+    position: list[Count] = Field(max_length=ERASURES_MAX)
+
+
+class Erased(BaseModel):
+    """The answer to a deletion: its position, and how many samples it hid."""
+
+    position: Count
+    erased: Count
+
+
 REMOVED = "only where retention has removed samples of the span"
 
 
@@ -67,10 +86,14 @@ class SamplesPage(BaseModel):
 
 
 class SincePage(SamplesPage):
-    """Rows in commit order, whole commits; `position` is where to go on from."""
+    """Rows in commit order, whole commits; `position` is where to go on from.
+
+    Rows that were erased meanwhile are left out; `erasures` are those of the page, for what was read before.
+    """
 
     position: Count
     head: Count
+    erasures: ErasedColumns
 
 
 class AggregateItem(BaseModel):

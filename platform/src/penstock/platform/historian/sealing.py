@@ -12,13 +12,18 @@ step may be the last one before a crash, and the next start goes on from what it
     detached       DuckDB has let go of that
     unlinked       it is gone
 
-A merge has the same steps, but the first and the last but one, under names that begin with `merge-`. Nothing is removed
-that is not held elsewhere: a hot file goes when a listed run covers it, a run's folder that the manifest does not list
-goes when hot files and listed runs hold all its generations, or when the manifest says that retention deleted them.
+A merge has the same steps, but the first and the last but one, under names that begin with `merge-`; so has a run that
+is written again without what was erased, under names that begin with `erase-`. Before all that, erasures of the hot
+files are listed in the manifest (`erasures-listed`): readers of runs find them there, and a hot file may go.
+
+Nothing is removed that is not held elsewhere: a hot file goes when a listed run covers it, a run's folder that the
+manifest does not list goes when hot files and listed runs hold all its generations, or when the manifest says that
+retention deleted them.
 
 Retention removes runs. Where summaries are kept longer, one of all the run's tags is written first (`kept-written`),
-gets its name (`kept-renamed`) and is listed in the transaction that takes the run off (`kept-listed`). A run of before
-there were summaries gets one when there is nothing else to do (`summary-written`, `summary-listed`).
+gets its name (`kept-renamed`) and is listed in the transaction that takes the run off (`kept-listed`); a run with
+erased rows is written again before that. A run of before there were summaries gets one when there is nothing else to do
+(`summary-written`, `summary-listed`).
 """
 
 import contextlib
@@ -36,6 +41,7 @@ import duckdb
 from penstock.core.errors import PenstockError
 from penstock.platform.historian.durable import BEFORE_SUFFIX, LOG_SUFFIX
 from penstock.platform.historian.engine import Connection, Engine
+from penstock.platform.historian.erasures import ALWAYS
 from penstock.platform.historian.errors import HistorianDamaged
 from penstock.platform.historian.generation import UNBORN_SUFFIX, Generation, list_files
 from penstock.platform.historian.kept import KEPT_FOLDER, Kept, expired_kept, write_kept
@@ -47,14 +53,25 @@ from penstock.platform.historian.run import (
     write_run,
     write_summary_file,
 )
-from penstock.platform.historian.upkeep import Deletion, bytes_to_merge, expired, mergeable
-from penstock.platform.historian.view import Source, parquet_files
+from penstock.platform.historian.upkeep import (
+    KEPT_AFTER_ARRIVAL_NS,
+    REWRITE_AFTER_NS,
+    Deletion,
+    bytes_to_merge,
+    expired,
+    mergeable,
+    rewrite_due_ns,
+    spent,
+)
+from penstock.platform.historian.view import Source, View, parquet_files
 from penstock.platform.kit.files import sync_folder
 
 STEPS = ("checkpointed", "written", "renamed", "listed", "switched", "drained", "detached", "unlinked")
 KEPT_STEPS = ("kept-written", "kept-renamed", "kept-listed")
 SUMMARY_STEPS = ("summary-written", "summary-listed")
 MERGE_STEPS = tuple(f"merge-{step}" for step in STEPS if step not in ("checkpointed", "detached"))
+ERASE_STEPS = ("erasures-listed", *(f"erase-{step}" for step in ("written", "renamed", "listed", "switched")))
+"""The old files then go by the last steps of a merge."""
 RETRY_S = 60.0
 """When a seal failed, or old files are still read, it is tried again: the hot file serves meanwhile."""
 UPKEEP_S = 3600.0
@@ -77,6 +94,7 @@ class Upkeep:
     retention_ns: int | None = None
     summary_retention_ns: int | None = None
     """Longer than the other; None: summaries go with their samples."""
+    rewrite_after_ns: int = REWRITE_AFTER_NS
     on_deletion: Callable[[Deletion], None] = lambda _: None
     step: Callable[[str], None] = lambda _: None
 
@@ -92,8 +110,10 @@ class Sealer:
         self._idle = False
         self._writing: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="historian-sealer", daemon=True)
+        self._listed = 0
+        """Up to this position erasures are known to stand in the manifest."""
         self.counts = {"seals": 0, "sealed_rows": 0, "seal_failures": 0, "merges": 0, "deleted_runs": 0}
-        self.counts |= {"deleted_summaries": 0}
+        self.counts |= {"deleted_summaries": 0, "rewritten_runs": 0}
         self.seconds = 0.0
 
     def start(self) -> None:
@@ -125,7 +145,7 @@ class Sealer:
         done = True
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._asked or self._stopping, UPKEEP_S if done else RETRY_S)
+                self._wake.wait_for(lambda: self._asked or self._stopping, self._pause_s() if done else RETRY_S)
                 if self._stopping:
                     return
                 self._asked = False
@@ -151,14 +171,26 @@ class Sealer:
             self._engine.let_go()
         return done and not self._stopping
 
+    def _pause_s(self) -> float:
+        """Give how long there is nothing to do unless somebody wakes: until a run is due to be written again."""
+        view, upkeep = self._engine.views.current, self._upkeep
+        due = [rewrite_due_ns(view, run, upkeep.rewrite_after_ns) for run in self._engine.runs]
+        first = min((each for each in due if each is not None), default=None)
+        return UPKEEP_S if first is None else min(UPKEEP_S, max(0.0, (first - upkeep.now_ns()) / 1e9))
+
     def _one_work(self) -> bool:
         engine, upkeep = self._engine, self._upkeep
+        if engine.views.current.erasures and self._list_erasures():
+            return True
         if full := engine.generations[:-1]:
             self._seal(full[0])
             return True
         now_ns, summaries_ns = upkeep.now_ns(), upkeep.summary_retention_ns
         if upkeep.retention_ns is not None and (old := expired(engine.runs, now_ns, upkeep.retention_ns)):
-            self._delete(old[0])
+            if self._keeps_of(old[0]) and engine.views.current.touched(old[0], None, *ALWAYS):
+                self._rewrite(old[0])
+            else:
+                self._delete(old[0])
             return True
         if summaries_ns is not None and (aged := expired_kept(engine.kept, now_ns, summaries_ns)):
             self._delete_kept(aged[0])
@@ -167,10 +199,47 @@ class Sealer:
         if small and bytes_to_merge(small) < upkeep.disk_free(engine.folder):
             self._merge(small)
             return True
+        if engine.views.current.erasures and (self._carry_out() or self._forget_erasures()):
+            return True
         if bare := [run for run in engine.runs if not run.has_summary]:
             self._sum_up(bare[0])
             return True
         return False
+
+    def _list_erasures(self) -> bool:
+        """List in the manifest what was erased since the last time; say whether there was any."""
+        log = self._engine.views.current.erasures.log
+        added = log.where(log.position > self._listed)
+        if not added.size:
+            return False
+        self._engine.manifest.list_erasures(added)
+        self._listed = int(added.position[-1])
+        self._step("erasures-listed")
+        return True
+
+    def _carry_out(self) -> bool:
+        """Write one run again without what has been erased from it for long enough; say whether one was."""
+        engine, upkeep, now_ns = self._engine, self._upkeep, self._upkeep.now_ns()
+        for run in engine.runs:
+            due_ns = rewrite_due_ns(engine.views.current, run, upkeep.rewrite_after_ns)
+            if due_ns is not None and due_ns <= now_ns and bytes_to_merge([run]) < upkeep.disk_free(engine.folder):
+                self._rewrite(run)
+                return True
+        return False
+
+    def _rewrite(self, run: Run) -> None:
+        self._make((run,), (run.first, run.last), "erase-", revision=run.revision + 1)
+        self.counts["rewritten_runs"] += 1
+
+    def _forget_erasures(self) -> bool:
+        """Let go of the oldest erasures that hide nothing in any file and that no follower may ask for."""
+        engine = self._engine
+        up_to = spent(engine.views.current, self._upkeep.now_ns() - KEPT_AFTER_ARRIVAL_NS)
+        if up_to is None:
+            return False
+        engine.manifest.forget_erasures(up_to)
+        engine.views.forget(up_to)
+        return True
 
     def _seal(self, generation: Generation) -> None:
         started = time.monotonic()
@@ -185,13 +254,15 @@ class Sealer:
         self._make(runs, (runs[0].first, runs[-1].last), "merge-")
         self.counts["merges"] += 1
 
-    def _make(self, sources: Sequence[Source], numbers: tuple[int, int], kind: str = "") -> Run:
+    def _make(self, sources: Sequence[Source], numbers: tuple[int, int], kind: str = "", *, revision: int = 0) -> Run:
         """Write a run, list it in the place of its sources, show it to readers."""
         started = time.monotonic()
         engine, runs = self._engine, self._engine.runs_folder
-        _clear(runs, folder_name(*numbers))
+        _clear(runs, folder_name(*numbers, revision))
+        now = engine.views.current
+        view = View(sources, head=now.head, erasures=now.erasures)
         with self._interruptible() as cursor:
-            run = write_run(cursor, sources, runs, numbers, self._upkeep.now_ns())
+            run = write_run(cursor, view, runs, numbers, now_ns=self._upkeep.now_ns(), revision=revision)
         self._step(f"{kind}written")
         with engine.layout:
             (runs / (run.name + UNBORN_SUFFIX)).rename(runs / run.name)
@@ -228,7 +299,7 @@ class Sealer:
         found = engine.rows(f"SELECT tenant, sum(stored)::BIGINT FROM {ledger} GROUP BY tenant")  # noqa: S608
         rows = {str(tenant): int(count) for tenant, count in found}
         kept = None
-        if upkeep.summary_retention_ns is not None and not expired([run], upkeep.now_ns(), upkeep.summary_retention_ns):
+        if self._keeps_of(run):
             kept = self._keep(run, rows)
         what = "samples" if kept is None else "samples, summaries stay"
         upkeep.on_deletion(Deletion(run.name, rows, extent.time_min, extent.time_max, what))
@@ -239,6 +310,11 @@ class Sealer:
             engine.forget(run)
         self.counts["deleted_runs"] += 1
         log.info("deleted %s: %d rows older than the retention; %s", run.name, extent.rows, what)
+
+    def _keeps_of(self, run: Run) -> bool:
+        """Say whether a summary of the run stays when its samples go."""
+        summaries_ns = self._upkeep.summary_retention_ns
+        return summaries_ns is not None and not expired([run], self._upkeep.now_ns(), summaries_ns)
 
     def _keep(self, run: Run, rows: dict[str, int]) -> Kept:
         """Write what is to stay of a run."""
@@ -282,7 +358,7 @@ class Sealer:
         for path in _folders(engine.runs_folder):
             if path.name not in listed and engine.holds_elsewhere(path.name):
                 all_gone &= self._remove(path, path.name, "merge-")
-        kept = {folder_name(each.first, each.last) for each in engine.kept}
+        kept = {each.parquet.name for each in engine.kept}
         for path in _folders(engine.kept_folder):
             if path.name not in kept:
                 all_gone &= self._remove(path, f"{KEPT_FOLDER}-{path.name}", "kept-")
@@ -308,7 +384,7 @@ class Sealer:
 
 def check_runs(engine: Engine) -> None:
     """At start, remove runs that were being made; raise HistorianDamaged for one that nothing else holds."""
-    runs, kept = {run.name for run in engine.runs}, {folder_name(each.first, each.last) for each in engine.kept}
+    runs, kept = {run.name for run in engine.runs}, {each.parquet.name for each in engine.kept}
     unlisted = [path for path in _folders(engine.runs_folder) if path.name not in runs]
     unlisted += [path for path in _folders(engine.kept_folder) if path.name not in kept]
     for path in unlisted:

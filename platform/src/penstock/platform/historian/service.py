@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
@@ -33,9 +34,10 @@ from penstock.platform.historian.ports import (
     WriterBatch,
 )
 from penstock.platform.historian.reader import Reader
+from penstock.platform.historian.repeats import column_i64
 from penstock.platform.historian.sealing import Sealer, Upkeep, check_runs
 from penstock.platform.historian.store import Store
-from penstock.platform.historian.upkeep import Deletion
+from penstock.platform.historian.upkeep import REWRITE_AFTER_NS, Deletion
 from penstock.platform.kit.files import make_folder
 
 SCAN_ROWS_MAX = 3_000_000
@@ -57,6 +59,7 @@ class Historian:
         now_ns: Callable[[], int] = time.time_ns,
         disk_free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
         retention_ns: int | None = None,
+        rewrite_after_ns: int = REWRITE_AFTER_NS,
         summary_retention_ns: int | None = None,
         on_deletion: Callable[[Deletion], None] = lambda _: None,
         sealing_step: Callable[[str], None] = lambda _: None,
@@ -69,11 +72,23 @@ class Historian:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._reader = Reader(self._engine)
         upkeep = Upkeep(
-            generation_rows, now_ns, disk_free, retention_ns, summary_retention_ns, on_deletion, sealing_step
+            generation_rows,
+            now_ns,
+            disk_free,
+            retention_ns,
+            summary_retention_ns,
+            rewrite_after_ns,
+            on_deletion=on_deletion,
+            step=sealing_step,
         )
         self._sealer = Sealer(self._engine, upkeep)
         self._committer = Committer(
-            self._engine, self._store, on_commit=self._announce, on_full=self._on_full, disk_free=disk_free
+            self._engine,
+            self._store,
+            on_commit=self._announce,
+            on_correction=self._sealer.wake,
+            on_full=self._on_full,
+            disk_free=disk_free,
         )
         self.hub = CommitHub()
         self.ledger = Ledger(self._engine, self._reader)
@@ -170,7 +185,12 @@ class Historian:
         if near is None:
             oldest = self._now_ns() - SINCE_WINDOW_NS
             return await self._reader.run(self._reader.since, position, limit, tags, self.head(), oldest)
-        return Since(*near)
+        erasures = self._engine.views.current.erasures
+        if not erasures:
+            return Since(*near)
+        rows, end, head = near
+        hidden = erasures.hides(*(column_i64(rows, name) for name in ("tag", "time", "position")))
+        return Since(rows.filter(pa.array(~hidden)), end, head, erasures.since(position, end, tags))
 
     def removed(self, start_ns: int, end_ns: int) -> Removed | None:
         """Say what retention has removed of a span; None where nothing is."""

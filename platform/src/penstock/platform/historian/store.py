@@ -2,23 +2,26 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from penstock.platform.historian.correcting import Correction, deletion, erased_by, newest_left, replacement
 from penstock.platform.historian.counted import duplicates_of
 from penstock.platform.historian.engine import Engine
+from penstock.platform.historian.erasures import NOTHING
 from penstock.platform.historian.generation import Generation
 from penstock.platform.historian.group import SEQ_CONFLICT, BatchKey, Earlier, Judged, identity, judge
 from penstock.platform.historian.newest import BIRTH_NEWEST, Newest
 from penstock.platform.historian.ports import ROWS, STORED_ROWS, Table, Verdict, WriterBatch
-from penstock.platform.historian.proof import proof_row
+from penstock.platform.historian.proof import proof_row, proved
 from penstock.platform.historian.rebuild import rebuild, rebuild_from_runs
 from penstock.platform.historian.repeats import column_i64, repeats, twins
 from penstock.platform.historian.tables import ledger_rows, quarantine_rows, record_rows, resolution_rows
 from penstock.platform.historian.tail import Tail
+from penstock.platform.historian.upkeep import SEAL_AFTER_NS, rewrite_due_ns
 from penstock.platform.historian.view import Source, over
 from penstock.platform.historian.writers import Writers
 
@@ -38,8 +41,9 @@ class Store:
         self.writers = Writers()
         self.tail = Tail()
         self.head = 0
+        self._seal_ns: int | None = None
         self.counts = {"stored": 0, "duplicates": 0, "late": 0, "future": 0, "commits": 0}
-        self.counts |= {"quarantined_batches": 0, "quarantined_samples": 0}
+        self.counts |= {"quarantined_batches": 0, "quarantined_samples": 0, "corrections": 0, "erased": 0}
 
     def load(self) -> None:
         """Rebuild what memory holds from the files; makes the first generation in an empty folder."""
@@ -47,6 +51,9 @@ class Store:
             self.newest, self.writers, self.head = rebuild_from_runs(self._engine, CLOCK_SKEW_MAX_NS)
             self._engine.add_generation(self.head, time.time_ns(), self._birth())
         self.newest, self.writers, self.head = rebuild(self._engine, CLOCK_SKEW_MAX_NS)
+        self._engine.views.advance(self.head)
+        self._correct_newest(self._engine.views.current.erasures.tags())
+        self._note_erased()
         self.tail = Tail(self.head)
 
     def commit(self, batches: Sequence[WriterBatch]) -> list[Judged]:
@@ -55,8 +62,9 @@ class Store:
         new = [each for each in group if each.verdict is Verdict.COMMITTED]
         written = [each for each in group if each.position]
         if not written:
-            return group
-        rows, future = self._new_rows(new)
+            return self._told_again(group)
+        correction = self._correction(new)
+        rows, future = self._new_rows(new, correction)
         rows = rows.cast(STORED_ROWS)
         generation = self._engine.generations[-1]
         tables = {
@@ -65,10 +73,34 @@ class Store:
             "record": record_rows(written),
             "quarantine": quarantine_rows(written),
             "resolution": resolution_rows(new),
+            "erasure": (correction.erased if correction else NOTHING).table(),
         }
-        proof = proof_row(written[0].position, written[-1].position, list(tables.values()))
+        proof = proof_row(written[0].position, written[-1].position, proved(tables))
         self._write(generation, tables | {"proof": proof})
-        self._follow(generation, new, written, rows, future)
+        self._follow(generation, new, written, rows, future=future, correction=correction)
+        return group
+
+    def _correction(self, new: Sequence[Judged]) -> Correction | None:
+        """Judge what a batch that corrects erases; such a one is alone in its group."""
+        if not any(each.batch.corrects for each in new):
+            return None
+        [judged] = new
+        batch, at = judged.batch, judged.position
+        if batch.deletes is not None:
+            found = deletion(self._engine, batch.deletes, at, made_ns=batch.arrival_platform_ns)
+        else:
+            tag, stamp = column_i64(batch.rows, "tag"), column_i64(batch.rows, "time")
+            older = self.newest.may_be_stored(tag, stamp)
+            stored = self._stored_at(tag[older], stamp[older])
+            found = replacement(self._engine, batch.rows, stored, at, made_ns=batch.arrival_platform_ns)
+        judged.erased = found.samples
+        judged.records += found.records
+        return found
+
+    def _told_again(self, group: list[Judged]) -> list[Judged]:
+        for each in group:
+            if each.batch.corrects and each.earlier is not None:
+                each.erased = erased_by(self._engine, each.earlier.position)
         return group
 
     def _write(self, generation: Generation, tables: Mapping[str, Table]) -> None:
@@ -81,18 +113,24 @@ class Store:
                 inserts.insert(table, rows)
 
     def rotate_if_full(self) -> Generation | None:
-        """Begin a new generation when the current one is full; give the full one, which wants to be sealed."""
+        """Begin a new generation when the current one is full, or has held erased rows for a day; give that one."""
         full = self._engine.generations[-1]
-        if full.extent.rows < self._generation_rows:
+        has_waited = self._seal_ns is not None and full.extent.arrival_max >= self._seal_ns
+        if full.extent.rows < self._generation_rows and not has_waited:
             return None
         self._engine.add_generation(self.head, time.time_ns(), self._birth())
+        self._note_erased()
         return full
+
+    def _note_erased(self) -> None:
+        """Note from which arrival on the hot file is to be sealed for the erased rows in it."""
+        self._seal_ns = rewrite_due_ns(self._engine.views.current, self._engine.generations[-1], SEAL_AFTER_NS)
 
     def _birth(self) -> dict[str, Table]:
         newest, future = self.newest.snapshot()
         return {"birth_newest": newest, "birth_future": future, "birth_writer": self.writers.snapshot()}
 
-    def _new_rows(self, new: Sequence[Judged]) -> tuple[Table, NDArray[np.bool_]]:
+    def _new_rows(self, new: Sequence[Judged], correction: Correction | None) -> tuple[Table, NDArray[np.bool_]]:
         lengths = np.array([each.batch.rows.num_rows for each in new], np.int64)
         rows = pa.concat_tables([each.batch.rows for each in new]) if new else ROWS.empty_table()
         owner = np.repeat(np.arange(len(new)), lengths)
@@ -103,7 +141,7 @@ class Store:
         late = np.concatenate([each.batch.late for each in new]) if new else np.zeros(0, np.bool_)
         limit = np.array([each.batch.arrival_platform_ns + CLOCK_SKEW_MAX_NS for each in new], np.int64)
         future = column_i64(rows, "time") > np.repeat(limit, lengths)
-        kept = ~self._repeated(rows)
+        kept = ~self._repeated(rows) if correction is None else correction.kept
         for name, marked in (("stored", kept), ("duplicates", ~kept), ("late", late & kept), ("future", future & kept)):
             for each, count in zip(new, np.bincount(owner[marked], minlength=len(new)), strict=True):
                 setattr(each, name, int(count))
@@ -139,7 +177,7 @@ class Store:
         cursor.register("wanted", pa.table({"tag": tag, "time": stamp}))
         try:
             with self._engine.view() as view:
-                sql = view.over(select, lambda source: source.holds(tags, low, high + 1))
+                sql = view.samples(select, tags, low, high + 1)
                 return self._engine.query(sql, {"low": low, "high": high}).cast(ROWS)
         finally:
             cursor.unregister("wanted")
@@ -203,10 +241,13 @@ class Store:
         new: Sequence[Judged],
         written: Sequence[Judged],
         rows: Table,
+        *,
         future: NDArray[np.bool_],
+        correction: Correction | None,
     ) -> None:
         """Bring memory in step with what has just been committed."""
         self.head = written[-1].position
+        self._engine.views.advance(self.head, correction.erased if correction else None)
         for each in new:
             if each.batch.key is None:
                 self.writers.mark(each.batch.writer, each.batch.epoch, each.batch.seq)
@@ -218,7 +259,21 @@ class Store:
         self.counts["commits"] += 1
         _extend(generation, written, rows)
         self.newest.take(_with_arrivals(rows, new), future)
+        if correction is not None:
+            self._follow_correction(correction)
         self.tail.add(self.head, rows)
+
+    def _follow_correction(self, correction: Correction) -> None:
+        self.counts["corrections"] += 1
+        self.counts["erased"] += correction.samples
+        self._note_erased()
+        self._correct_newest(np.unique(correction.erased.tag).tolist())
+
+    def _correct_newest(self, tags: Iterable[int]) -> None:
+        """Find the newest samples that are left of tags whose newest ones were erased."""
+        if hidden := self.newest.hidden(self._engine.views.current.erasures, tags):
+            rows, future = newest_left(self._engine, hidden, skew_ns=CLOCK_SKEW_MAX_NS)
+            self.newest.correct(list(hidden), rows, future)
 
 
 def _extend(generation: Generation, written: Sequence[Judged], rows: Table) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from penstock.platform.historian.erasures import ERASURE
 from penstock.platform.historian.group import Judged
 from penstock.platform.historian.ports import STORED_ROWS, Table
 
@@ -67,6 +68,7 @@ WRITTEN = {
     "record": (_RECORD, "position, ordinal"),
     "quarantine": (_QUARANTINE, "position"),
     "resolution": (_RESOLUTION, "position"),
+    "erasure": (ERASURE, "position, tag, from_ns"),
 }
 """What a commit writes: table → its schema, and the order in which its rows were written."""
 _EMPTY = {schema: schema.empty_table() for schema, _ in WRITTEN.values()}

@@ -4,7 +4,11 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from penstock.platform.historian.erasures import ALWAYS
 from penstock.platform.historian.run import Run
+from penstock.platform.historian.view import Source, View
 
 FAN_IN = 4
 """Runs merged at once: a question over four runs costs about twice that over one, a merge rewrites each row once."""
@@ -14,6 +18,10 @@ MERGE_BYTES_A_ROW = 100
 """Disk that a merge may need for a row while it sorts: rows spilled, and the run beside those it replaces."""
 KEPT_AFTER_ARRIVAL_NS = 7 * 24 * 3600 * 1_000_000_000
 """However old its source times, a run stays so long: commits can be followed, and repeats are known, in that window."""
+REWRITE_AFTER_NS = 3600 * 1_000_000_000
+"""How long erased rows may stay in a run's files, hidden: many corrections in an hour are one rewriting."""
+SEAL_AFTER_NS = 24 * 3600 * 1_000_000_000
+"""How long erased rows may stay in the hot file, hidden; then it is sealed though it is not full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,35 @@ def expired(runs: Sequence[Run], now_ns: int, retention_ns: int) -> list[Run]:
         if min(run.extent.time_max, run.extent.arrival_max) < now_ns - retention_ns
         and run.extent.arrival_max < now_ns - KEPT_AFTER_ARRIVAL_NS
     ]
+
+
+def rewrite_due_ns(view: View, source: Source, after_ns: int) -> int | None:
+    """Give when a file is to be written again without its erased rows, None where it has none."""
+    touched = view.touched(source, None, *ALWAYS)
+    if not touched:
+        return None
+    log = view.erasures.log
+    pending = (log.position > max(source.erased_to, source.extent.position_min)) & np.isin(log.tag, touched)
+    return int(log.made_ns[pending].min()) + after_ns
+
+
+def spent(view: View, before_ns: int) -> int | None:
+    """Give the position of the last of the oldest erasures that are older and hide nothing in any file; None for none.
+
+    A hot file keeps its erasures until it is sealed, whatever they hide.
+    """
+    log = view.erasures.log
+    kept = log.made_ns >= before_ns
+    for source in view.sources:
+        if isinstance(source, Run):
+            pending = np.isin(log.tag, view.touched(source, None, *ALWAYS))
+            kept |= pending & (log.position > max(source.erased_to, source.extent.position_min))
+        else:
+            kept |= log.position > source.extent.position_min
+    for summary in view.kept:
+        kept |= (log.position > summary.erased_to) & (log.from_ns <= summary.time_max) & (log.to_ns > summary.time_min)
+    gone = log.position[log.position < log.position[kept][0]] if kept.any() else log.position
+    return int(gone[-1]) if len(gone) else None
 
 
 def _adjoin(runs: Sequence[Run]) -> bool:

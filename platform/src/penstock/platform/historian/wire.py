@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from starlette.responses import Response
 
 from penstock.core.times import format_rfc3339_ns
+from penstock.platform.historian.erasures import Entries
 from penstock.platform.historian.ports import Removed, Table
 from penstock.platform.historian.repeats import column_i64
 
@@ -54,6 +55,16 @@ def json_columns(rows: Table) -> dict[str, list[Any]]:
         "status": rows["status"].to_pylist(),
         "position": rows["position"].to_pylist(),
         "row": rows["row"].to_pylist(),
+    }
+
+
+def json_erasures(erasures: Entries) -> dict[str, list[Any]]:
+    """Give erasures as the columns of a JSON page."""
+    return {
+        "tag": erasures.tag.tolist(),
+        "start": times_text(erasures.from_ns),
+        "end": times_text(erasures.to_ns),
+        "position": erasures.position.tolist(),
     }
 
 

@@ -26,11 +26,16 @@ from penstock.platform.kit.problems import Problem, forbidden, invalid
 FRAMES = "application/vnd.penstock.frames"
 ARROW = "application/vnd.apache.arrow.stream"
 JSON = "application/json"
+WRITING = ("ingest", "samples:write", "samples:import", "samples:replace")
 
 Session = Annotated[int | None, Header(alias="Penstock-Session", ge=0, le=2**63 - 1)]
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 Import = Annotated[
     bool, Query(alias="import", description="history of tags that others own, as Arrow; needs samples:import")
+]
+Replace = Annotated[
+    bool,
+    Query(alias="replace", description="samples take the place of other ones at the same times; needs samples:replace"),
 ]
 
 
@@ -61,15 +66,19 @@ class IngestEndpoints:
     async def ingest(
         self,
         request: Request,
-        principal: Annotated[Principal, requires("ingest", "samples:write", "samples:import")],
+        principal: Annotated[Principal, requires(*WRITING)],
         session: Session = None,
         key: Key = None,
         importing: Import = False,
+        replacing: Replace = False,
     ) -> FramesAnswer | Written:
         """Take samples; answered after they are on disk. Frames from gateways, JSON or Arrow from small writers."""
         kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if importing and kind != ARROW:
             detail = f"Content-Type is {kind[:80] or 'absent'}; import=true takes {ARROW} alone."
+            raise Problem(415, "media-type", detail)
+        if replacing and kind not in (JSON, ARROW):
+            detail = f"Content-Type is {kind[:80] or 'absent'}; replace=true takes {ARROW} or {JSON}."
             raise Problem(415, "media-type", detail)
         if kind == FRAMES:
             _need(principal, "ingest")
@@ -78,14 +87,15 @@ class IngestEndpoints:
         if kind not in (JSON, ARROW):
             detail = f"Content-Type is {kind[:80] or 'absent'}; send {FRAMES}, {ARROW} or {JSON}."
             raise Problem(415, "media-type", detail)
-        _need(principal, "samples:import" if importing else "samples:write")
+        for scope in _scopes(importing=importing, replacing=replacing):
+            _need(principal, scope)
         if key is None:
             detail = "Send an Idempotency-Key header: a new one with new samples, the same one at a retry."
             raise Problem(400, "idempotency-key-needed", detail)
         content = await read_body(request)
         if kind == ARROW:
-            return await self._ingest.arrow(principal, key, content, importing=importing)
-        return await self._ingest.json(principal, key, _samples(content), content)
+            return await self._ingest.arrow(principal, key, content, importing=importing, replacing=replacing)
+        return await self._ingest.json(principal, key, _samples(content), body=content, replacing=replacing)
 
     async def session(self, principal: Annotated[Principal, requires("ingest")], body: SessionInput) -> SessionOutput:
         """Grant the next uplink session to the gateway and say what the historian holds of its epochs."""
@@ -120,6 +130,13 @@ async def read_body(request: Request) -> bytes:
             raise too_large(msg, REQUEST_MAX_BYTES, "bytes")
         parts.append(chunk)
     return b"".join(parts)
+
+
+def _scopes(*, importing: bool, replacing: bool) -> list[str]:
+    """Give all the scopes that a small writer needs: an owner's replacement is a write of another kind."""
+    if not (importing or replacing):
+        return ["samples:write"]
+    return [*(["samples:import"] if importing else []), *(["samples:replace"] if replacing else [])]
 
 
 def _need(principal: Principal, scope: str) -> None:

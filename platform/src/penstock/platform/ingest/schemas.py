@@ -34,11 +34,12 @@ class Samples(Input):
 
 
 class Written(Output):
-    """The answer to a small writer, after the commit."""
+    """The answer to a small writer, after the commit; `erased`: samples that others took the place of."""
 
     position: Count
     stored: Count
     duplicates: Count
+    erased: Count = 0
 
 
 class QuarantinedSeq(BaseModel):

@@ -139,8 +139,10 @@ class Ingest:
         outcomes = result.outcomes if result else ()
         return self._answer(gateway, decoded, outcomes)
 
-    async def json(self, principal: Principal, key: str, samples: Samples, body: bytes) -> Written:
-        """Commit the samples of a JSON body, all or nothing."""
+    async def json(
+        self, principal: Principal, key: str, samples: Samples, *, body: bytes, replacing: bool = False
+    ) -> Written:
+        """Commit the samples of a JSON body, all or nothing; a replacement goes to the audit log."""
         now = self._now_ns()
         tags = self._tags.by_id(principal.tenant, {sample.tag for sample in samples.samples})
 
@@ -150,12 +152,17 @@ class Ingest:
                 msg = "tag"
                 raise not_found(msg, absent)
             rows = rows_of_json(samples.samples, tags, now)
-            return batch_of_rows(rows, check_rows(rows, tags, principal), principal, key=key, body=body, now_ns=now)
+            late_after = check_rows(rows, tags, principal, replacing=replacing)
+            return batch_of_rows(rows, late_after, principal, key=key, body=body, now_ns=now, replacing=replacing)
 
-        return await self._write(decode)
+        written = await self._write(decode)
+        await self._note(principal, key, written, replacing=replacing)
+        return written
 
-    async def arrow(self, principal: Principal, key: str, body: bytes, *, importing: bool = False) -> Written:
-        """Commit the rows of an Arrow stream, all or nothing; an import goes to the audit log."""
+    async def arrow(
+        self, principal: Principal, key: str, body: bytes, *, importing: bool = False, replacing: bool = False
+    ) -> Written:
+        """Commit the rows of an Arrow stream, all or nothing; imports and replacements go to the audit log."""
         now = self._now_ns()
 
         def decode() -> WriterBatch:
@@ -165,17 +172,25 @@ class Ingest:
                 status = 413 if error.problem == "too-large" else 400
                 raise Problem(status, error.problem, error.message) from error
             tags = self._tags.by_id(principal.tenant, rows["tag"].unique().to_pylist())
-            late_after = check_rows(rows, tags, principal, importing=importing)
-            return batch_of_rows(rows, late_after, principal, key=key, body=body, now_ns=now)
+            late_after = check_rows(rows, tags, principal, importing=importing, replacing=replacing)
+            return batch_of_rows(rows, late_after, principal, key=key, body=body, now_ns=now, replacing=replacing)
 
         written = await self._write(decode)
-        if importing:
-            await asyncio.to_thread(self._note_import, principal, key, written)
+        await self._note(principal, key, written, importing=importing, replacing=replacing)
         return written
 
-    def _note_import(self, principal: Principal, key: str, written: Written) -> None:
-        with self._db.session() as store:
-            record(store, principal, "samples.import", object=key, detail=written.model_dump())
+    async def _note(
+        self, principal: Principal, key: str, written: Written, *, importing: bool = False, replacing: bool = False
+    ) -> None:
+        """Put a write that is not an owner's plain one into the audit log, with its counts."""
+        action = "samples.replace" if replacing else "samples.import" if importing else ""
+
+        def write() -> None:
+            with self._db.session() as store:
+                record(store, principal, action, object=key, detail=written.model_dump())
+
+        if action:
+            await asyncio.to_thread(write)
 
     async def retry(self, tenant: str, kept: QuarantineEntry, payload: bytes) -> BatchOutcome:
         """Commit a quarantined batch whose reason is gone; raise Problem 409 with the reason that is left."""
@@ -197,7 +212,9 @@ class Ingest:
         except RetryLater as error:
             self.counts["busy"] += 1
             raise busy(error.message, -(-error.after_ms // 1000)) from error
-        return Written(position=outcome.position, stored=outcome.stored, duplicates=outcome.duplicates)
+        return Written(
+            position=outcome.position, stored=outcome.stored, duplicates=outcome.duplicates, erased=outcome.erased
+        )
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
         if self._decoding >= DECODES_MAX:

@@ -84,11 +84,17 @@ def _typed(value: float | int | bool | str | None, kind: ValueType) -> float | i
 
 
 def check_rows(
-    rows: Table, tags: Mapping[int, TagRef], principal: Principal, *, importing: bool = False
+    rows: Table,
+    tags: Mapping[int, TagRef],
+    principal: Principal,
+    *,
+    importing: bool = False,
+    replacing: bool = False,
 ) -> NDArray[np.int64]:
     """Judge rows against their tags; give `late_after` per row. Raise Problem 404, 403 or 422.
 
-    An import writes to tags that others own, and none of its rows is late: history is old by its nature.
+    An import writes to tags that others own, and none of its rows is late: history is old by its nature. Neither is a
+    replacement late.
     """
     ids, places = np.unique(column_i64(rows, "tag"), return_inverse=True)
     late_after = np.full(len(ids), NEVER_LATE, np.int64)
@@ -101,11 +107,14 @@ def check_rows(
         if known.owner != principal.writer and not importing:
             raise not_owner(known.key)
         kinds[place] = ValueType(known.value_type).kind
-        if known.late_after_ns is not None and not importing:
+        if known.late_after_ns is not None and not (importing or replacing):
             late_after[place] = known.late_after_ns
     if (column_i64(rows, "time") == INT64_MIN).any():
         msg_0 = "a time is the smallest int64, which is no time; leave the row out"
         raise invalid(msg_0)
+    if replacing and (column_i64(rows, "time") == INT64_MAX).any():
+        msg_1 = "a time is the largest int64, at which nothing can be replaced; leave the row out"
+        raise invalid(msg_1)
     kind, _ = value_bits(rows)
     wrong = np.flatnonzero((kind != ValueKind.NONE) & (kind != kinds[places]))
     if len(wrong):
@@ -116,16 +125,24 @@ def check_rows(
 
 
 def batch_of_rows(
-    rows: Table, late_after: NDArray[np.int64], principal: Principal, *, key: str, body: bytes, now_ns: int
+    rows: Table,
+    late_after: NDArray[np.int64],
+    principal: Principal,
+    *,
+    key: str,
+    body: bytes,
+    now_ns: int,
+    replacing: bool = False,
 ) -> WriterBatch:
-    """Make the batch to commit."""
+    """Make the batch to commit; a replacement under the key of a plain write has another CRC."""
     return WriterBatch(
         tenant=principal.tenant,
         writer=principal.writer,
-        crc=zlib.crc32(body),
+        crc=zlib.crc32(body, 1 if replacing else 0),
         rows=rows,
         late=now_ns - column_i64(rows, "time") > late_after,
         arrival_gateway_ns=now_ns,
         arrival_platform_ns=now_ns,
         key=key,
+        replaces=replacing,
     )

@@ -28,6 +28,8 @@ SCOPES: dict[str, str] = {
     "samples:read": "Read samples, aggregates and the live stream",
     "samples:write": "Write samples of tags one owns, and make computed tags",
     "samples:import": "Import history: write samples of every tag of the tenant, whoever owns it",
+    "samples:replace": "Replace samples: write in the place of those at the same times",
+    "samples:delete": "Delete samples of every tag of the tenant, whoever owns it",
     "assets:read": "Read asset types, assets and tags",
     "assets:write": "Change asset types, assets and tags",
     "ledger:read": "Read the ledger: what is missing, duplicated, late, quarantined",

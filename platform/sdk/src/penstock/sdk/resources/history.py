@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack
 import pyarrow as pa
 
 from penstock.sdk.frames import Page, Removed, read_arrow, read_page
-from penstock.sdk.models import Asset, Latest, Tag, scalar_of
+from penstock.sdk.models import Asset, Erasure, Latest, Tag, scalar_of
 from penstock.sdk.processed import INTERPOLATED_SCHEMA, Aggregates, Interpolated, Plot, aggregates_schema
 from penstock.sdk.resources.tags import AsyncTags, TagLike
 from penstock.sdk.samples import Samples, empty_rows
@@ -34,11 +34,15 @@ class AggregateOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Commits:
-    """Rows in commit order, the position to go on from, and the historian's head."""
+    """Rows in commit order, the position to go on from, and the historian's head.
+
+    Rows that were erased meanwhile are not among them; `erasures` tell what of earlier pages is gone: apply them first.
+    """
 
     samples: Samples
     position: int
     head: int
+    erasures: tuple[Erasure, ...] = ()
 
 
 class AsyncHistory:
@@ -241,7 +245,7 @@ class AsyncHistory:
         known = chosen or await self.name_tags(page.table)
         samples = Samples.of(page.table, known, include_status=include_status, ignore_bad=ignore_bad)
         reached = page.position if page.position is not None else (position or 0)
-        return Commits(samples, reached, page.head if page.head is not None else reached)
+        return Commits(samples, reached, page.head if page.head is not None else reached, page.erasures)
 
     async def name_tags(self, table: pa.Table) -> Mapping[int, Tag]:
         """Give the Tag of each tag id in the rows."""

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from penstock.sdk.errors import BusyError, GoneError, ServerError
 from penstock.sdk.frames import read_columns
-from penstock.sdk.models import Alarm, Asset, Tag
+from penstock.sdk.models import Alarm, Asset, Erasure, Tag
 from penstock.sdk.resources.tags import AsyncTags, TagLike
 from penstock.sdk.samples import Samples, empty_rows
 from penstock.sdk.sse import Event, EventParser
@@ -35,12 +35,16 @@ _LOST = (httpx.TransportError, httpx.StreamError, BusyError, ServerError)
 
 @dataclass(frozen=True, slots=True)
 class StreamBatch:
-    """What one event brought; `position` is the cursor behind it: keep it to go on after a restart of your own."""
+    """What one event brought; `position` is the cursor behind it: keep it to go on after a restart of your own.
+
+    `erasures`: samples yielded earlier that are gone, because somebody deleted or replaced them; they may come twice.
+    """
 
     samples: Samples
     alarms: tuple[Alarm, ...]
     position: int
     reconnects: int = 0
+    erasures: tuple[Erasure, ...] = ()
 
 
 class AsyncStreaming:
@@ -82,8 +86,8 @@ class AsyncStreaming:
                     position = int(event.id) if event.id else position
                     seen = _newest(rows, seen)
                     samples = Samples.of(rows, tags, include_status=include_status, ignore_bad=ignore_bad)
-                    batch = StreamBatch(samples, changed, position or 0, reconnects)
-                    if heartbeats or len(batch.samples) or batch.alarms:
+                    batch = StreamBatch(samples, changed, position or 0, reconnects, _erasures(event))
+                    if heartbeats or len(batch.samples) or batch.alarms or batch.erasures:
                         yield batch
                 failures += 1  # closed in good order: the platform stops, or sheds a slow reader
             except _LOST:
@@ -114,6 +118,10 @@ class AsyncStreaming:
         position, row = rows.column("position"), rows.column("row")
         same_commit = pc.and_(pc.equal(position, seen[0]), pc.greater(row, seen[1]))
         return rows.filter(pc.or_(pc.greater(position, seen[0]), same_commit)), tags, ()
+
+
+def _erasures(event: Event) -> tuple[Erasure, ...]:
+    return Erasure.all_of(json.loads(event.data)["columns"]) if event.name == "erasures" else ()
 
 
 def _newest(rows: pa.Table, seen: Seen) -> Seen:

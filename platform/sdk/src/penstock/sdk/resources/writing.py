@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from penstock.sdk.frames import ARROW_TYPES, VALUE_COLUMNS, write_arrow
-from penstock.sdk.models import Scalar, Tag, WriteResult
+from penstock.sdk.models import DeleteResult, Scalar, Tag, WriteResult
 from penstock.sdk.resources.tags import AsyncTags, TagLike
-from penstock.sdk.times import to_ns
-from penstock.sdk.transport import ARROW, Transport
+from penstock.sdk.times import When, parameter, to_ns
+from penstock.sdk.transport import ARROW, Params, Transport
 
 WRITE_ROWS_MAX = 100_000  # the platform's bound of a batch
 
@@ -42,22 +42,62 @@ class AsyncWriting:
         self, samples: Mapping[TagLike, Iterable[Written] | Any], *, idempotency_key: str | None = None
     ) -> WriteResult:
         """Write samples of several tags in one commit (at most 100,000 rows)."""
+        return await self._write(samples, idempotency_key, [])
+
+    async def replace(
+        self, tag: TagLike, samples: Iterable[Written] | Any, *, idempotency_key: str | None = None
+    ) -> WriteResult:
+        """Write samples of one tag in the place of what is stored at their times; needs the scope `samples:replace`.
+
+        What is stored at other times stays. Where the same sample is there already nothing changes.
+        """
+        return await self.replace_many({tag: samples}, idempotency_key=idempotency_key)
+
+    async def replace_many(
+        self, samples: Mapping[TagLike, Iterable[Written] | Any], *, idempotency_key: str | None = None
+    ) -> WriteResult:
+        """Replace samples of several tags in one commit (at most 100,000 rows)."""
+        return await self._write(samples, idempotency_key, [("replace", "true")])
+
+    async def delete(
+        self,
+        tags: TagLike | Iterable[TagLike],
+        *,
+        start: When,
+        end: When,
+        reason: str = "",
+    ) -> DeleteResult:
+        """Delete the samples of tags (at most 100) that are there now, start inclusive, end exclusive.
+
+        Needs the scope `samples:delete`, which administrators have. `reason` goes to the audit log.
+        """
+        chosen = await self._tags.select(tags, None)
+        span = [("start", parameter(start)), ("end", parameter(end)), *([("reason", reason)] if reason else [])]
+        params = [*(("tag", str(tag)) for tag in chosen), *span]
+        response = await self._transport.request("DELETE", "/v1/samples", params=params)
+        return DeleteResult.of(response.json())
+
+    async def _write(
+        self, samples: Mapping[TagLike, Iterable[Written] | Any], key: str | None, params: Params
+    ) -> WriteResult:
         tags = await self._tags.resolve(samples)
         table = pa.concat_tables([_table(t, rows) for t, rows in zip(tags, samples.values(), strict=True)])
         if table.num_rows > WRITE_ROWS_MAX:
             message = f"{table.num_rows} rows in one write, at most {WRITE_ROWS_MAX}: write them in parts"
             raise ValueError(message)
-        headers = {"Content-Type": ARROW, "Idempotency-Key": idempotency_key or str(uuid.uuid4())}
-        response = await self._transport.request("POST", "/v1/ingest", content=write_arrow(table), headers=headers)
+        headers = {"Content-Type": ARROW, "Idempotency-Key": key or str(uuid.uuid4())}
+        body = write_arrow(table)
+        response = await self._transport.request("POST", "/v1/ingest", params=params, content=body, headers=headers)
         return WriteResult.of(response.json())
 
-    async def import_arrow(self, body: bytes, *, idempotency_key: str) -> WriteResult:
+    async def import_arrow(self, body: bytes, *, idempotency_key: str, replace: bool = False) -> WriteResult:
         """Write an Arrow stream of samples of any owner's tags in one commit; needs the scope `samples:import`.
 
+        `replace`: in the place of what is stored at their times; needs `samples:replace` as well.
         Columns `tag`, `time` (ns UTC), `status`, and `vf`, `vi`, `vb`, `vs`, of which at most one has the value.
         """
         headers = {"Content-Type": ARROW, "Idempotency-Key": idempotency_key}
-        params = [("import", "true")]
+        params = [("import", "true"), *([("replace", "true")] if replace else [])]
         response = await self._transport.request("POST", "/v1/ingest", params=params, content=body, headers=headers)
         return WriteResult.of(response.json())
 

@@ -12,6 +12,7 @@ its own: `now_ns` may be given.
 
 from __future__ import annotations
 
+import bisect
 import json
 import re
 import threading
@@ -186,21 +187,33 @@ class FakePlatform(httpx.AsyncBaseTransport):
         return self._principals[token]
 
     def _commit(self, rows: Iterable[tuple[int, int, int, Scalar]]) -> dict[str, int]:
-        before = len(self.state.committed)
+        before = self.state.head
         result = self.state.commit(rows)
         self._announce(before)
         return result
 
     def _announce(self, before: int) -> None:
-        new = self.state.committed[before:]
+        committed = self.state.committed
+        new = committed[bisect.bisect_right(committed, before, key=lambda row: row.position) :]
+        erased = [each for each in self.state.erasures if each.position > before]
         changed = self.alarm_state.on_rows(new)
         for listener in [one for one in self._listeners if not one.closed]:
+            listener.erased(erased, before)
             listener.rows(new, self.state.head)
             listener.alarm_items(changed, self.state.head)
 
     def _ingest(self, call: Call) -> dict[str, int]:
-        before = len(self.state.committed)
+        wanted = "samples:replace" if call.one("replace") == "true" else "samples:write"
+        if call.principal.scopes is not None and wanted not in call.principal.scopes:
+            raise Refused(403, "forbidden", f"this needs the scope {wanted}")
+        before = self.state.head
         result = registry.ingest(self.state, call)
+        self._announce(before)
+        return result
+
+    def _delete(self, call: Call) -> dict[str, int]:
+        before = self.state.head
+        result = history.delete(self.state, call)
         self._announce(before)
         return result
 
@@ -210,6 +223,7 @@ class FakePlatform(httpx.AsyncBaseTransport):
         cursor = call.one("cursor") or call.request.headers.get("last-event-id")
         position = self.state.head if cursor is None else int(cursor)
         listener.heartbeat(position)
+        listener.erased([each for each in self.state.erasures if each.position > position], position)
         missed = [r for r in self.state.committed if r.position > position]
         listener.rows(missed, self.state.head)
         self._listeners.append(listener)
@@ -251,7 +265,8 @@ class FakePlatform(httpx.AsyncBaseTransport):
         for method, path, scope, handler in plain:
             yield method, re.compile(path), scope, partial(handler, state)
         own: list[tuple[str, str, str, Callable[[Call], Any]]] = [
-            ("POST", "/v1/ingest", "samples:write", self._ingest),
+            ("POST", "/v1/ingest", "", self._ingest),
+            ("DELETE", "/v1/samples", "samples:delete", self._delete),
             ("GET", "/v1/stream", "samples:read", self._stream),
             ("GET", "/v1/rules", "alarms:read", lambda c: paged(c, list(alarms.rules.values()))),
             ("POST", "/v1/rules", "rules:write", lambda c: alarm_routes.create_rule(state, alarms, c)),

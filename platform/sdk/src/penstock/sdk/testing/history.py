@@ -14,7 +14,7 @@ from penstock.core.aggregate import Aggregate
 from penstock.core.times import format_rfc3339_ns, parse_time
 from penstock.core.windows import Interval
 from penstock.sdk.frames import METADATA_KEY, VALUE_COLUMNS, WIRE, write_arrow
-from penstock.sdk.models import Scalar
+from penstock.sdk.models import Erasure, Scalar
 from penstock.sdk.testing.call import Call, open_cursor, seal_cursor
 from penstock.sdk.testing.problem import Refused
 from penstock.sdk.testing.state import Row, State
@@ -90,7 +90,27 @@ def since(state: State, call: Call) -> httpx.Response | dict[str, Any]:
         page = [r for r in page if r.position < cut] or [r for r in behind if r.position == cut]
         reached = page[-1].position
     kept = [r for r in page if not wanted or str(r.tag) in wanted]
-    return _columns(state, call, kept, {"next": None, "position": reached, "head": state.head})
+    told = [e for e in state.erasures if position < e.position <= reached and (not wanted or str(e.tag) in wanted)]
+    beside = {"next": None, "position": reached, "head": state.head, "erasures": erased_columns(told)}
+    return _columns(state, call, kept, beside)
+
+
+def delete(state: State, call: Call) -> dict[str, int]:
+    """Answer `DELETE /v1/samples`."""
+    tags, span = chosen_tags(state, call), (call.time("start", ""), call.time("end", ""))
+    if span[0] >= span[1]:
+        raise Refused(422, "invalid-request", "start does not lie before end")
+    return state.delete(tags, *span)
+
+
+def erased_columns(erasures: Sequence[Erasure]) -> dict[str, list[Any]]:
+    """Give erasures as they travel."""
+    return {
+        "tag": [each.tag for each in erasures],
+        "start": [format_rfc3339_ns(each.start) for each in erasures],
+        "end": [format_rfc3339_ns(each.end) for each in erasures],
+        "position": [each.position for each in erasures],
+    }
 
 
 def aggregates(state: State, call: Call) -> httpx.Response | dict[str, Any]:

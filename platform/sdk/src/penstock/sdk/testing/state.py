@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from penstock.sdk.models import Scalar
+from penstock.sdk.models import Erasure, Scalar
 from penstock.sdk.testing.problem import Refused
 
 SKEW_MAX_NS = 60 * 1_000_000_000
@@ -42,6 +42,7 @@ class State:
     assets: dict[str, dict[str, Any]] = field(default_factory=dict)
     rows: dict[int, list[Row]] = field(default_factory=dict)
     committed: list[Row] = field(default_factory=list)
+    erasures: list[Erasure] = field(default_factory=list)
     head: int = 0
     answered: dict[str, dict[str, int]] = field(default_factory=dict)
     duplicates: int = 0
@@ -108,9 +109,11 @@ class State:
                 return tag
         raise Refused(404, "not-found", f"no tag {key}")
 
-    def commit(self, samples: Iterable[tuple[int, int, int, Scalar]]) -> dict[str, int]:
+    def commit(self, samples: Iterable[tuple[int, int, int, Scalar]], *, replacing: bool = False) -> dict[str, int]:
         """Store (tag, time, status, value) in one commit; an equal sample is counted, not stored again."""
         position, arrival, stored, duplicates = self.head + 1, self.now_ns(), 0, 0
+        samples = list(samples)
+        gone = self._replaced(samples, position) if replacing else 0
         for index, (tag, time, status, value) in enumerate(samples):
             rows = self.rows[tag]
             if any(r.time == time and r.status == status and _same(r.value, value) for r in _at(rows, time)):
@@ -122,7 +125,35 @@ class State:
             stored += 1
         self.head = position  # a commit of nothing but duplicates has its position too
         self.duplicates += duplicates
-        return {"position": self.head, "stored": stored, "duplicates": duplicates}
+        return {"position": self.head, "stored": stored, "duplicates": duplicates, "erased": gone}
+
+    def delete(self, tags: Iterable[int], start: int, end: int) -> dict[str, int]:
+        """Take out the samples of tags with start <= time < end; give the commit and how many went."""
+        self.head += 1
+        return {"position": self.head, "erased": sum(self._erase(tag, start, end, self.head) for tag in tags)}
+
+    def _replaced(self, samples: Iterable[tuple[int, int, int, Scalar]], position: int) -> int:
+        """Take out what other samples come in the place of."""
+        come: dict[tuple[int, int], list[tuple[int, Scalar]]] = {}
+        for tag, time, status, value in samples:
+            mine = come.setdefault((tag, time), [])
+            if not any(status == s and _same(value, v) for s, v in mine):
+                mine.append((status, value))
+        gone = 0
+        for (tag, time), new in come.items():
+            there = _at(self.rows[tag], time)
+            same = all(any(r.status == s and _same(r.value, v) for s, v in new) for r in there)
+            if not same or len(there) != len(new):
+                gone += self._erase(tag, time, time + 1, position)
+        return gone
+
+    def _erase(self, tag: int, start: int, end: int, position: int) -> int:
+        gone = [row for row in self.rows[tag] if start <= row.time < end]
+        if gone:
+            self.rows[tag] = [row for row in self.rows[tag] if not start <= row.time < end]
+            self.committed = [row for row in self.committed if row.tag != tag or not start <= row.time < end]
+            self.erasures.append(Erasure(tag, start, end, position))
+        return len(gone)
 
     def newest(self, tag: int) -> Row | None:
         """Give the newest sample by source time that is not further ahead than a minute."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -35,10 +36,13 @@ class Options:
     delimiter: str | None = None
     rejects: Path | None = None
     restart: bool = False
+    replace: bool = False
+    """Samples take the place of those at the same times."""
 
     def mark(self) -> dict[str, Any]:
         """Give what must not change between two runs of one import."""
-        return {"time": self.time, "map": dict(self.renamed), "zone": self.zone, "delimiter": self.delimiter}
+        told = {"time": self.time, "map": dict(self.renamed), "zone": self.zone, "delimiter": self.delimiter}
+        return told | ({"replace": True} if self.replace else {})
 
 
 @dataclass(slots=True)
@@ -50,6 +54,9 @@ class Tally:
     stored: int = 0
     duplicates: int = 0
     refused: int = 0
+    erased: int = 0
+    run: str = ""
+    """Names the run in its idempotency keys: replacing A, then B, then A again must not repeat the first answer."""
     done: bool = False
     """The whole file is in; a run that finds it so sends nothing."""
 
@@ -78,6 +85,9 @@ class Importer:
             return tally
         await self._find_tags(source, layout)
         rejects = _Rejects(self._options.rejects, rejects_bytes)
+        if self._options.replace and not tally.run:
+            tally.run = uuid.uuid4().hex
+            write_progress(self.progress, {**mark, **asdict(tally), "rejects_bytes": rejects.bytes})
         for chunk in source.chunks(max(1, CHUNK_SAMPLES // layout.cells), skip=tally.rows):
             await self._one(chunk, layout, tally, rejects)
             write_progress(self.progress, {**mark, **asdict(tally), "rejects_bytes": rejects.bytes})
@@ -107,7 +117,9 @@ class Importer:
                 )
                 raise TransferError(message)
         try:
-            tally = Tally(**{name: found[name] for name in Tally.__dataclass_fields__})
+            later = {"erased": 0, "run": ""}  # than the first files of progress
+            told: dict[str, Any] = later | found
+            tally = Tally(**{name: told[name] for name in Tally.__dataclass_fields__})
             return tally, int(found["rejects_bytes"])
         except (KeyError, TypeError, ValueError):
             message = f"{self.progress} is not the progress of an import; give --restart to begin anew"
@@ -156,15 +168,17 @@ class Importer:
             await self._send(samples.slice(0, half), f"{place}a", tally)
             await self._send(samples.slice(half), f"{place}b", tally)
             return
-        key = f"import-{place}-{hashlib.sha256(body).hexdigest()}"
+        kind = f"replace-{tally.run}" if self._options.replace else "import"
+        key = f"{kind}-{place}-{hashlib.sha256(body).hexdigest()}"
         try:
-            written = await self._client.writing.import_arrow(body, idempotency_key=key)
+            written = await self._client.writing.import_arrow(body, idempotency_key=key, replace=self._options.replace)
         except ApiError as error:
             error.add_note(f"importing {self._path}, from row {tally.rows + 1}; what was committed stays")
             raise
         tally.samples += samples.num_rows
         tally.stored += written.stored
         tally.duplicates += written.duplicates
+        tally.erased += written.erased
 
 
 class _Rejects:

@@ -1,0 +1,119 @@
+"""Random lives of a historian that corrects: every reader tells what a plain dictionary tells; planted bugs are caught.
+
+A life is a random row of ingest, replacement, deletion, sealing (with merges and rewritten runs) and restart.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from penstock.platform.historian import correcting, sealing
+from penstock.platform.historian.erasures import NOTHING, Erasures, Ints, Steps
+from penstock.platform.historian.run import write_run
+from penstock.platform.historian.sealing import Sealer
+from penstock.platform.historian.store import Store
+from penstock.platform.historian.view import View, Views
+from tests.builders.corrections import Life, Wrong, live
+
+pytestmark = pytest.mark.integration
+NEVER_REWRITTEN = 10**15
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seed", range(60))
+async def test_all_readers_tell_what_the_model_tells(tmp_path: Path, seed: int) -> None:
+    await live(tmp_path / "h", life_of(seed))
+
+
+def _position_ignored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Steps, "at", lambda steps, time: np.where(_at(steps, time) > 0, 2**62, 0))
+
+
+def _newest_not_recomputed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Store, "_correct_newest", lambda _store, _tags: None)
+
+
+def _duplicates_of_erased_rows(patch: pytest.MonkeyPatch) -> None:
+    def stored_at(store: Store, tag: Ints, stamp: Ints) -> Any:
+        with pytest.MonkeyPatch.context() as blind:
+            blind.setattr(View, "samples", _blind_samples)
+            return _stored_at(store, tag, stamp)
+
+    patch.setattr(Store, "_stored_at", stored_at)
+
+
+def _blind_samples(view: View, *asked: Any) -> str:
+    return _samples(View(view.sources, head=view.head), *asked)
+
+
+def _lost_at_merge(patch: pytest.MonkeyPatch) -> None:
+    def write(cursor: Any, view: View, *told: Any, **named: Any) -> Any:
+        return write_run(cursor, View(view.sources, head=view.head), *told, **named)
+
+    patch.setattr(sealing, "write_run", write)
+
+
+def _never_listed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Sealer, "_list_erasures", lambda _sealer: False)
+
+
+def _not_told_to_followers(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Erasures, "since", lambda *_: NOTHING)
+
+
+def _joined_over_others(patch: pytest.MonkeyPatch) -> None:
+    def joined(_engine: Any, tag: Ints, start: Ints, end: Ints) -> tuple[Ints, Ints, Ints]:
+        spans = [(each, start[tag == each].min(), end[tag == each].max()) for each in np.unique(tag)]
+        return tuple(np.array(column, np.int64) for column in zip(*spans, strict=True))  # type: ignore[return-value]
+
+    patch.setattr(correcting, "_joined", joined)
+
+
+def _forgotten_too_soon(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sealing, "spent", lambda view, _before: view.head if view.erasures else None)
+
+
+def _bounds_by_the_manifest(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(View, "bound", lambda _view, source, tag, time, before: source.bound(tag, time, before=before))
+
+
+def _not_shown_to_readers(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Views, "advance", lambda views, head, _added=None: _advance(views, head, None))
+
+
+_at, _stored_at, _samples, _advance = Steps.at, Store._stored_at, View.samples, Views.advance
+BUGS: list[tuple[Callable[[pytest.MonkeyPatch], None], int]] = [
+    (_position_ignored, 102),
+    (_newest_not_recomputed, 103),
+    (_duplicates_of_erased_rows, 103),
+    (_lost_at_merge, 101),
+    (_never_listed, 102),
+    (_not_told_to_followers, 102),
+    (_joined_over_others, 103),
+    (_forgotten_too_soon, 100),
+    (_bounds_by_the_manifest, 122),
+    (_not_shown_to_readers, 100),
+]
+"""Each with the seed of a life in which it shows soon."""
+
+
+@pytest.mark.parametrize(("bug", "seed"), BUGS)
+async def test_a_planted_bug_is_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bug: Callable[[pytest.MonkeyPatch], None], seed: int
+) -> None:
+    bug(monkeypatch)
+    with pytest.raises(Wrong):
+        await live(tmp_path / "h", life_of(seed))
+
+
+@pytest.mark.parametrize("seed", sorted({seed for _, seed in BUGS}))
+async def test_the_lives_of_the_bugs_are_right_without_them(tmp_path: Path, seed: int) -> None:
+    await live(tmp_path / "h", life_of(seed))
+
+
+def life_of(seed: int) -> Life:
+    """Give the life of a seed: every second one writes runs again at once."""
+    return Life(seed, asked=1.0, rewrite_after_ns=0 if seed % 2 else NEVER_REWRITTEN)
