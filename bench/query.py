@@ -225,7 +225,7 @@ class Live(threading.Thread):
             self.sent += rounds * tags
 
 
-def settle(data: Path) -> None:
+def settle(data: Path, timeout_s: float = 300) -> None:
     """Wait until the historian's files have not changed for five seconds: sealing is done."""
     seen: list[Any] = []
 
@@ -235,7 +235,7 @@ def settle(data: Path) -> None:
         )
         return len(seen) > 50 and all(each == seen[-1] for each in seen[-50:])
 
-    wait_for(quiet, "the historian at rest", timeout_s=300)
+    wait_for(quiet, "the historian at rest", timeout_s=timeout_s)
 
 
 def on_disk(folder: Path, rows: int) -> float:

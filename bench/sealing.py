@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import psutil
 import pyarrow as pa
@@ -21,6 +22,7 @@ import pyarrow as pa
 from bench._data import GENERATORS
 from bench._results import store
 from penstock.platform.historian.ports import ROWS, Table
+from penstock.platform.historian.run import Run, write_summary_file
 from penstock.platform.historian.service import Historian
 from tests.builders.historian import NOON_NS, SECOND_NS, batch_of
 
@@ -38,14 +40,17 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     asked = parser.parse_args(arguments)
     figures: dict[str, dict[str, float]] = {}
-    print(f"{'kind':12} {'hot':>7} {'sample':>7} {'run':>7}  bytes a sample   sealed rows/s   RSS grew by")
+    print(f"{'kind':12} {'hot':>7} {'sample':>7} {'summary':>7} {'run':>7}  bytes a sample   sealed rows/s   "
+          "RSS grew by   CPU, of it summary")  # fmt: skip
     for kind in asked.kinds:
         turns = [asyncio.run(turn(kind, asked.rows, number)) for number in range(asked.turns)]
         figures[kind] = {name: statistics.median(each[name] for each in turns) for name in turns[0]}
         told = figures[kind]
         print(
-            f"{kind:12} {told['hot_bytes']:7.2f} {told['sample_bytes']:7.2f} {told['run_bytes']:7.2f}  "
+            f"{kind:12} {told['hot_bytes']:7.2f} {told['sample_bytes']:7.2f} {told['summary_bytes']:7.2f} "
+            f"{told['run_bytes']:7.2f}  "
             f"{'':14}   {told['rows_s'] / 1e6:9.2f} M/s   {told['rss_MiB']:7.0f} MiB"
+            f"   {told['cpu_us']:5.2f} µs a row, {100 * told['summary_us'] / told['cpu_us']:.0f} %"
         )
     path = store("sealing", {"rows": asked.rows, "turns": asked.turns, "kinds": figures}, "duckdb", "pyarrow")
     print(f"stored {path}")
@@ -62,7 +67,9 @@ async def turn(kind: str, rows: int, seed: int) -> dict[str, float]:
             if name == "checkpointed":
                 steps["hot_bytes"] = hot.stat().st_size / rows
                 filled.wait()
-                steps["started"] = time.perf_counter()
+                steps["started"], steps["cpu"] = time.perf_counter(), time.thread_time()
+            if name == "switched":
+                steps["cpu"] = time.thread_time() - steps["cpu"]
             steps[name] = time.perf_counter()
 
         hot = Path(folder) / "h" / "gen-000001.duckdb"
@@ -75,15 +82,31 @@ async def turn(kind: str, rows: int, seed: int) -> dict[str, float]:
         assert await historian.wait_sealed()
         grown = psutil.Process().memory_info().rss - before
         run = Path(folder) / "h" / "runs" / "run-000001-000001"
+        (sealed,) = historian._engine.runs
+        summary_s = summing_s(sealed)
         sizes = {path.stem: path.stat().st_size for path in run.iterdir()}
         await historian.stop()
     return {
         "hot_bytes": steps["hot_bytes"],
         "sample_bytes": sizes["sample"] / rows,
+        "summary_bytes": sizes["summary"] / rows,
+        "cpu_us": steps["cpu"] / rows * 1e6,
+        "summary_us": summary_s / rows * 1e6,
         "run_bytes": sum(sizes.values()) / rows,
         "rows_s": rows / (steps["switched"] - steps["started"]),
         "rss_MiB": grown / 2**20,
     }
+
+
+def summing_s(run: Run) -> float:
+    """Give the CPU seconds of writing a run's summary, once more."""
+    connection = duckdb.connect(":memory:", config={"threads": 1})
+    began = time.thread_time()
+    write_summary_file(connection, run.parquet, run.parquet / "again.parquet", run.tags.dense, run.tags)
+    used = time.thread_time() - began
+    (run.parquet / "again.parquet").unlink()
+    connection.close()
+    return used
 
 
 def generate(kind: str, rows: int, seed: int) -> list[Table]:

@@ -145,15 +145,17 @@ def _latest_came_last() -> None:
     _replace(Newest, "take", take)
 
 
-def _span_by_first_batch() -> None:
+def _span_as_if_in_order() -> None:
     store = import_module("penstock.platform.historian.store")
     true = store._extend
 
-    def extend(generation: Any, *more: Any) -> None:
-        began, low = generation.extent.rows > 0, generation.extent.time_min
-        true(generation, *more)
-        if began:
-            generation.extent.time_min = low
+    def extend(generation: Any, written: Any, rows: Any) -> None:
+        extent = generation.extent
+        began, low = extent.rows > 0, extent.time_min
+        true(generation, written, rows)
+        if rows.num_rows:
+            stamp = rows["time"].to_numpy()
+            extent.time_min, extent.time_max = low if began else int(stamp[0]), int(stamp[-1])
 
     _replace(store, "_extend", extend)
 
@@ -185,6 +187,6 @@ HISTORIAN = {
 ARRIVAL = {
     "copies kept": _copies_kept,
     "latest is what came last": _latest_came_last,
-    "span of a generation by its first batch": _span_by_first_batch,
+    "span of a file from its first row to its last": _span_as_if_in_order,
     "bounding value from the newest files": _bound_by_newest_file,
 }

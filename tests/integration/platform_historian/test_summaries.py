@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +57,11 @@ async def historian(tmp_path: Path) -> AsyncIterator[Historian]:
     await historian.start()
     for seq, rows in enumerate(history(random.Random(3)), start=1):
         await historian.append([batch_of(rows, seq=seq)])
+    rng = random.Random(4)
+    late = [BEGIN + rng.randrange(38) * 900 * SECOND_NS + rng.randrange(900 * SECOND_NS) for _ in range(12)]
+    await historian.append([batch_of([(tag, at, 0, 7.0) for at in late for tag in (1, 3)], seq=99)])
     assert await historian.wait_sealed()
+    assert historian._engine.generations[0].extent.time_min < BEGIN + 38 * 900 * SECOND_NS
     assert len(historian._engine.runs) >= 2
     yield historian
     await historian.stop()
@@ -137,3 +142,24 @@ async def test_a_plot_out_of_summaries_is_that_out_of_samples(
         assert (~found.drawn).any() == (~expected.drawn).any()
         told += found.samples
     assert told > 10_000
+
+
+async def test_too_many_summaries_together_are_read_tag_by_tag(
+    historian: Historian, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = AggregateSettings(covered_until_ns=NOON_NS + 48 * HOUR)
+    question = (TAGS, (BEGIN, BEGIN + 9 * HOUR), "1h", settings)
+    expected = await asked(historian, *question)
+    tags: list[int] = []
+
+    def counted(*args: Any) -> object:
+        found = gathering.gather(*args)
+        tags.append(len(found or {}))
+        return found
+
+    monkeypatch.setattr(reading, "gather", counted)
+    monkeypatch.setattr(gathering, "BLOCK_ROWS_MAX", 60)
+    found = await asked(historian, *question)
+    assert max(tags) == 1
+    for tag in TAGS:
+        assert_alike(found[tag], expected[tag], tag)

@@ -1,16 +1,21 @@
 """Retention by policy: samples go, summaries stay and answer, then they go too; whatever is killed in between."""
 
 import asyncio
+import json
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
+from sqlalchemy import select
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
+from penstock.core.times import format_rfc3339_ns
 from penstock.core.windows import windows
 from penstock.platform.historian.errors import HistorianDamaged
 from penstock.platform.historian.manifest import MANIFEST_FILE
@@ -18,7 +23,13 @@ from penstock.platform.historian.ports import Removed
 from penstock.platform.historian.sealing import KEPT_STEPS, SUMMARY_STEPS
 from penstock.platform.historian.service import Historian
 from penstock.platform.historian.upkeep import Deletion
+from penstock.platform.historian.wire import ARROW
+from penstock.platform.kit.audit import AuditRow
+from penstock.platform.kit.settings import Settings
+from penstock.sdk import Removed as Told
+from penstock.sdk.frames import read_arrow
 from tests.builders.historian import NOON_NS, SECOND_NS, Sample, batch_of
+from tests.builders.platform_control import browser, furnish, running_platform
 
 pytestmark = pytest.mark.integration
 DAY_NS = 86_400 * SECOND_NS
@@ -150,7 +161,13 @@ async def test_samples_that_come_after_their_quarter_was_removed_are_seen_raw_al
     await historian.stop()
 
 
-@pytest.mark.parametrize("step", KEPT_STEPS)
+OF_EVERY_PUSH = KEPT_STEPS[-1]
+"""Where a kill is most likely to lose; the others run with test-full."""
+
+
+@pytest.mark.parametrize(
+    "step", [step if step == OF_EVERY_PUSH else pytest.param(step, marks=pytest.mark.full) for step in KEPT_STEPS]
+)
 async def test_a_kill_while_samples_go_loses_neither_them_nor_their_summaries(tmp_path: Path, step: str) -> None:
     folder = tmp_path / "h"
     await filled(folder)
@@ -200,3 +217,43 @@ async def test_kept_summaries_that_no_manifest_knows_stop_the_start(tmp_path: Pa
     (folder / "kept" / "run-000077-000077").mkdir(parents=True)
     with pytest.raises(HistorianDamaged, match="kept/run-000077-000077 is not listed"):
         await opened(folder, NOON_NS + DAY_NS, [])
+
+
+async def test_answers_say_what_retention_has_removed(tmp_path: Path) -> None:
+    old_ns = time.time_ns() - 40 * DAY_NS
+    settings = {"generation_rows": 1000, "retention_days": 30, "summary_retention_days": 60}
+    async with running_platform(tmp_path, **settings) as platform:
+        house = furnish(platform, "acme")
+        tag = house.ids["tag_id"]
+        samples: list[Sample] = [(int(tag), old_ns + k * 5 * SECOND_NS, 0, float(k % 9)) for k in range(1400)]
+        await platform.historian.append([batch_of(samples, arrival_ns=old_ns, tenant=house.tenant)])
+        assert await platform.historian.wait_sealed()
+        span = {"start": str(old_ns), "end": str(old_ns + 7000 * SECOND_NS)}
+        until = format_rfc3339_ns(samples[-1][1])
+        async with browser(platform, house.tokens["viewer"]) as http:
+            for path, more in (
+                ("samples", {}),
+                ("aggregates", {"aggregate": "Count", "interval": "1h"}),
+                ("interpolated", {"step": "10m"}),
+                ("plot", {}),
+            ):
+                asked = {"tag": tag, **span, **more}
+                answer = (await http.get(f"/v1/{path}", params=asked)).raise_for_status()
+                assert answer.json()["removed"] == {"until": until, "summaries": True}, path
+                later = asked | {"start": "1h-ago", "end": "now"}
+                assert "removed" not in (await http.get(f"/v1/{path}", params=later)).raise_for_status().json()
+                arrow = await http.get(f"/v1/{path}", params=asked, headers={"Accept": ARROW})
+                assert Told.of(read_arrow(arrow.content)[1]) == Told(until, True)
+            counted = await http.get(
+                "/v1/aggregates", params={"tag": tag, **span, "aggregate": "Count", "interval": "1h"}
+            )
+            assert sum(counted.json()["items"][0]["columns"]["Count"]) > 1000
+        with platform.db.reading() as session:
+            (noted,) = session.scalars(select(AuditRow.detail).where(AuditRow.action == "history.delete")).all()
+        assert json.loads(noted)["what"] == "samples, summaries stay"
+
+
+def test_summaries_that_would_go_before_their_samples_stop_the_start() -> None:
+    for given in ({"summary_retention_days": 60}, {"retention_days": 60, "summary_retention_days": 60}):
+        with pytest.raises(ValidationError, match="summary_retention_days must be more than retention_days"):
+            Settings(**given)  # type: ignore[arg-type]

@@ -112,7 +112,7 @@ def test_command_says_whether_all_is_safely_stored_and_ends_accordingly(tmp_path
         for words, code, says in (
             (["--gateway", "nobody"], 1, "nobody"),
             (["half past ten"], 1, "write 10:32"),
-            (["2999-01-01 00:00", "--tag", key], 3, "That time is still to come."),
+            (["2199-01-01 00:00", "--tag", key], 3, "That time is still to come."),
         ):
             ended = history(stack, "safe", *words, check=False)
             assert (ended.returncode, says in ended.stdout + ended.stderr) == (code, True), ended

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import random
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,8 @@ from penstock.platform.historian.summary import SUMMARY, summaries, summary_of
 S = 1_000_000_000
 STATUS = st.sampled_from([0, 0, 0, 0, 0x0096_0000, 0x4000_0000, 0x4094_0000, 0x8031_0000, 0x809B_0000])
 VALUE = st.one_of(st.none(), st.integers(-3, 3).map(float), st.floats(-1e6, 1e6))
-SAMPLES = st.lists(st.tuples(st.integers(-600, 6000), STATUS, VALUE), max_size=60)
+SAMPLE = st.tuples(st.integers(-600, 6000), STATUS, VALUE)
+SAMPLES = st.one_of(st.lists(SAMPLE, max_size=20), st.lists(SAMPLE, min_size=25, max_size=60))
 CALM = st.lists(st.tuples(st.integers(-600, 6000), st.just(0), st.integers(-5, 5).map(float)), max_size=60)
 SETTINGS = st.builds(
     AggregateSettings,
@@ -30,6 +32,8 @@ SETTINGS = st.builds(
     percent_data_bad=st.sampled_from([50.0, 100.0]),
     covered_until_ns=st.one_of(st.none(), st.integers(-700, 9000).map(lambda second: second * S)),
 )
+CUTS = [[0, 6], [0, 3, 6], [0, 1, 2, 3, 4, 5, 6], [1, 5], [2, 4, 6], [0, 2]]
+"""Ends of windows, in periods."""
 WANTED = sorted(BY_PARTS | BY_PURE_PARTS)
 
 
@@ -78,23 +82,53 @@ def assert_alike(found: Summary, expected: Summary) -> None:
         assert np.allclose(one.value[one.present], column.value[column.present], rtol=1e-9, atol=1e-6), name
 
 
-@tuned(deadline=None, max_examples=250)
+@tuned(deadline=None, max_examples=60)
 @given(
     samples=st.one_of(SAMPLES, CALM),
-    cuts=st.lists(st.integers(0, 6), min_size=2, max_size=6, unique=True).map(sorted),
-    chosen=st.sets(st.integers(-1, 6)),
+    cuts=st.sampled_from(CUTS),
+    left=st.integers(0, 127).map(lambda bits: {period for period in range(7) if bits >> period & 1}),
     settings=SETTINGS,
 )
 def test_blocks_and_samples_answer_as_samples_alone(
-    samples: list[tuple[int, int, float | None]], cuts: list[int], chosen: set[int], settings: AggregateSettings
+    samples: list[tuple[int, int, float | None]], cuts: list[int], left: set[int], settings: AggregateSettings
 ) -> None:
-    series = series_of(samples)
+    judge(series_of(samples), cuts, left, settings)
+
+
+def judge(series: Series, cuts: list[int], left: set[int], settings: AggregateSettings) -> int:
+    """Compare; give how many rows of summaries stood for samples."""
     over = [Window(a * PERIOD_NS, b * PERIOD_NS, a % 2 == 0) for a, b in itertools.pairwise(cuts)]
-    inside = chosen & set(range(cuts[0], cuts[-1]))
+    inside, used = set(range(cuts[0], cuts[-1])) - left, 0
     for wanted in ([name for name in WANTED if name in BY_PARTS], WANTED):
         rest, blocks = split(series, inside, pure=needs_pure(wanted, settings))
         found = summed_up(BlockScene(rest, blocks, over, settings), wanted)
         assert_alike(found, summarise(series, over, wanted, settings))
+        used += len(blocks)
+    return used
+
+
+def test_usual_series_answer_as_samples_alone() -> None:
+    rng, used = random.Random(12), 0
+    for _ in range(150):
+        doubt, lack = rng.choice((0.0, 0.02, 0.3)), rng.choice((0.0, 0.02))
+        samples: list[tuple[int, int, float | None]] = [
+            (
+                rng.randrange(-600, 6000),
+                rng.choice((0x4000_0000, 0x8031_0000)) if rng.random() < doubt else 0,
+                None if rng.random() < lack else float(rng.randrange(-9, 9)),
+            )
+            for _ in range(rng.randrange(10, 80))
+        ]
+        settings = AggregateSettings(
+            stepped=rng.random() < 0.7,
+            treat_uncertain_as_bad=rng.random() < 0.5,
+            percent_data_good=rng.choice((50.0, 100.0)),
+            percent_data_bad=rng.choice((50.0, 100.0)),
+            covered_until_ns=rng.choice((None, 3000 * S, 9000 * S)),
+        )
+        left = {period for period in range(7) if rng.random() < 0.2}
+        used += judge(series_of(samples), rng.choice(CUTS), left, settings)
+    assert used > 800
 
 
 @tuned(deadline=None, max_examples=60)

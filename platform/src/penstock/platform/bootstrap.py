@@ -153,7 +153,7 @@ class Platform:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Open the stores, follow the plant folder and the commits; close all at the end."""
-        await self.historian.start()
+        await self.historian.start(upkeep=False)
         try:
             await asyncio.to_thread(self._open)
             await self.live.start(self.alarms)
@@ -164,6 +164,7 @@ class Platform:
                     tasks.create_task(self._clear_rival_alarms(), name="system alarms"),
                 ]
                 self._ready = True
+                self.historian.begin_upkeep()  # a merge would take half of the start's CPU
                 yield
                 for task in following:
                     task.cancel()

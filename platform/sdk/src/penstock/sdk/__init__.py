@@ -24,6 +24,7 @@ from penstock.sdk.errors import (
     ServerError,
     UnauthorizedError,
 )
+from penstock.sdk.frames import Removed
 from penstock.sdk.models import (
     Alarm,
     Asset,
@@ -73,6 +74,7 @@ __all__ = [
     "PersonToken",
     "Plot",
     "Property",
+    "Removed",
     "Rule",
     "Sample",
     "Samples",

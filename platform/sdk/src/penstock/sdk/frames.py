@@ -33,6 +33,22 @@ METADATA_KEY = b"penstock"
 
 
 @dataclass(frozen=True, slots=True)
+class Removed:
+    """What retention has removed of a span: samples up to `until` (RFC 3339), and whether summaries of them stay."""
+
+    until: str
+    summaries: bool
+
+    @classmethod
+    def of(cls, *besides: Mapping[str, Any]) -> Removed | None:
+        """Read what stands beside answers; None where nothing was removed."""
+        told = [beside["removed"] for beside in besides if beside.get("removed")]
+        if not told:
+            return None
+        return cls(max(each["until"] for each in told), any(each["summaries"] for each in told))
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """One page of rows in the WIRE schema, and what the platform said beside it."""
 
@@ -40,6 +56,7 @@ class Page:
     next: str | None = None
     position: int | None = None
     head: int | None = None
+    removed: Removed | None = None
     erasures: tuple[Erasure, ...] = ()
 
 
@@ -47,7 +64,9 @@ def read_page(body: bytes) -> Page:
     """Read an Arrow answer of `/v1/samples` or `/v1/since`."""
     table, beside = read_arrow(body)
     erasures = Erasure.all_of(beside["erasures"]) if "erasures" in beside else ()
-    return Page(conform(table), beside.get("next"), beside.get("position"), beside.get("head"), erasures)
+    return Page(
+        conform(table), beside.get("next"), beside.get("position"), beside.get("head"), Removed.of(beside), erasures
+    )
 
 
 def read_arrow(body: bytes) -> tuple[pa.Table, dict[str, Any]]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from penstock.core.aggregate import ACTUAL_TIME
-from penstock.sdk.frames import optional
+from penstock.sdk.frames import Removed, optional
 from penstock.sdk.models import Tag
 from penstock.sdk.samples import STAMP, Layout
 
@@ -37,6 +37,8 @@ class _Processed:
         self.table = table
         self.tags = dict(tags)
         self.include_status = include_status
+        self.removed: Removed | None = None
+        """What retention has removed of the span; None: nothing."""
 
     def __len__(self) -> int:
         return int(self.table.num_rows)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penstock.sdk.frames import ARROW_TYPES, VALUE_COLUMNS, WIRE, optional
+from penstock.sdk.frames import ARROW_TYPES, VALUE_COLUMNS, WIRE, Removed, optional
 from penstock.sdk.models import Scalar, Tag, moment
 
 Layout = Literal["wide", "long"]
@@ -44,6 +44,8 @@ class Samples:
         self.table = table
         self.tags = dict(tags)
         self.include_status = include_status
+        self.removed: Removed | None = None
+        """What retention has removed of the span that was read; None: nothing."""
 
     @classmethod
     def of(cls, table: pa.Table, tags: Mapping[int, Tag], *, include_status: bool, ignore_bad: bool | None) -> Samples:

@@ -110,6 +110,8 @@ class Blocks:
     def ends(self, *, last: bool) -> Series:
         """Give the first or the last sample of each block."""
         found = self.points("last" if last else "first")
+        if (np.diff(self["block"]) > 0).all():  # of one severity each
+            return found
         time = found.time
         order = np.lexsort((time, self["block"]))
         begins = firsts(self["block"][order])
@@ -120,10 +122,10 @@ class Blocks:
         """Give the first, last, low or high sample of each row."""
         return Series(self[f"{name}_time"], self[f"{name}_status"].astype(np.uint32), self[f"{name}_value"])
 
-    def edge(self, *, last: bool) -> Series:
-        """Give the first or the last sample of all."""
-        ends = self.ends(last=last)
-        return ends.where(ends.time == (ends.time.max() if last else ends.time.min()))
+    def sample(self, row: int, *, last: bool) -> Series:
+        """Give the first or the last sample of one row."""
+        name = "last" if last else "first"
+        return Series(*(self[f"{name}_{column}"][row : row + 1] for column in ("time", "status", "value")))
 
     def knots(self) -> Series:
         """Give the first and the last sample of each block."""
@@ -173,6 +175,10 @@ class BlockScene(Scene):
     def _window_of_blocks(self) -> Ints:
         return np.searchsorted(self.starts, self._blocks["first_time"], side="right") - 1
 
+    @property
+    def _all_good(self) -> bool:
+        return bool((self.knot_severity == GOOD).all() and (self._blocks["severity"] == GOOD).all())
+
     def _number(self, marked: Bools) -> Ints:
         weights = self._parts["rows"][marked]
         return np.bincount(self._window[marked], weights=weights, minlength=self.size).astype(np.int64)
@@ -219,6 +225,8 @@ class BlockScene(Scene):
         marked, name = self.of_severity(severity), "low" if sign > 0 else "high"
         window, value = self._window[marked], sign * self._parts[f"{name}_value"][marked]
         best = np.full(self.size, np.inf)
+        if not marked.any():
+            return best, np.zeros(self.size, np.int64), self.starts
         np.minimum.at(best, window, value)
         hit = np.flatnonzero(value == best[window])
         rows, time = self._parts[f"{name}_rows"][marked][hit], self._parts[f"{name}_time"][marked][hit]

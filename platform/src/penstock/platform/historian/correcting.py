@@ -198,4 +198,4 @@ def _newest_of(engine: Engine, view: View, tag: int, at_ns: int, *, skew_ns: int
 
 
 def _of_tags(select: str) -> str:
-    return select.replace("WHERE ", "WHERE s.tag IN (SELECT unnest($tags)) AND s.time >= $low AND ", 1)
+    return select.replace("WHERE ", "WHERE s.tag IN (SELECT unnest($tags)) AND s.time >= $low AND ")

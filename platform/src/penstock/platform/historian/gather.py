@@ -28,6 +28,8 @@ from penstock.platform.historian.view import KeptSummary, Source, View, over
 
 PERIODS_MIN = 4
 """Whole periods from which on summaries are asked: below, samples are as quick."""
+BLOCK_ROWS_MAX = 500_000
+"""Rows of summaries of one question, 80 MB: fourteen years of a tag, or a day of 5,000."""
 DIRTY_SHARE = 4
 """When more than this part of the periods cannot be used, all samples are read."""
 PERIODS_APART = 3
@@ -96,7 +98,7 @@ def gather(engine: Engine, view: View, wanted: Wanted) -> dict[int, Gathered] | 
     table = _read_summaries(engine, [*summed, *of_gone], wanted)
     if kept and view.erasures:
         table = _without_erased(view, table, kept, len(summed))
-    samples = [_read(engine, view, plain, wanted.wide, f"SELECT {ROW} FROM $G.sample")]
+    samples = [_read(engine, view, plain, wanted.wide, f"SELECT {ROW} FROM $G.sample", wanted.limit)]
     blocks = _Found(table, wanted, len(summed), _erased_keys(view, summed, wanted))
     refused = blocks.refused(samples[0])
     dirty = np.unique(blocks.key[refused & _within(blocks.columns["start"], wanted.periods)])
@@ -106,8 +108,7 @@ def gather(engine: Engine, view: View, wanted: Wanted) -> dict[int, Gathered] | 
     found = pa.concat_tables([_NO_SAMPLES, *(each.cast(_NO_SAMPLES.schema) for each in samples if each is not None)])
     if kept:
         found = found.filter(pa.array(~blocks.hides(column_i64(found, "tag"), column_i64(found, "time"))))
-    if found.num_rows + table.num_rows > wanted.limit:
-        raise TooManyRows(wanted.limit, f"the range of {len(wanted.tags)} tags")
+    _need_few(found, wanted.limit)
     return _Ends(engine, view, wanted, blocks, refused).beside(split(found, wanted.tags))
 
 
@@ -136,22 +137,40 @@ def _read_summaries(engine: Engine, readings: Sequence[Reading], wanted: Wanted)
     """Read rows of summaries, with the number of the reading as the last column."""
     parts: list[str] = []
     parameters: dict[str, object] = {"low": wanted.wide[0], "high": wanted.wide[1]}
+    parameters["limit"] = BLOCK_ROWS_MAX + 1
     for number, (sources, tags) in enumerate(readings):
         where, parameters[f"tags{number}"] = _among(tags, number, "start")
         parts.append(over(sources, f"{_of_summaries(wanted).replace('$N', str(number))} {where}"))
-    return engine.query(" UNION ALL ".join(parts), parameters)
+    found = engine.query(f"SELECT * FROM ({' UNION ALL '.join(parts)}) LIMIT $limit", parameters)
+    _need_few(found, BLOCK_ROWS_MAX)
+    return found
 
 
 def _read(
-    engine: Engine, view: View, readings: Sequence[Plain], span: tuple[int, int], select: str, time: str = "time"
+    engine: Engine,
+    view: View,
+    readings: Sequence[Plain],
+    span: tuple[int, int],
+    select: str,
+    limit: int,
+    time: str = "time",
 ) -> Table | None:
-    """Read the visible samples of a span."""
+    """Read the visible samples of a span; raise TooManyRows above the limit."""
     parts: list[str] = []
-    parameters: dict[str, object] = {"low": span[0], "high": span[1]}
+    parameters: dict[str, object] = {"low": span[0], "high": span[1], "limit": limit + 1}
     for number, (sources, tags) in enumerate(readings):
         where, parameters[f"tags{number}"] = _among(tags, number, time)
         parts.append(view.visible(sources, f"{select} {where}", tags, *span))
-    return engine.query(" UNION ALL ".join(parts), parameters) if parts else None
+    if not parts:
+        return None
+    found = engine.query(f"SELECT * FROM ({' UNION ALL '.join(parts)}) LIMIT $limit", parameters)
+    _need_few(found, limit)
+    return found
+
+
+def _need_few(rows: Table, limit: int) -> None:
+    if rows.num_rows > limit:
+        raise TooManyRows(limit, "what is to be read of these tags")
 
 
 def _among(tags: Sequence[int], number: int, time: str) -> tuple[str, object]:
@@ -287,13 +306,13 @@ def _read_periods(
         read = []
         for each in places.tolist():
             span = (begin + each * PERIOD_NS, begin + (each + 1) * PERIOD_NS)
-            read.append(_read(engine, view, _of_some(summed, tags[place == each]), span, select))
+            read.append(_read(engine, view, _of_some(summed, tags[place == each]), span, select, wanted.limit))
         return read
     cursor = engine.cursor()
     cursor.register("dirty", pa.table({"tag": tags, "place": place}))
     joined = f"{select} s SEMI JOIN dirty d ON s.tag = d.tag AND (s.time - {begin:d}) // {PERIOD_NS:d} = d.place"
     try:
-        return [_read(engine, view, _of_some(summed, tags), wanted.periods, joined, "s.time")]
+        return [_read(engine, view, _of_some(summed, tags), wanted.periods, joined, wanted.limit, "s.time")]
     finally:
         cursor.unregister("dirty")
 
@@ -325,7 +344,7 @@ class _Ends:
         gathered = {}
         for tag, samples in series.items():
             own = samples.where(_within(samples.time, (wanted.start_ns, wanted.end_ns)))
-            blocks = rows.where(parts[tag]).where(kept[parts[tag]])
+            blocks = rows.where(parts[tag].start + np.flatnonzero(kept[parts[tag]]))
             gone = bool((kept & self._gone)[parts[tag]].any())
             gathered[tag] = Gathered(chained(ends[tag, True], own, ends[tag, False]), blocks, gone)
         return gathered
@@ -342,7 +361,9 @@ class _Ends:
         known = there & ~self._refused[part]
         nearest = [beyond.where(beyond.time == beyond.time[-1 if before else 0])] if len(beyond.time) else []
         if known.any():
-            nearest.append(self._blocks.where(part).where(known).edge(last=before))
+            place = part.start + np.flatnonzero(known)
+            times = self._blocks["last_time" if before else "first_time"][place]
+            nearest.append(self._blocks.sample(int(place[times.argmax() if before else times.argmin()]), last=before))
         if not nearest:
             return None
         best = (max if before else min)(nearest, key=lambda series: int(series.time[0]))

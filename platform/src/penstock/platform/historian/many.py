@@ -10,10 +10,12 @@ from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.errors import TooManyRows
 from penstock.platform.historian.ports import Table
 from penstock.platform.historian.repeats import column_i64
-from penstock.platform.historian.scene import Series
+from penstock.platform.historian.scene import Ints, Series
 from penstock.platform.historian.view import View
 
 _EDGES = "tag IN (SELECT unnest($tags)) AND time IN (SELECT unnest($edge_times))"
+SEGMENTS_A_TAG = 16
+"""Where rows change from tag to tag more often than that, they are sorted by tag first."""
 ROW = 'tag, time, status, coalesce(vf, vi::DOUBLE, vb::INTEGER::DOUBLE) AS value, position, "row"'
 
 
@@ -85,21 +87,27 @@ def bounds(engine: Engine, view: View, tags: Sequence[int], time_ns: int, *, bef
 def split(found: Table, tags: Sequence[int]) -> dict[int, Series]:
     """Part rows in any order into each tag's, ordered by (time, position, row).
 
-    Runs give them nearly in order, so only tags that need it are sorted.
+    Runs give them nearly in order, so only tags that need it are sorted; hot files give them as they came.
     """
     tag, time = column_i64(found, "tag"), column_i64(found, "time")
     position, row = column_i64(found, "position"), column_i64(found, "row")
     status = found["status"].to_numpy().astype(np.uint32, copy=False)
     value = found["value"].to_numpy().astype(np.float64, copy=False)
     begins = np.flatnonzero(np.diff(tag, prepend=tag[:1] - 1))
+    if len(begins) > SEGMENTS_A_TAG * len(tags):
+        order = np.argsort(tag, kind="stable")
+        begins = np.flatnonzero(np.diff(tag[order], prepend=tag[order[:1]] - 1))
+    else:
+        order = np.arange(len(tag))
     ends = np.append(begins[1:], len(tag))[: len(begins)]
-    parts: dict[int, list[slice]] = {each: [] for each in tags}
-    for each, begin, end in zip(tag[begins].tolist(), begins.tolist(), ends.tolist(), strict=True):
-        parts[each].append(slice(begin, end))
-    series = {}
-    for each, slices in parts.items():
-        place = np.concatenate([np.arange(part.start, part.stop) for part in slices] or [np.zeros(0, np.int64)])
-        if not (np.diff(time[place]) > 0).all():
-            place = place[np.lexsort((row[place], position[place], time[place]))]
-        series[each] = Series(time[place], status[place], value[place])
+    parts: dict[int, list[Ints]] = {each: [] for each in tags}
+    for each, begin, end in zip(tag[order[begins]].tolist(), begins.tolist(), ends.tolist(), strict=True):
+        parts[each].append(order[begin:end])
+    series = dict.fromkeys(tags, Series(time[:0], status[:0], value[:0]))
+    for each, places in parts.items():
+        if places:
+            place = np.concatenate(places)
+            if not (np.diff(time[place]) > 0).all():
+                place = place[np.lexsort((row[place], position[place], time[place]))]
+            series[each] = Series(time[place], status[place], value[place])
     return series

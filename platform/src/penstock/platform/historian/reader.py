@@ -169,11 +169,29 @@ class Reader:
     ) -> dict[int, Summary]:
         """Read several tags in one pass and compute, with summaries where they serve."""
         chosen = {tag: each for tag, each in settings.items() if blocks.answers(wanted, each)}
-        told = self._from_blocks(chosen, over, wanted, limit) if chosen else {}
+        told = self._few_or_each(chosen, over, wanted, limit) if chosen else {}
         rest = {tag: each for tag, each in settings.items() if tag not in told}
         if rest:
             told |= self._from_samples(rest, over, wanted, limit)
         return {tag: told[tag] for tag in settings}
+
+    def _few_or_each(
+        self,
+        settings: Mapping[int, AggregateSettings],
+        over: Sequence[Window],
+        wanted: Sequence[Aggregate],
+        limit: int,
+    ) -> dict[int, Summary]:
+        """Compute with summaries, tag by tag where they are too many together; not those that alone are too many."""
+        try:
+            return self._from_blocks(settings, over, wanted, limit)
+        except TooManyRows:
+            if len(settings) == 1:
+                return {}
+        told: dict[int, Summary] = {}
+        for tag, each in settings.items():
+            told |= self._few_or_each({tag: each}, over, wanted, limit)
+        return told
 
     def _from_blocks(
         self,
@@ -205,6 +223,8 @@ class Reader:
         limit: int,
     ) -> dict[int, Summary]:
         """Read the samples of several tags in one pass and compute; tag by tag where they are too many together."""
+        if len(settings) == 1:
+            return {tag: self._alone(tag, over, wanted, chosen, limit) for tag, chosen in settings.items()}
         try:
             found = series_of_many(self._engine, list(settings), over[0].start_ns, over[-1].end_ns, limit)
         except TooManyRows:

@@ -14,11 +14,12 @@ from penstock.platform.historian.view import Source, over
 from penstock.platform.historian.writers import Writers
 
 _ROWS = 's.tag, s.time, s.status, s.vf, s.vi, s.vb, s.vs, s.position, s."row", l.arrival_gateway, l.arrival_platform'
+_NOT_AHEAD = "FROM $G.sample s JOIN $G.ledger l USING (position) WHERE s.time <= l.arrival_platform + $skew"
 NEWEST = (
-    f"SELECT {_ROWS} FROM $G.sample s JOIN $G.ledger l USING (position) "
-    "WHERE s.time <= l.arrival_platform + $skew "
-    'QUALIFY row_number() OVER (PARTITION BY s.tag ORDER BY s.time DESC, s.position DESC, s."row" DESC) = 1'
+    f"SELECT {_ROWS} {_NOT_AHEAD} AND (s.tag, s.time) IN (SELECT (s.tag, max(s.time)) {_NOT_AHEAD} GROUP BY s.tag) "
+    'QUALIFY row_number() OVER (PARTITION BY s.tag ORDER BY s.position DESC, s."row" DESC) = 1'
 )
+"""The newest time of each tag first: ordering all rows of a full generation took a second."""
 FUTURE = (
     "SELECT s.tag, min(s.time) AS low, max(s.time) AS high FROM $G.sample s JOIN $G.ledger l USING (position) "
     "WHERE s.time > l.arrival_platform + $skew GROUP BY s.tag"

@@ -366,10 +366,14 @@ class Scene:
         judged = self.judge(100.0 * self.good_count / total, 100.0 * self.unusable_count / total)
         return np.where(self.all_count == 0, GOOD, judged)
 
+    @property
+    def _all_good(self) -> bool:
+        return bool((self.knot_severity == GOOD).all())
+
     @cached_property
     def usable_by_time(self) -> tuple[Ints, Ints]:
         """Give each window's usable duration, and its severity by it; of Good samples alone without cutting at each."""
-        if (self.settings.stepped or self.is_held) and (self.knot_severity == GOOD).all():
+        if (self.settings.stepped or self.is_held) and self._all_good:
             held = np.minimum(self.ends, self.region_end) - np.maximum(self.starts, self.knot_time[0])
             held = np.maximum(held, 0)
             covered = np.minimum(self.ends, self.region_end) - self.starts

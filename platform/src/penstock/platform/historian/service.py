@@ -94,12 +94,20 @@ class Historian:
         self.ledger = Ledger(self._engine, self._reader)
         self.tag_ledger = TagLedger(self._engine, self._reader)
 
-    async def start(self) -> None:
-        """Take the folder and open it; raise HistorianInUse or HistorianDamaged."""
+    async def start(self, *, upkeep: bool = True) -> None:
+        """Take the folder and open it; raise HistorianInUse or HistorianDamaged.
+
+        Without `upkeep` nothing is sealed, merged or removed before begin_upkeep().
+        """
         self._loop = asyncio.get_running_loop()
         await asyncio.to_thread(self._open)
         self.hub.publish(self._store.head)
         self._committer.start()
+        if upkeep:
+            self.begin_upkeep()
+
+    def begin_upkeep(self) -> None:
+        """Seal, merge and remove from now on."""
         self._sealer.start()
 
     def _open(self) -> None:

@@ -21,8 +21,8 @@ from penstock.platform.historian.ports import Table
 from penstock.platform.historian.repeats import column_i64
 from penstock.platform.historian.scene import BAD, GOOD, Bools, Codes, Floats, Ints, firsts, severities
 
-DENSE_ROWS = 30
-"""Rows a period from which on a summary pays: its row weighs as much as about thirty samples."""
+DENSE_ROWS = 20
+"""Rows a period from which on a summary pays: its row weighs as much as about twenty samples."""
 
 _I64, _U32, _F64 = pa.int64(), pa.uint32(), pa.float64()
 SUMMARY = pa.schema(
@@ -74,29 +74,35 @@ def summary_of(rows: Table) -> Table:
     tag, time = column_i64(rows, "tag"), column_i64(rows, "time")
     status = rows["status"].to_numpy().astype(np.uint32, copy=False)
     value = rows["value"].to_numpy().astype(np.float64, copy=False)
-    severity = severities(status, value)
     period = time // PERIOD_NS
     opens = _changes(tag) | _changes(period)
-    group = np.cumsum(opens) - 1
     held = np.zeros(len(time), np.int64)
-    held[:-1] = np.where(opens[1:], 0, np.diff(time))
-    following = np.append(value[1:], value[-1:])
+    held[:-1] = np.diff(time)
+    held[:-1][opens[1:]] = 0
+    group = np.cumsum(opens) - 1
     odd = np.zeros(int(group[-1]) + 1, np.bool_)
-    repeats = np.append(False, (held[:-1] == 0) & ~opens[1:])
-    no_data = status & np.uint32(codes.CODE_MASK) == codes.BAD_NO_DATA
-    odd[group[repeats | no_data | np.isinf(value)]] = True
-    pure = np.bincount(group, weights=severity != GOOD) == 0
-    key = group * (BAD + 1) + severity
-    order = np.arange(len(key)) if (severity == severity[0]).all() else np.argsort(key, kind="stable")
+    odd[group[1:][(held[:-1] == 0) & ~opens[1:]]] = True
+    finite = bool(np.isfinite(value).all())
+    if finite and not status.any():  # most of all: one row a period
+        severity, begins = np.zeros(len(time), np.int64), np.flatnonzero(opens)
+        order, here = np.arange(len(time)), np.arange(len(begins))
+        pure = np.ones(len(odd), np.bool_)
+    else:
+        severity = severities(status, value)
+        odd[group[(status & np.uint32(codes.CODE_MASK) == codes.BAD_NO_DATA) | np.isinf(value)]] = True
+        pure = np.bincount(group, weights=severity != GOOD) == 0
+        key = group * (BAD + 1) + severity
+        order = np.argsort(key, kind="stable")
+        begins = firsts(key[order])
+        here = group[order][begins]
+    following = np.append(value[1:], value[-1:])
     sorted_rows = _Rows(time[order], status[order], value[order], held[order], following[order])
-    begins = firsts(key[order])
-    here = group[order][begins]
     columns = {
         "tag": tag[order][begins],
         "start": period[order][begins] * PERIOD_NS,
         "severity": severity[order][begins].astype(np.uint8),
         "odd": odd[here],
-        **sorted_rows.told(begins, usable=severity[order] < BAD),
+        **sorted_rows.told(begins, usable=severity[order] < BAD, finite=finite),
     }
     columns["line_area"] = np.where(pure[here], columns["line_area"], np.nan)
     return pa.table([pa.array(columns[field.name], field.type, from_pandas=True) for field in SUMMARY], schema=SUMMARY)
@@ -108,19 +114,20 @@ class _Rows:
     def __init__(self, time: Ints, status: Codes, value: Floats, held: Ints, following: Floats) -> None:
         self.time, self.status, self.value, self.held, self.following = time, status, value, held, following
 
-    def told(self, begins: Ints, *, usable: Bools) -> dict[str, Any]:
+    def told(self, begins: Ints, *, usable: Bools, finite: bool) -> dict[str, Any]:
         """Give the columns that are about the samples of each part; those of Bad ones have no numbers."""
         number = np.diff(np.append(begins, len(self.time)))
         part = np.repeat(np.arange(len(begins)), number)
         has_number = usable[begins]
         value = np.where(usable, self.value, 0.0)
+        seconds = self.held / NS_PER_S
         with np.errstate(over="ignore", invalid="ignore"):  # infinite values: the period is odd
             total = np.add.reduceat(value, begins)
             squares = np.add.reduceat((value - (total / number)[part]) ** 2, begins)
-            seconds = self.held / NS_PER_S
-            moves = self.held > 0
-            area = np.add.reduceat(np.where(moves, value * seconds, 0.0), begins)
-            line = np.add.reduceat(np.where(moves, (value + self.following) / 2 * seconds, 0.0), begins)
+            under, line = value * seconds, (value + self.following) / 2 * seconds
+            if not finite:
+                under, line = (np.where(self.held > 0, each, 0.0) for each in (under, line))
+            area, line = np.add.reduceat(under, begins), np.add.reduceat(line, begins)
         ends = begins + number - 1
         numbers = {"sum": total, "squares": squares, "area": area, "line_area": line}
         return {

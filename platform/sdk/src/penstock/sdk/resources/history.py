@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import pyarrow as pa
 
-from penstock.sdk.frames import Page, read_arrow, read_page
+from penstock.sdk.frames import Page, Removed, read_arrow, read_page
 from penstock.sdk.models import Asset, Erasure, Latest, Tag, scalar_of
 from penstock.sdk.processed import INTERPOLATED_SCHEMA, Aggregates, Interpolated, Plot, aggregates_schema
 from penstock.sdk.resources.tags import AsyncTags, TagLike
@@ -100,16 +100,19 @@ class AsyncHistory:
         Bad samples are left out unless `include_status=True` shows what they are, or `ignore_bad` says otherwise.
         """
         chosen = await self._tags.select(tags, asset, properties)
-        tables, left = [empty_rows()], limit
+        tables, left, removed = [empty_rows()], limit, set[Removed]()
         for part in _parts(chosen):
             params = [*_tag_params(part), ("start", parameter(start)), ("end", parameter(end))]
-            async for table in self._pages(params, left):
-                tables.append(table)
-                left = None if left is None else left - table.num_rows
+            async for page in self._pages(params, left):
+                tables.append(page.table)
+                removed |= {page.removed} if page.removed else set()
+                left = None if left is None else left - page.table.num_rows
         rows = pa.concat_tables(tables)
         if len(chosen) > TAGS_A_REQUEST:
             rows = rows.sort_by([("time", "ascending"), ("position", "ascending"), ("row", "ascending")])
-        return Samples.of(rows, chosen, include_status=include_status, ignore_bad=ignore_bad)
+        samples = Samples.of(rows, chosen, include_status=include_status, ignore_bad=ignore_bad)
+        samples.removed = max(removed, key=lambda each: each.until, default=None)
+        return samples
 
     async def iterate(
         self,
@@ -129,8 +132,10 @@ class AsyncHistory:
             message = f"iterate() takes at most {TAGS_A_REQUEST} tags, got {len(chosen)}: call it in parts"
             raise ValueError(message)
         params = [*_tag_params(chosen), ("start", parameter(start)), ("end", parameter(end))]
-        async for table in self._pages(params, None, rows=chunk):
-            yield Samples.of(table, chosen, include_status=include_status, ignore_bad=ignore_bad)
+        async for page in self._pages(params, None, rows=chunk):
+            samples = Samples.of(page.table, chosen, include_status=include_status, ignore_bad=ignore_bad)
+            samples.removed = page.removed
+            yield samples
 
     async def aggregates(
         self,
@@ -154,10 +159,12 @@ class AsyncHistory:
         asked = [("start", parameter(start)), ("end", parameter(end)), ("interval", interval), ("zone", zone)]
         asked += [("aggregate", name) for name in aggregates]
         asked += _options(settings) + ([("statuses", "true")] if include_status else [])
-        tables = await self._processed("/v1/aggregates", chosen, asked)
+        tables, removed = await self._processed("/v1/aggregates", chosen, asked)
         schema = aggregates_schema(aggregates, statuses=include_status)
         whole = pa.concat_tables([schema.empty_table(), *(table.select(schema.names).cast(schema) for table in tables)])
-        return Aggregates(whole, chosen, include_status=include_status)
+        found = Aggregates(whole, chosen, include_status=include_status)
+        found.removed = removed
+        return found
 
     async def interpolated(
         self,
@@ -181,9 +188,11 @@ class AsyncHistory:
         asked = [("time", parameter(each)) for each in times or ()]
         asked = asked or [("start", parameter(start)), ("end", parameter(end)), ("step", step)]
         asked += _options(settings) + ([("simple", "true")] if simple else [])
-        tables = await self._processed("/v1/interpolated", chosen, asked)
+        tables, removed = await self._processed("/v1/interpolated", chosen, asked)
         whole = pa.concat_tables([INTERPOLATED_SCHEMA.empty_table(), *(t.cast(INTERPOLATED_SCHEMA) for t in tables)])
-        return Interpolated(whole, chosen, include_status=include_status)
+        found = Interpolated(whole, chosen, include_status=include_status)
+        found.removed = removed
+        return found
 
     async def plot(
         self,
@@ -198,16 +207,22 @@ class AsyncHistory:
         """Read what a picture of `points` width needs: all samples when few, else those that keep the line's look."""
         chosen = await self._tags.select(tags, asset, properties)
         asked = [("start", parameter(start)), ("end", parameter(end)), ("points", str(points))]
-        tables, samples = [INTERPOLATED_SCHEMA.empty_table()], dict[int, int]()
+        tables, samples, besides = [INTERPOLATED_SCHEMA.empty_table()], dict[int, int](), list[Mapping[str, Any]]()
         for part in _parts(chosen):
             found, beside = read_arrow(await self._transport.arrow("/v1/plot", params=[*_tag_params(part), *asked]))
             tables.append(found.cast(INTERPOLATED_SCHEMA))
             samples |= {int(tag): int(count) for tag, count in beside["samples"].items()}
-        return Plot(pa.concat_tables(tables), chosen, samples)
+            besides.append(beside)
+        plot = Plot(pa.concat_tables(tables), chosen, samples)
+        plot.removed = Removed.of(*besides)
+        return plot
 
-    async def _processed(self, path: str, chosen: Mapping[int, Tag], asked: Params) -> list[pa.Table]:
+    async def _processed(
+        self, path: str, chosen: Mapping[int, Tag], asked: Params
+    ) -> tuple[list[pa.Table], Removed | None]:
         parts = _parts(chosen, TAGS_PROCESSED)
-        return [read_arrow(await self._transport.arrow(path, params=[*_tag_params(part), *asked]))[0] for part in parts]
+        read = [read_arrow(await self._transport.arrow(path, params=[*_tag_params(part), *asked])) for part in parts]
+        return [table for table, _ in read], Removed.of(*(beside for _, beside in read))
 
     async def since(
         self,
@@ -243,13 +258,13 @@ class AsyncHistory:
         query = [*(("tag", str(tag)) for tag in tags), *span, *([("cursor", cursor)] if cursor else [])]
         return read_page(await self._transport.arrow("/v1/samples", params=query))
 
-    async def _pages(self, params: Params, limit: int | None, *, rows: int = PAGE_ROWS) -> AsyncIterator[pa.Table]:
+    async def _pages(self, params: Params, limit: int | None, *, rows: int = PAGE_ROWS) -> AsyncIterator[Page]:
         left, cursor = limit, None
         while left is None or left > 0:
             asked = rows if left is None else min(left, rows)
             query = [*params, ("limit", str(asked)), *([("cursor", cursor)] if cursor else [])]
             page = read_page(await self._transport.arrow("/v1/samples", params=query))
-            yield page.table
+            yield page
             left = None if left is None else left - page.table.num_rows
             cursor = page.next
             if cursor is None:
