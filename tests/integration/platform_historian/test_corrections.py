@@ -14,6 +14,7 @@ from penstock.platform.historian.erasures import NO_ERASURES, Entries
 from penstock.platform.historian.errors import NotNow
 from penstock.platform.historian.manifest import MANIFEST_FILE
 from penstock.platform.historian.ports import BatchOutcome, Erasing
+from penstock.platform.historian.sealing import Sealer
 from penstock.platform.historian.service import Historian
 from penstock.platform.historian.view import View, Views
 from tests.builders.historian import NOON_NS, SECOND_NS, batch_of, plain_rows
@@ -103,6 +104,26 @@ async def test_a_run_is_written_again_an_hour_after_its_first_erasure_and_then_f
     assert plain_rows(await historian.range([1, 2], *ALWAYS, limit=1000)) == before
     assert len(before) == 100
     await historian.stop()
+
+
+@pytest.mark.parametrize("listed_first", [True, False])
+async def test_an_erasure_outlives_its_hot_file_because_it_is_listed_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, listed_first: bool
+) -> None:
+    folder, clock = tmp_path / "h", Clock()
+    if not listed_first:  # planted
+        monkeypatch.setattr(Sealer, "_list_erasures", lambda _: False)
+    historian = await opened(folder, clock)
+    await fill(historian, 1)
+    assert await historian.wait_sealed()
+    assert (await delete(historian, 1, *ALWAYS)).erased == 10
+    await fill(historian, 2)
+    assert await historian.wait_sealed()
+    await historian.stop()
+    historian = await opened(folder, clock)
+    found = plain_rows(await historian.range([1], *ALWAYS, limit=100))
+    await historian.stop()
+    assert len(found) == (10 if listed_first else 20)
 
 
 async def test_a_hot_file_with_erased_rows_is_sealed_after_a_day_though_it_is_not_full(tmp_path: Path) -> None:

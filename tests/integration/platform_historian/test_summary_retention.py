@@ -193,6 +193,9 @@ async def test_a_run_of_before_there_were_summaries_gets_one(tmp_path: Path) -> 
     await filled(folder)
     with closing(sqlite3.connect(folder / MANIFEST_FILE)) as manifest:
         manifest.execute("DELETE FROM file WHERE name = 'summary.parquet'")
+        for statement in ("DROP TABLE kept", "DROP TABLE erasure", "ALTER TABLE run DROP COLUMN erased_to"):
+            manifest.execute(statement)
+        manifest.execute("PRAGMA user_version = 1")
         manifest.commit()
     for path in folder.rglob("summary.parquet"):
         path.unlink()
