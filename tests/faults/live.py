@@ -15,7 +15,7 @@ from penstock.core.times import parse_rfc3339_ns
 from penstock.simulators.ledger import read_ledger
 from tests.builders.mqtt_proxy import MqttProxy
 from tests.builders.stack import Stack, free_port, wait_for
-from tests.faults.campaign import Options, Result
+from tests.faults.campaign import RESULTS, Options, Result
 from tests.faults.outcome import Outcome, all_tags, gaps, read_back
 from tests.faults.wire import Wire
 
@@ -126,6 +126,9 @@ def settle(running: Live, result: Result) -> None:
     result.figures["not_held"] = outcome.not_held
     if outcome.failures:
         result.failures += outcome.examples
+        kept = RESULTS / "logs"
+        shutil.copytree(running.stack.folder / "logs", kept, dirs_exist_ok=True)
+        result.failures.append(f"the logs are kept in {kept}")
     if outcome.matched < 0.3 * outcome.offered:
         result.failures.append(f"only {outcome.matched} of {outcome.offered} came through: nothing was tried")
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from penstock.core.times import parse_rfc3339_ns
+from penstock.core.times import format_rfc3339_ns, parse_rfc3339_ns
 from penstock.simulators.ledger import Ledger, Row, judge
 from tests.builders.mqtt_proxy import MqttProxy
 
 PAGE_ROWS = 100_000
+SPELL_NS = 1_000_000_000
+"""Lost values that lie nearer to one another are told of as one spell."""
 
 
 def all_tags(client: httpx.Client) -> Iterator[tuple[int, str]]:
@@ -99,20 +101,20 @@ class Outcome:
         for key, start, end in gap_records:
             by_key.setdefault(key, []).append((start, end))
         in_gap = unacknowledged = 0
-        lost: list[str] = []
+        lost: list[tuple[str, str, int]] = []
         for entry in ledger.entries:
             at = (entry.device, entry.n)
             if (entry.key, entry.time_ns) in returned or at in ledger.not_held or at in ledger.dropped:
                 continue
             if entry.device == "load-mqtt":
                 if entry.time_ns in acknowledged:
-                    lost.append(f"{entry.key} at {entry.time_ns}: acknowledged by the gateway, no query returned it")
+                    lost.append(("acknowledged by the gateway", entry.key, entry.time_ns))
                 else:
                     unacknowledged += 1
             elif any(start <= entry.time_ns <= end for start, end in by_key.get(entry.key, ())):
                 in_gap += 1
             else:
-                lost.append(f"{entry.key} at {entry.time_ns}: in no marked gap, no query returned it")
+                lost.append(("in no marked gap", entry.key, entry.time_ns))
         assert len(lost) + in_gap + unacknowledged == verdict.lost
         return cls(
             offered=verdict.offered,
@@ -126,5 +128,21 @@ class Outcome:
             not_acknowledged=unacknowledged,
             not_held=verdict.not_held,
             acknowledged=len(acknowledged),
-            examples=[*lost[:10], *(text for text in verdict.examples if not text.startswith("lost"))],
+            examples=[*spells(lost), *(text for text in verdict.examples if not text.startswith("lost"))],
         )
+
+
+def spells(lost: list[tuple[str, str, int]]) -> list[str]:
+    """Tell of what is lost by spell: tags and values between times that lie near one another."""
+    told: list[str] = []
+    spell: list[tuple[str, str, int]] = []
+    for one in [*sorted(lost, key=lambda each: each[2]), ("", "", 2**63)]:
+        if spell and one[2] - spell[-1][2] > SPELL_NS:
+            tags = {key for _, key, _ in spell}
+            first, last = (format_rfc3339_ns(at) for at in (spell[0][2], spell[-1][2]))
+            told.append(
+                f"lost: {len(spell)} values of {len(tags)} tags, {spell[0][1]} …, {first} to {last}, {spell[0][0]}"
+            )
+            spell = []
+        spell.append(one)
+    return told
