@@ -52,7 +52,7 @@ def read_back(client: httpx.Client) -> Iterator[Row]:
 
 
 def gaps(client: httpx.Client) -> Iterator[tuple[str, int, int]]:
-    """Give (tag key, from, to) of every gap record; an open one ends never."""
+    """Give (tag key, from, to) of every gap whose values did not come after all; an open one ends never."""
     cursor: str | None = None
     keys = dict(all_tags(client))
     while True:
@@ -62,6 +62,8 @@ def gaps(client: httpx.Client) -> Iterator[tuple[str, int, int]]:
             .json()
         )
         for gap in page["items"]:
+            if gap["refilled"]:
+                continue
             end = parse_rfc3339_ns(gap["to"]) if gap["to"] else 2**63 - 1
             yield keys[gap["tag"]], parse_rfc3339_ns(gap["from"]), end
         cursor = page["next"]
