@@ -168,7 +168,7 @@ def test_each_wrong_device_file_is_named_and_the_right_one_is_read(
     said = {**health["files"], "driver": health["devices"]["driver"]["detail"]}
     assert said == {
         "key.yaml": "key.yaml:6: tags.flow.unti: key 'unti' is not known here; did you mean 'unit'? "
-        "(valid: description, late_after_s, rate_hz, signal, source, type, unit)",
+        "(valid: deadband, description, late_after_s, range, rate_hz, signal, source, type, unit)",
         "tag.yaml": "tag.yaml:7: tags.flow: tag 'flow' stands twice, first in line 6; remove one",
         "unit.yaml": "unit.yaml:6: tags.flow.source.unit: unit 'kg' does not convert to 'm3/h'",
         "twice.yaml": f"twice.yaml: device: {meter.name!r} is already the name in {meter.name}.yaml: "

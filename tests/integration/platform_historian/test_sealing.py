@@ -20,7 +20,6 @@ from penstock.platform.historian.manifest import MANIFEST_FILE
 from penstock.platform.historian.ports import Verdict
 from penstock.platform.historian.sealing import STEPS
 from penstock.platform.historian.service import Historian
-from penstock.platform.historian.view import over
 from tests.builders.edge import eventually
 from tests.builders.historian import NOON_NS, SECOND_NS, batch_of, plain_rows
 from tests.builders.sealing import all_answers, awkward_batches, bits
@@ -113,7 +112,7 @@ async def test_a_question_that_began_before_the_exchange_ends_on_the_hot_file(tm
         with engine.view() as view:
             pinned.set()
             assert go.wait(20)
-            return int(engine.rows(over(view.sources, "SELECT count(*) FROM $G.sample"))[0][0])
+            return int(engine.rows(view.visible(view.sources, "SELECT count(*) FROM $G.sample"))[0][0])
 
     await historian.append([batch_of([(1, NOON_NS + k, 0, float(k)) for k in range(5)], seq=1)])
     asked = asyncio.create_task(asyncio.to_thread(long_question))

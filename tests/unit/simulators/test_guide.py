@@ -14,7 +14,8 @@ from penstock.simulators.plant import SimulatedPlant
 from tests.builders.simulators import parse, simulated
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "guide" / "add-a-device.md").read_text()
-EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(r"^```yaml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+EXAMPLES = [block for block in BLOCKS if block.startswith("version:")]
 T0 = 1_795_404_000 * 10**9
 
 
@@ -37,6 +38,13 @@ def test_weather_station_publishes_what_the_guide_shows() -> None:
     got = json.loads(payload)
     assert {name: set(part) for name, part in got.items()} == {name: set(part) for name, part in shown.items()}
     assert got["air"]["temp_f"] == pytest.approx(59.2, abs=0.5)
+
+
+def test_tags_that_are_thinned_are_read_in_a_whole_file() -> None:
+    [thinned] = [block for block in BLOCKS if "deadband" in block]
+    head, _, _ = EXAMPLES[2].partition("tags:\n")
+    tags = parse(f"{head}tags:\n{thinned}").tags
+    assert {name for name, tag in tags.items() if tag.deadband} == {"temperature", "level"}
 
 
 def test_every_model_with_its_outputs_stands_in_the_guide() -> None:
