@@ -37,6 +37,9 @@ SILENT_KEEP_ALIVES = 3
 """So many keep-alives missed in a row, and the server is taken for dead (OPC 10000-4 5.14.1.1)."""
 SILENCE_MARGIN_S = 1.0
 """What a busy server may take beyond that."""
+LATE_WRITES_NS = 5_000_000_000
+"""A keep-alive says that nothing waits to be sent, not that nothing older comes: a busy server samples on time and
+queues later. What it may have been behind with is not vouched for, so that a gap that follows begins before it."""
 TOGETHER_ROWS_MAX = 5_000
 """Notifications are put together up to so many values: more save nothing, and the gateway counts what it holds."""
 
@@ -200,7 +203,7 @@ class Link:
 
     def _on_server_time(self, time_ns: int | None) -> None:
         if time_ns is not None:
-            self._on_newest(time_ns - self.settings.sampling_ms * 1_000_000)
+            self._on_newest(time_ns - self.settings.sampling_ms * 1_000_000 - LATE_WRITES_NS)
 
     def _on_newest(self, time_ns: int) -> None:
         self.newest_source_time_ns = max(self.newest_source_time_ns or time_ns, time_ns)
