@@ -89,7 +89,7 @@ _at, _stored_at, _samples, _advance = Steps.at, Store._stored_at, View.samples, 
 BUGS: list[tuple[Callable[[pytest.MonkeyPatch], None], Life]] = [
     (_position_ignored, life_of(102)),
     (_newest_not_recomputed, life_of(103)),
-    (_duplicates_of_erased_rows, life_of(103)),
+    (_duplicates_of_erased_rows, life_of(104)),
     (_lost_at_merge, life_of(101)),
 ]
 MORE_BUGS: list[tuple[Callable[[pytest.MonkeyPatch], None], Life]] = [
