@@ -126,7 +126,7 @@ class SafeQuestion:
             self._at = ui.input("Up to", placeholder="10:32, 2026-11-26 10:32, 2h-ago").props("dense clearable")
             self._at.on("keydown.enter", self._ask).on("clear", self._ask)
             self._at.tooltip("UTC; empty: up to a minute ago. Enter asks.")
-            self._answer = ui.label("").classes("ps-value").props('aria-live="polite"')
+            self._answer = ui.label("").classes("ps-said").props('aria-live="polite"')
 
     async def _ask(self) -> None:
         await self._shell.attempt("ledger", self.read)
