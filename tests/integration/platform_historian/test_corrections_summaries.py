@@ -4,18 +4,16 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from penstock.core.aggregate import AggregateSettings
 from penstock.platform.historian import gather as gathering
-from penstock.platform.historian import reader as reading
 from penstock.platform.historian.ports import Erasing
 from penstock.platform.historian.service import Historian
 from tests.builders.historian import NOON_NS, SECOND_NS, batch_of
-from tests.integration.platform_historian.test_summaries import BEGIN, HOUR, asked, assert_alike, history
+from tests.integration.platform_historian.test_summaries import BEGIN, HOUR, compare_both_ways, history
 from tests.integration.platform_historian.test_summary_retention import DAY_NS, filled, hours, opened
 
 pytestmark = pytest.mark.integration
@@ -53,27 +51,14 @@ async def corrected(tmp_path: Path) -> AsyncIterator[Historian]:
 
 async def compare(historian: Historian, monkeypatch: pytest.MonkeyPatch, turns: int) -> int:
     """Ask with and without summaries; give how many blocks served."""
-    rng, took = random.Random(6), []
-
-    def counted(*args: Any) -> Any:
-        found = gathering.gather(*args)
-        took.append(sum(len(each.blocks) for each in (found or {}).values()))
-        return found
-
+    rng, took = random.Random(6), 0
     for turn in range(turns):
         tags = rng.sample((1, 2, 3), k=rng.randrange(1, 4))
         start = BEGIN + rng.randrange(-2, 10) * QUARTER + rng.choice((0, 1, 7 * SECOND_NS))
         end = start + rng.randrange(16, 40) * QUARTER
         question = (tags, (start, end), rng.choice(("15m", "1h")), AggregateSettings(stepped=rng.random() < 0.6))
-        with monkeypatch.context() as told:
-            told.setattr(reading, "gather", counted)
-            found = await asked(historian, *question)
-        with monkeypatch.context() as never:
-            never.setattr(reading, "gather", lambda *_: None)
-            expected = await asked(historian, *question)
-        for tag in tags:
-            assert_alike(found[tag], expected[tag], (turn, tag, question))
-    return sum(took)
+        took += await compare_both_ways(historian, monkeypatch, question, turn)
+    return took
 
 
 async def test_summaries_answer_as_samples_do_where_samples_were_erased(

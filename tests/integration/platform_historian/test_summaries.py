@@ -84,15 +84,32 @@ async def asked(
     return await historian.aggregate_many(dict.fromkeys(tags, settings), over, wanted)
 
 
-async def test_summaries_answer_as_samples_do(historian: Historian, monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = random.Random(5)
-    took: list[int] = []
+async def compare_both_ways(
+    historian: Historian, monkeypatch: pytest.MonkeyPatch, question: tuple[Any, ...], said: object
+) -> int:
+    """Ask with and without summaries; give how many blocks served."""
+    took = 0
 
-    def counted(*args: object) -> object:
-        found = gathering.gather(*args)  # type: ignore[arg-type]
-        took.append(sum(len(each.blocks) for each in (found or {}).values()))
+    def counted(*args: Any) -> Any:
+        nonlocal took
+        found = gathering.gather(*args)
+        took += sum(len(each.blocks) for each in (found or {}).values())
         return found
 
+    with monkeypatch.context() as told:
+        told.setattr(reading, "gather", counted)
+        found = await asked(historian, *question)
+    with monkeypatch.context() as never:
+        never.setattr(reading, "gather", lambda *_: None)
+        expected = await asked(historian, *question)
+    for tag in question[0]:
+        assert_alike(found[tag], expected[tag], (said, tag, question))
+    return took
+
+
+async def test_summaries_answer_as_samples_do(historian: Historian, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(5)
+    took = 0
     for turn in range(25):
         tags = rng.sample(TAGS, k=rng.randrange(1, len(TAGS) + 1))
         start = BEGIN + rng.randrange(-4, 24) * 900 * SECOND_NS + rng.choice((0, 0, 1, 7 * SECOND_NS + 5))
@@ -103,15 +120,8 @@ async def test_summaries_answer_as_samples_do(historian: Historian, monkeypatch:
             covered_until_ns=rng.choice((None, BEGIN + 5 * HOUR, NOON_NS + 48 * HOUR)),
         )
         question = (tags, (start, end), rng.choice(("15m", "1h", "2h", "1d")), settings)
-        with monkeypatch.context() as told:
-            told.setattr(reading, "gather", counted)
-            found = await asked(historian, *question)
-        with monkeypatch.context() as never:
-            never.setattr(reading, "gather", lambda *_: None)
-            expected = await asked(historian, *question)
-        for tag in tags:
-            assert_alike(found[tag], expected[tag], (turn, tag, question))
-    assert sum(took) > 800, took
+        took += await compare_both_ways(historian, monkeypatch, question, turn)
+    assert took > 800
 
 
 def test_what_is_summed_up_is_what_part_13_names() -> None:
