@@ -4,7 +4,6 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -17,22 +16,6 @@ from tests.builders.platform_process import METER, PlatformProcess, load, read_b
 
 pytestmark = pytest.mark.integration
 BEGIN_MS = 1_700_000_000_000
-
-
-@pytest.fixture
-def platform(tmp_path: Path) -> Iterator[PlatformProcess]:
-    process = PlatformProcess(tmp_path / "cloud")
-    process.start()
-    yield process
-    process.kill()
-
-
-@pytest.fixture
-def gateway(tmp_path: Path, platform: PlatformProcess) -> Iterator[GatewayProcess]:
-    process = GatewayProcess(tmp_path / "edge-1", platform.url)
-    process.extra["PENSTOCK_GATEWAY_ENROL_TOKEN_FILE"] = str(platform.token_file)
-    yield process
-    process.kill()
 
 
 @pytest.mark.timeout(240)

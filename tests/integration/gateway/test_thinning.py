@@ -1,7 +1,7 @@
 """A deadband from the broker to the ledger: what is left out is counted, through a kill of the gateway."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,22 +16,6 @@ from tests.builders.platform_process import BEGIN_MS, METER, PlatformProcess, re
 pytestmark = [pytest.mark.integration, pytest.mark.full]
 SPAN = {"start": str(BEGIN_MS * 1_000_000), "end": str((BEGIN_MS + 1_000) * 1_000_000)}
 THINNED_METER = METER.replace("field: v}}", "field: v}}, deadband: {{absolute: 5}}")
-
-
-@pytest.fixture
-def platform(tmp_path: Path) -> Iterator[PlatformProcess]:
-    process = PlatformProcess(tmp_path / "cloud")
-    process.start()
-    yield process
-    process.kill()
-
-
-@pytest.fixture
-def gateway(tmp_path: Path, platform: PlatformProcess) -> Iterator[GatewayProcess]:
-    process = GatewayProcess(tmp_path / "edge-1", platform.url)
-    process.extra["PENSTOCK_GATEWAY_ENROL_TOKEN_FILE"] = str(platform.token_file)
-    yield process
-    process.kill()
 
 
 def begin(gateway: GatewayProcess) -> None:
