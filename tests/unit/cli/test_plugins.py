@@ -33,8 +33,8 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
         "absent": "no_such_module_at_all:commands",
         "wrong": "cli_plugins_under_test:not_typer",
     }
-    made = {name: EntryPoint(name, value, plugins.GROUP) for name, value in found.items()}
-    monkeypatch.setattr(plugins, "plugins", lambda: made)
+    made = [EntryPoint(name, value, plugins.GROUP) for name, value in found.items()]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: made)
 
 
 def test_help_lists_every_plugin_without_importing_any(monkeypatch: pytest.MonkeyPatch) -> None:
