@@ -1,3 +1,4 @@
+import gc
 import sys
 from importlib.metadata import EntryPoint
 
@@ -69,3 +70,19 @@ def test_an_unknown_command_is_refused() -> None:
 
 def test_the_version_is_told() -> None:
     assert runner.invoke(cli, ["--version"]).output.startswith("penstock 0.")
+
+
+def test_garbage_is_collected_again_whether_a_plugin_loads_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    while_loading: list[bool] = []
+
+    def look(plugin: EntryPoint) -> typer.Typer:
+        while_loading.append(gc.isenabled())
+        if plugin.name == "absent":
+            raise ModuleNotFoundError
+        return good
+
+    monkeypatch.setattr(EntryPoint, "load", look)
+    for name in ("good", "absent"):
+        plugins.load(plugins.plugins()[name])
+        assert gc.isenabled()
+    assert while_loading == [False, False]
