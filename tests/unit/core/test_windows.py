@@ -9,7 +9,7 @@ import pytest
 from penstock.core.windows import Window, windows
 
 H = 3600 * 10**9
-BERLIN = "Europe/Berlin"
+BERLIN, SAMOA = "Europe/Berlin", "Pacific/Apia"
 
 
 def _at(text: str, zone: str = BERLIN) -> int:
@@ -56,6 +56,19 @@ def test_a_day_that_begins_at_one_o_clock() -> None:
     zone = "America/Sao_Paulo"
     found = windows(_at("2018-11-03", zone), _at("2018-11-06", zone), "1d", zone)
     assert _hours(found) == [24, 23, 24]
+
+
+def test_a_day_that_the_zone_skips_has_no_window() -> None:
+    start, end = _at("2011-12-28T00:00:00", "UTC"), _at("2012-01-02T00:00:00", "UTC")
+    starts = [datetime.fromtimestamp(w.start_ns // 10**9, ZoneInfo("UTC")) for w in windows(start, end, "1d", SAMOA)]
+    assert [each.isoformat()[5:16] for each in starts] == [
+        "12-28T00:00", "12-28T10:00", "12-29T10:00", "12-30T10:00", "12-31T10:00", "01-01T10:00"
+    ]  # fmt: skip
+
+
+def test_a_day_whose_midnight_is_inside_a_gap_begins_when_the_clocks_change() -> None:
+    at = int(datetime.fromisoformat("1919-03-30T23:30:00-05:00").timestamp()) * 10**9
+    assert windows(at, at + H, "1d", "America/Toronto")[0] == Window(at, at + H, partial=True)
 
 
 def test_multiples_of_days_count_from_the_epoch() -> None:

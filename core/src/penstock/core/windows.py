@@ -104,7 +104,7 @@ def _collect(start_ns: int, end_ns: int, bounds: Iterator[int]) -> list[Window]:
     low = next(bounds)
     while low < end_ns:
         high = next(bounds)
-        if high > start_ns:
+        if high > max(start_ns, low):  # a day that the zone skips has no window
             if len(found) == WINDOWS_MAX:
                 message = f"more than {WINDOWS_MAX} windows; use a longer interval or a shorter range"
                 raise ValueError(message)
@@ -149,6 +149,17 @@ def _local_day(time_ns: int, zone: ZoneInfo) -> date:
 
 
 def _midnight_ns(day: date, zone: ZoneInfo) -> int:
-    """Give the instant at which the local day begins; where 00:00 does not exist, the first instant that does."""
+    """Give the instant at which the local day begins; where 00:00 does not exist, the first instant that does.
+
+    That instant is the change of the clocks. A day that the zone skips begins where the next one does.
+    """
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
-    return round((midnight - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) * NS_PER_S
+    low, high = _seconds(midnight.replace(fold=1)), _seconds(midnight)
+    while low < high:  # in a gap alone: the offset before the change gives the later instant
+        middle = (low + high) // 2
+        low, high = (low, middle) if _local_day(middle * NS_PER_S, zone) >= day else (middle + 1, high)
+    return high * NS_PER_S
+
+
+def _seconds(local: datetime) -> int:
+    return round((local - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
