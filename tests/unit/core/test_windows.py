@@ -90,7 +90,7 @@ def test_times_before_1970() -> None:
         (0, H, "1m", "Mars/Olympus", "no zone"),
         (0, H, "1m", "../etc/passwd", "no zone"),
         (0, 0, "1m", "UTC", "empty"),
-        (0, 31 * H, "1s", "UTC", "more than"),
+        (0, 60 * H, "1s", "UTC", "more than 200000 windows, the limit"),
         (-(2**63), 0, "1d", "UTC", "1900"),
     ],
 )

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from penstock.core.times import DURATION_UNITS_NS, NS_PER_S
 
-WINDOWS_MAX: Final = 100_000
-"""Windows an answer may have: a day of seconds."""
+WINDOWS_MAX: Final = 200_000
+"""Windows an answer may have, of all its tags: two days of seconds of one."""
 _INTERVAL = re.compile(r"([1-9][0-9]{0,8})(ms|s|m|h|d|w|mo)", re.ASCII)
 _DAY_NS: Final = 86_400 * NS_PER_S
 _EPOCH_MONDAY: Final = date(1970, 1, 5)
@@ -55,6 +55,14 @@ class Interval:
 _CALENDAR_MAX: Final = {"d": 3660, "w": 520, "mo": 120}
 
 
+class TooManyWindows(ValueError):
+    """Say that a span has more windows than the bound."""
+
+    def __init__(self, limit: int = WINDOWS_MAX) -> None:
+        super().__init__(f"more than {limit} windows, the limit; use a longer interval or a shorter range")
+        self.limit = limit
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """Hold start ≤ time < end; `partial` where the query's range cut it."""
@@ -77,7 +85,7 @@ def windows(start_ns: int, end_ns: int, interval: str, zone: str = "UTC") -> lis
     """Give the windows that cover start ≤ time < end, in order, the first and last cut to the range.
 
     Multiples of days count from 1970-01-01, of weeks from Monday 1970-01-05, of months from January 1970. ValueError
-    for an unknown interval or zone, an empty range, more than WINDOWS_MAX windows, years outside 1900 to 2200.
+    for an unknown interval or zone, an empty range, years outside 1900 to 2200; TooManyWindows above WINDOWS_MAX.
     """
     length, where = Interval.parse(interval), zone_named(zone)
     if end_ns <= start_ns:
@@ -106,8 +114,7 @@ def _collect(start_ns: int, end_ns: int, bounds: Iterator[int]) -> list[Window]:
         high = next(bounds)
         if high > max(start_ns, low):  # a day that the zone skips has no window
             if len(found) == WINDOWS_MAX:
-                message = f"more than {WINDOWS_MAX} windows; use a longer interval or a shorter range"
-                raise ValueError(message)
+                raise TooManyWindows
             cut = Window(max(low, start_ns), min(high, end_ns), low < start_ns or high > end_ns)
             found.append(cut)
         low = high

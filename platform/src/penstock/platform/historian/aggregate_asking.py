@@ -7,12 +7,10 @@ from fastapi import Depends, Query
 
 from penstock.core.aggregate import BY_STATE, BY_STATUS, Aggregate, AggregateSettings
 from penstock.core.values import ValueType
-from penstock.core.windows import Window, windows
+from penstock.core.windows import WINDOWS_MAX, TooManyWindows, Window, windows
 from penstock.platform.kit.problems import invalid
 from penstock.platform.registry.service import TagRef
 
-WINDOWS_MAX = 200_000
-"""Windows times tags of one question: 10 MB of Arrow a column."""
 CELLS_MAX = 1_000_000
 """Values of one answer, all columns together: 20 MB of JSON."""
 
@@ -71,6 +69,8 @@ def calendar(start_ns: int, end_ns: int, interval: str, zone: str) -> list[Windo
     """Cut a span into calendar windows; Problem 422 that says what is wrong."""
     try:
         return windows(start_ns, end_ns, interval, zone)
+    except TooManyWindows as error:
+        raise invalid(f"{error}.", limit=error.limit) from None
     except ValueError as error:
         raise invalid(str(error)) from None
 
