@@ -44,6 +44,24 @@ def test_a_small_writer_writes_its_own_tag_once_per_key(operator: httpx.Client) 
     assert [value for _, _, value, _ in read_all(operator, writer.tag)] == [1.0, 2.0, None, "NaN"]
 
 
+@pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_json_does_not_have_is_refused_and_what_to_send_is_said(
+    operator: httpx.Client, literal: str
+) -> None:
+    writer = SmallWriter(operator)
+    good = f'{{"tag": {writer.tag}, "time": {ARRIVAL_NS}, "value": 1.5}}'
+    body = f'{{"samples": [{good}, {{"tag": {writer.tag}, "time": {ARRIVAL_NS + 1}, "value": {literal}}}]}}'
+    headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
+    answer = operator.post("/v1/ingest", content=body, headers=headers)
+    assert answer.status_code == 422, answer.text
+    told = answer.json()["detail"]
+    assert told.startswith("samples.1.value: no finite number")
+    assert "Send null" in told
+    assert "2147483648" in told
+    assert read_all(operator, writer.tag) == []
+    assert writer.write(1.5, "Infinity", None).json()["stored"] == 3
+
+
 def test_the_ledger_names_an_app_as_people_know_it(operator: httpx.Client) -> None:
     app = {"id": f"calc-{prefix()}", "name": "Pump report", "url": "http://127.0.0.1:1", "scopes": ["samples:write"]}
     made = operator.post("/v1/apps", json=app | {"redirect_uris": ["http://127.0.0.1:1/oauth/callback"]}).json()

@@ -18,6 +18,7 @@ from penstock.sdk.transfer.layout import layout_of
 from penstock.sdk.transfer.progress import TransferError, identity, read_progress, write_progress
 from penstock.simulators.generate import SCHEMA
 
+INFINITE = (float("inf"), float("-inf"))
 TAGS = {
     "d/flow": Tag(id=1, key="d/flow", type="float64"),
     "d/count": Tag(id=2, key="d/count", type="int64"),
@@ -83,7 +84,9 @@ def test_a_status_is_a_code_or_a_word() -> None:
 @pytest.mark.parametrize(
     ("kind", "given", "wanted", "refused_places"),
     [
-        ("float64", ["1.5", "-0", "nan", "1e400", "x", None], [1.5, -0.0, None, float("inf"), None, None], {4}),
+        ("float64", ["1.5", "-0", "nan", "inf", "x", None], [1.5, -0.0, None, float("inf"), None, None], {4}),
+        ("float64", ["1.5", "1e999", "-1E400", "inf", "-Infinity"], [1.5, *INFINITE], {1, 2}),
+        ("float64", ["1e999", "x", "-1e400", "1e-400", "inf"], [0.0, float("inf")], {0, 1, 2}),
         ("int64", ["1", "-9223372036854775807", "9223372036854775808", "1.0"], [1, -(2**63) + 1, None, None], {2, 3}),
         ("bool", ["true", "0", "False", "yes"], [True, False, False, None], {3}),
         ("string", ["", "Grüße", "x" * 8193], ["", "Grüße", "x" * 8193], {2}),

@@ -26,6 +26,10 @@ from penstock.platform.kit.problems import Problem, forbidden, invalid
 FRAMES = "application/vnd.penstock.frames"
 ARROW = "application/vnd.apache.arrow.stream"
 JSON = "application/json"
+NOT_FINITE = (
+    "no finite number: JSON has no NaN and no Infinity, and float64 ends at 1.8e308. Send null for no value, with a "
+    'status that says why (2147483648: Bad); where such a value is meant, the text "NaN", "Infinity" or "-Infinity".'
+)
 WRITING = ("ingest", "samples:write", "samples:import", "samples:replace")
 
 Session = Annotated[int | None, Header(alias="Penstock-Session", ge=0, le=2**63 - 1)]
@@ -153,6 +157,10 @@ def _samples(content: bytes) -> Samples:
         first = found[0]
         if first["type"] == "json_invalid":
             raise Problem(400, "bad-json", f"The body is not JSON: {first['msg']}") from None
+        infinite = next((item for item in found if item["type"] == "finite_number"), None)
+        if infinite is not None:
+            where = ".".join(str(part) for part in infinite["loc"][:3])
+            raise invalid(f"{where}: {NOT_FINITE}") from None
         where = ".".join(str(part) for part in first["loc"])
         msg = f"{where}: {first['msg']}. {error.error_count()} error(s) in all; /docs has the schema."
         raise invalid(msg) from None

@@ -15,6 +15,7 @@ EPOCHS_MAX = 10_000
 EpochId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Int64 = Annotated[int, Field(ge=INT64_MIN, le=INT64_MAX)]
 Count = Annotated[int, Field(ge=0, le=INT64_MAX)]
+Finite = Annotated[StrictFloat, Field(allow_inf_nan=False)]
 Text = Annotated[StrictStr, StringConstraints(max_length=TEXT_MAX_CHARS)]
 
 
@@ -23,7 +24,7 @@ class WrittenSample(Input):
 
     tag: TagId
     time: Int64 | Annotated[str, StringConstraints(max_length=64)]
-    value: StrictBool | StrictInt | StrictFloat | Text | None
+    value: StrictBool | StrictInt | Finite | Text | None
     status: int = Field(0, ge=0, le=0xFFFF_FFFF)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -119,7 +120,17 @@ def values(column: pa.Array, kind: str, refused: Refused) -> pa.Array:
         return _texts(column, refused)
     if kind == "bool":
         return _one_by_one(column, wanted, _bool_of, refused)
-    return _converted(column, wanted, _float_of if kind == "float64" else _int_of, refused)
+    if kind == "float64":
+        return _floats(column, refused)
+    return _converted(column, wanted, _int_of, refused)
+
+
+def _floats(column: pa.Array, refused: Refused) -> pa.Array:
+    """Give numbers; a text too large for float64 is refused, an infinity that is spelled out is a value."""
+    made = _converted(column, pa.float64(), _float_of, refused)
+    if pa.types.is_string(column.type) and pc.any(pc.is_inf(made)).as_py():
+        return _one_by_one(column, pa.float64(), _float_of, refused)
+    return made
 
 
 def _texts(column: pa.Array, refused: Refused) -> pa.Array:
@@ -152,8 +163,11 @@ def _float_of(value: Any) -> float:
         raise ValueError(message)
     try:
         number = float(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise ValueError(message) from None
+    if isinstance(value, str) and math.isinf(number) and re.search(r"\d", value):
+        message = f"{value!r:.40} lies beyond float64, the type of this tag (an infinity is written inf or -inf)"
+        raise ValueError(message)
     if isinstance(value, int) and int(number) != value:
         message = f"{value} is not exact as float64, the type of this tag"
         raise ValueError(message)
