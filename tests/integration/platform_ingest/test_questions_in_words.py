@@ -36,3 +36,19 @@ def test_too_many_windows_are_answered_alike_and_name_the_limit(
         return
     assert "more than 200000 windows, the limit" in refused(answer)
     assert answer.json()["limit"] == 200_000
+
+
+@pytest.mark.parametrize("route", ["samples", "aggregates", "plot", "interpolated", "ledger/tags"])
+def test_seconds_are_not_taken_for_nanoseconds(operator: httpx.Client, tag: int, route: str) -> None:
+    told = refused(operator.get(f"/v1/{route}", params={"tag": tag, "start": 1_764_188_000}))
+    assert told == (
+        "1764188000 is 1970-01-01T00:00:01.764188000Z: integers are nanoseconds since 1970; 1764188000 looks like "
+        "seconds"
+    )
+
+
+def test_milliseconds_are_named_in_every_other_time_too(operator: httpx.Client, tag: int) -> None:
+    for route, name in (("interpolated", "time"), ("ledger/safe", "at"), ("ledger/gaps", "end"), ("alarms", "start")):
+        assert "looks like milliseconds" in refused(
+            operator.get(f"/v1/{route}", params={name: 1_764_188_000_123} | ({"tag": tag} if name == "time" else {}))
+        )

@@ -21,6 +21,8 @@ from penstock.sdk.transfer.layout import SAMPLES
 from tests.builders.sdk import PUMP, operator, real_platform, register_calc
 from tests.builders.stack import Stack
 
+DAY = "170000000000000000"
+"""An integer time in ns without its last digit."""
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 BEGIN = 1_700_000_000_000_000_000
@@ -156,7 +158,7 @@ def test_what_cannot_be_imported_is_named_and_the_rest_goes_in(tmp_path: Path) -
     with real_platform(tmp_path / "one") as stack:
         keys = declare(stack)
         path = tmp_path / "wide.csv"
-        path.write_text("time,a,b\n1,1.5,x\n2,high,y\n3,2.5,z\n", encoding="utf-8")
+        path.write_text(f"time,a,b\n{DAY}1,1.5,x\n{DAY}2,high,y\n{DAY}3,2.5,z\n", encoding="utf-8")
         unknown = history(stack, "import", str(path), check=False)
         assert unknown.returncode == 1
         assert "no tag with the key 'a', 'b'" in unknown.stderr
@@ -167,7 +169,7 @@ def test_what_cannot_be_imported_is_named_and_the_rest_goes_in(tmp_path: Path) -
         told = history(stack, "import", str(path), *mapped, "--rejects", str(rejects)).stdout
         assert "5 samples: 5 stored, 0 there already, 1 rows set aside" in told
         assert rejects.read_text().splitlines() == ["row,reason", "2,\"a: 'high' is no float64, the type of this tag\""]
-        path.write_text("time,a,b\n1,1.5,x\n", encoding="utf-8")
+        path.write_text(f"time,a,b\n{DAY}1,1.5,x\n", encoding="utf-8")
         changed = history(stack, "import", str(path), *mapped, check=False)
         assert "--restart" in changed.stderr
         assert "0 stored, 2 there already" in history(stack, "import", str(path), *mapped, "--restart").stdout
@@ -181,8 +183,8 @@ def test_history_is_replaced_there_and_back_and_deleted(tmp_path: Path) -> None:
     with real_platform(tmp_path / "one") as stack:
         key = declare(stack)["flow"]
         a, b = tmp_path / "a.csv", tmp_path / "b.csv"
-        a.write_text(f"key,time,value\n{key},1,1.5\n{key},2,2.5\n", encoding="utf-8")
-        b.write_text(f"key,time,value\n{key},2,9.5\n", encoding="utf-8")
+        a.write_text(f"key,time,value\n{key},{DAY}1,1.5\n{key},{DAY}2,2.5\n", encoding="utf-8")
+        b.write_text(f"key,time,value\n{key},{DAY}2,9.5\n", encoding="utf-8")
         history(stack, "import", str(a))
         assert "1 stored, 0 there already, 1 replaced" in history(stack, "import", "--replace", str(b)).stdout
         changed = history(stack, "import", "--replace", str(a), check=False)
@@ -192,11 +194,11 @@ def test_history_is_replaced_there_and_back_and_deleted(tmp_path: Path) -> None:
         assert "1 replaced" in history(stack, "import", "--replace", "--restart", str(b)).stdout
         again = history(stack, "import", "--replace", "--restart", str(a)).stdout
         assert "1 stored, 1 there already, 1 replaced" in again, "no answer of the first run is repeated"
-        span = ["--tag", key, "--start", "2", "--end", "3"]
+        span = ["--tag", key, "--start", f"{DAY}2", "--end", f"{DAY}3"]
         refused = history(stack, "delete", *span, check=False)
         assert "give --yes" in refused.stderr
         assert "1 samples deleted" in history(stack, "delete", *span, "--yes", "--reason", "test").stdout
-        history(stack, "export", str(tmp_path / "out"), "--tag", key, "--start", "0", "--end", "10")
+        history(stack, "export", str(tmp_path / "out"), "--tag", key, "--start", "0", "--end", "now")
         with operator(stack) as client:
             audit = client.portal.call(client._client.transport.json, "GET", "/v1/audit")
     assert exported(tmp_path / "out").column("vf").to_pylist() == [1.5]

@@ -62,6 +62,27 @@ def test_wrong_parameters_are_refused(text: str) -> None:
         times.parse_time(text, 0)
 
 
+@pytest.mark.parametrize(
+    ("number", "looks"),
+    [
+        (1, "seconds"),
+        (1_764_188_000, "seconds"),
+        (1_764_188_000_123, "milliseconds"),
+        (1_764_188_000_123_456, "microseconds"),
+        (10**17 - 1, "microseconds"),
+    ],
+)
+def test_integers_that_are_no_nanoseconds_are_refused_where_they_are_asked(number: int, looks: str) -> None:
+    with pytest.raises(ValueError, match=rf"is 19\d\d-.*: integers are nanoseconds since 1970; {number} looks like {looks}"):
+        times.parse_asked_time(str(number), 0)
+    assert times.parse_time(str(number), 0) == number, "what is stored keeps its time"
+
+
+@pytest.mark.parametrize("text", ["0", "-1764188000", "100000000000000000", "1970-01-01T00:00:05Z", "now", "1h-ago"])
+def test_other_times_are_asked_as_before(text: str) -> None:
+    assert times.parse_asked_time(text, 10**18) == times.parse_time(text, 10**18)
+
+
 @pytest.mark.parametrize(("text", "ns"), [("500ms", 5 * 10**8), ("1m", 60 * 10**9), ("1w", 604800 * 10**9)])
 def test_durations_are_read(text: str, ns: int) -> None:
     assert times.parse_duration_ns(text) == ns

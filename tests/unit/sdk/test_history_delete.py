@@ -5,15 +5,15 @@ from tests.builders.sdk import NOW, S, ramp, small_plant
 
 
 def test_without_an_answer_nothing_is_deleted() -> None:
-    told = CliRunner().invoke(commands, ["delete", "--tag", "plc/flow", "--start", "1", "--end", "2"])
+    told = CliRunner().invoke(commands, ["delete", "--tag", "plc/flow", "--start", "-2", "--end", "-1"])
     assert told.exit_code == 1
     assert "nobody can be asked here: give --yes to delete" in told.output
 
 
 def test_a_deletion_says_what_it_does_from_the_command_line_to_the_options() -> None:
-    told = CliRunner().invoke(commands, ["delete", "--tag", "plc/flow", "--start", "2", "--end", "2", "--yes"])
+    told = CliRunner().invoke(commands, ["delete", "--tag", "plc/flow", "--start", "-2", "--end", "-2", "--yes"])
     assert told.exit_code == 1
-    assert "--start 2 does not lie before --end 2" in told.output
+    assert "--start -2 does not lie before --end -2" in told.output
 
 
 def test_the_synchronous_client_deletes_and_replaces() -> None:

@@ -44,6 +44,29 @@ def test_a_time_is_read_in_every_form(text: str, zone: str | None, wanted: int) 
     assert not refused.reasons
 
 
+@pytest.mark.parametrize("number", [1, 1_764_188_000, 1_764_188_000_123, 1_764_188_000_123_456, 10**17 - 1])
+def test_integers_that_are_no_ns_are_refused_with_what_they_look_like(number: int) -> None:
+    good = [10**17, 0, -number]
+    columns = [
+        pa.array([number, *good]),
+        pa.array([str(each) for each in (number, *good)]),
+        pa.array([str(number), *map(str, good), "1970-01-01T00:00:01Z"]),
+    ]
+    for column in columns:
+        refused = Refused()
+        made = times(column, None, refused).to_pylist()
+        assert made[1:4] == good
+        assert set(refused.reasons) == {0}
+        assert f"{number} looks like " in refused.reasons[0]
+
+
+def test_what_an_export_wrote_is_read_back_though_it_is_of_1970(tmp_path: Path) -> None:
+    row = {"key": ["d/flow"], "time": [1], "status": [0], "vf": [1.5], "vi": [None], "vb": [None], "vs": [None]}
+    pq.write_table(pa.table(row, schema=PARQUET), tmp_path / "a.parquet")
+    samples, refused = shaped(tmp_path / "a.parquet")
+    assert ([s["time"] for s in samples], refused) == ([1], {})
+
+
 def test_times_of_two_offsets_and_a_wrong_one_stand_in_one_column() -> None:
     refused = Refused()
     column = pa.array(["2026-01-01T00:00:00Z", "yesterday", None, "2026-01-01T02:00:00+02:00"])
@@ -120,18 +143,18 @@ def shaped(path: Path, **how: Any) -> tuple[list[dict[str, Any]], dict[int, str]
 
 
 def test_a_long_csv_gives_each_value_its_type(tmp_path: Path) -> None:
-    rows = "key,time,value,status\nd/flow,1,1.5,0\nd/count,2,7,0\nd/on,3,true,0\nd/mode,4,,0\nd/mode,5,,0x80000000\n"
-    rows += 'd/mode,6,"",0\nd/mode,7,"a,b",good\nd/none,8,1,0\nd/flow,9,high,0\n'
+    rows = "key,time,value,status\nd/flow,-9,1.5,0\nd/count,-8,7,0\nd/on,-7,true,0\nd/mode,-6,,0\nd/mode,-5,,0x80000000\n"
+    rows += 'd/mode,-4,"",0\nd/mode,0,"a,b",good\nd/none,-2,1,0\nd/flow,-1,high,0\n'
     samples, refused = shaped(csv(tmp_path, rows))
     got = [(s["tag"], s["time"], s["vf"], s["vi"], s["vb"], s["vs"], s["status"]) for s in samples]
     assert got == [
-        (1, 1, 1.5, None, None, None, 0),
-        (2, 2, None, 7, None, None, 0),
-        (3, 3, None, None, True, None, 0),
-        (4, 4, None, None, None, None, 0),
-        (4, 5, None, None, None, None, 0x80000000),
-        (4, 6, None, None, None, "", 0),
-        (4, 7, None, None, None, "a,b", 0),
+        (1, -9, 1.5, None, None, None, 0),
+        (2, -8, None, 7, None, None, 0),
+        (3, -7, None, None, True, None, 0),
+        (4, -6, None, None, None, None, 0),
+        (4, -5, None, None, None, None, 0x80000000),
+        (4, -4, None, None, None, "", 0),
+        (4, 0, None, None, None, "a,b", 0),
     ]
     assert set(refused) == {7, 8}
     assert "no tag" in refused[7]
@@ -147,7 +170,7 @@ def test_a_wide_csv_leaves_out_empty_cells_and_only_the_wrong_cell(tmp_path: Pat
 
 
 def test_a_value_in_the_column_of_another_type_is_named(tmp_path: Path) -> None:
-    table = pa.table({"key": ["d/flow", "d/count"], "time": [1, 2], "vf": [1.0, 2.0], "vi": pa.nulls(2, pa.int64())})
+    table = pa.table({"key": ["d/flow", "d/count"], "time": [-2, -1], "vf": [1.0, 2.0], "vi": pa.nulls(2, pa.int64())})
     pq.write_table(table, tmp_path / "a.parquet")
     samples, refused = shaped(tmp_path / "a.parquet")
     assert [s["tag"] for s in samples] == [1]

@@ -21,6 +21,10 @@ DURATION_UNITS_NS: Final[dict[str, int]] = {
 }
 EPOCH_UNITS_NS: Final[dict[str, int]] = {unit: DURATION_UNITS_NS[unit] for unit in ("s", "ms", "us", "ns")}
 
+INTEGERS_BEGIN_NS: Final = 10**17
+"""1973-03-03: what lies between 1970 and this, as an integer, are seconds, ms or µs of other years."""
+_MISTAKEN: Final = ((10**11, "seconds"), (10**14, "milliseconds"), (INTEGERS_BEGIN_NS, "microseconds"))
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):(\d\d))", re.ASCII
@@ -84,6 +88,23 @@ def parse_time(text: str, now_ns: int) -> int:
     except ValueError:
         message = f"{text[:64]!r} is no time: use 2026-11-23T04:00:00Z, integer nanoseconds, now, or 2h-ago (s m h d w)"
         raise ValueError(message) from None
+
+
+def parse_asked_time(text: str, now_ns: int) -> int:
+    """Read a time that a person or a program asks about: as `parse_time`, but `need_ns` of an integer."""
+    found = parse_time(text, now_ns)
+    return need_ns(found) if _INTEGER.fullmatch(text) else found
+
+
+def need_ns(time_ns: int) -> int:
+    """Give the integer back; raise ValueError for one from 1970 to early 1973, which is another unit taken for ns."""
+    if not 0 < time_ns < INTEGERS_BEGIN_NS:
+        return time_ns
+    unit = next(name for below, name in _MISTAKEN if time_ns < below)
+    message = (
+        f"{time_ns} is {format_rfc3339_ns(time_ns)}: integers are nanoseconds since 1970; {time_ns} looks like {unit}"
+    )
+    raise ValueError(message)
 
 
 def parse_duration_ns(text: str) -> int:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import anyio
 import typer
 
-from penstock.core.times import format_rfc3339_ns, parse_time
+from penstock.core.times import format_rfc3339_ns, parse_asked_time
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.errors import ClientError
 from penstock.sdk.models import Tag
@@ -140,7 +140,8 @@ def delete(
             if not yes and not await anyio.to_thread.run_sync(typer.confirm, f"Delete all samples of {keys}, {span}?"):
                 _say("Nothing was deleted.")
                 return
-            done = await client.delete([tag.id for tag in chosen], start=begin, end=stop, reason=reason)
+            exact = {"start": format_rfc3339_ns(begin), "end": format_rfc3339_ns(stop)}
+            done = await client.delete([tag.id for tag in chosen], **exact, reason=reason)
             _say(f"{done.erased} samples deleted: {keys}, {span} (position {done.position}).")
 
     _run(work())
@@ -243,7 +244,7 @@ async def _chosen(client: AsyncClient, keys: list[str] | None, asset: str | None
 def _span(start: str, end: str) -> tuple[int, int]:
     now = time.time_ns()
     try:
-        begin, stop = parse_time(start, now), parse_time(end, now)
+        begin, stop = parse_asked_time(start, now), parse_asked_time(end, now)
     except ValueError as error:
         raise TransferError(str(error)) from None
     if begin >= stop:

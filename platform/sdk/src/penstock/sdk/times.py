@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from penstock.core.times import parse_rfc3339_ns
+from penstock.core.times import INTEGERS_BEGIN_NS, format_rfc3339_ns, parse_rfc3339_ns
 
 When = str | int | datetime | timedelta
 """RFC 3339 text, integer ns UTC, an aware datetime, "now", "2h-ago", or a timedelta meaning that long ago."""
@@ -28,11 +28,16 @@ def parameter(when: When) -> str:
             raise ValueError(message)
         return f"{int(when.total_seconds())}s-ago"
     if isinstance(when, datetime):
-        return str(to_ns(when))
+        return _absolute(to_ns(when))
     text = when.strip()
     if _RELATIVE.fullmatch(text) or text.lstrip("-").isdigit():
         return text
-    return str(parse_rfc3339_ns(text))
+    return _absolute(parse_rfc3339_ns(text))
+
+
+def _absolute(time_ns: int) -> str:
+    """Render a time that was no integer: one that the platform would take for seconds is written out."""
+    return format_rfc3339_ns(time_ns) if 0 < time_ns < INTEGERS_BEGIN_NS else str(time_ns)
 
 
 def spoken(text: str, now_ns: int) -> str:
@@ -53,7 +58,7 @@ def spoken(text: str, now_ns: int) -> str:
         else:
             at = now.replace(hour=0, minute=0, second=0, microsecond=0)
         at = at.replace(hour=hour, minute=minute, second=second)
-        return str(to_ns(at if clock["day"] or at <= now else at - timedelta(days=1)))
+        return _absolute(to_ns(at if clock["day"] or at <= now else at - timedelta(days=1)))
     except ValueError:
         message = f"{said[:64]!r} is no time: write 10:32, 2026-11-26 10:32 (UTC), 2026-11-26T10:32:00Z, 2h-ago or now"
         raise ValueError(message) from None

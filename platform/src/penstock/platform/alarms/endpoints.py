@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from penstock.core.alarm import AlarmState
-from penstock.core.times import format_rfc3339_ns, parse_time
+from penstock.core.times import format_rfc3339_ns, parse_asked_time
 from penstock.platform.alarms.log import AlarmFilter, AlarmLog
 from penstock.platform.alarms.model import Alarm, AlarmRecord
 from penstock.platform.alarms.schemas import (
@@ -124,7 +124,7 @@ class AlarmEndpoints:
         if text is None:
             return None
         try:
-            return parse_time(text, self._now_ns())
+            return parse_asked_time(text, self._now_ns())
         except ValueError as error:
             raise invalid(detail=f"{name}: {error}") from None
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import Field
 
-from penstock.core.times import parse_time
+from penstock.core.times import parse_asked_time
 from penstock.platform.kit.problems import Problem, invalid, not_found
 from penstock.platform.kit.schemas import INT64_MAX
 from penstock.platform.registry.service import TagDirectory, TagRef
@@ -67,7 +67,7 @@ def need_some(tags: Mapping[int, TagRef], asset: str | None) -> None:
 def moment(text: str | None, default: str, now_ns: int | None = None) -> int:
     """Read a time parameter; Problem 422 that shows the forms."""
     try:
-        return parse_time(text if text is not None else default, time.time_ns() if now_ns is None else now_ns)
+        return parse_asked_time(text if text is not None else default, time.time_ns() if now_ns is None else now_ns)
     except ValueError as error:
         raise invalid(str(error)) from None
 

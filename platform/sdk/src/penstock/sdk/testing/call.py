@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from penstock.core.times import parse_time
+from penstock.core.times import parse_asked_time
 from penstock.sdk.testing.problem import Refused
 
 
@@ -45,7 +45,7 @@ class Call:
         """Give a time parameter in ns."""
         text = self.one(name, default) or default
         try:
-            return parse_time(text, self.now_ns)
+            return parse_asked_time(text, self.now_ns)
         except ValueError as wrong:
             raise Refused(422, "invalid-parameter", f"{name}: {wrong}") from wrong
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from penstock.core import status as opcua
 from penstock.core.aggregate import Aggregate
-from penstock.core.times import format_rfc3339_ns, parse_time
+from penstock.core.times import format_rfc3339_ns, parse_asked_time
 from penstock.core.windows import Interval
 from penstock.sdk.frames import METADATA_KEY, VALUE_COLUMNS, WIRE, write_arrow
 from penstock.sdk.models import Erasure, Scalar
@@ -127,7 +127,7 @@ def aggregates(state: State, call: Call) -> httpx.Response | dict[str, Any]:
 
 def interpolated(state: State, call: Call) -> httpx.Response | dict[str, Any]:
     """Answer `/v1/interpolated`."""
-    named = [parse_time(text, call.now_ns) for text in call.all("time")]
+    named = [parse_asked_time(text, call.now_ns) for text in call.all("time")]
     start, end = call.time("start", "1h-ago"), call.time("end", "now")
     tables: dict[int, dict[str, list[Any]]] = {}
     times = sorted(named) or list(range(start, end, Interval.parse(call.one("step", "1m") or "1m").length_ns))

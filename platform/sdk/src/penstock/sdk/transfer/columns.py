@@ -12,10 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from penstock.core.times import parse_rfc3339_ns
+from penstock.core.times import INTEGERS_BEGIN_NS, need_ns, parse_rfc3339_ns
 from penstock.core.values import INT64_MAX, INT64_MIN, TEXT_MAX_CHARS
 from penstock.sdk.frames import ARROW_TYPES
 
+IN_NS = {b"unit": b"ns"}
+"""Metadata of a column of times whose integers are ns, whatever they look like: an export has it."""
 UINT32_MAX = 2**32 - 1
 QUALITIES = {"good": 0x0000_0000, "uncertain": 0x4000_0000, "bad": 0x8000_0000}
 _INTEGER = r"^-?\d{1,19}$"
@@ -40,10 +42,14 @@ class Refused:
         return pa.array(kept)
 
 
-def times(column: pa.Array, zone: str | None, refused: Refused) -> pa.Array:
-    """Give int64 ns UTC of integers (ns), timestamps, or text (RFC 3339, or local time where a zone is known)."""
+def times(column: pa.Array, zone: str | None, refused: Refused, *, in_ns: bool = False) -> pa.Array:
+    """Give int64 ns UTC of integers (ns), timestamps, or text (RFC 3339, or local time where a zone is known).
+
+    Integers that are seconds, ms or µs are refused, unless the file says that its integers are ns.
+    """
     if pa.types.is_integer(column.type):
-        return _each_null_refused(column.cast(pa.int64()), "has no time", refused)
+        made = _each_null_refused(column.cast(pa.int64()), "has no time", refused)
+        return made if in_ns else _in_ns(made, refused)
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
         return _of_stamps(column.cast(pa.timestamp("ns", column.type.tz if hasattr(column.type, "tz") else None)), zone)
     if not pa.types.is_string(column.type):
@@ -52,13 +58,23 @@ def times(column: pa.Array, zone: str | None, refused: Refused) -> pa.Array:
     column = _each_null_refused(column, "has no time", refused)
     present = column.drop_null()
     if len(present) and pc.all(pc.match_substring_regex(present, _INTEGER)).as_py():
-        return _converted(column, pa.int64(), lambda text: _bounded(int(text)), refused)
+        return _in_ns(_converted(column, pa.int64(), lambda text: _bounded(int(text)), refused), refused)
     for kind in (pa.timestamp("ns", "UTC"), pa.timestamp("ns")):
         try:
             return _of_stamps(column.cast(kind), zone)
         except _ARROW_ERRORS:
             continue
     return _one_by_one(column, pa.int64(), _time_of_text, refused)
+
+
+def _in_ns(made: pa.Array, refused: Refused) -> pa.Array:
+    number = made.fill_null(0).to_numpy(zero_copy_only=False)
+    for place in np.flatnonzero((number > 0) & (number < INTEGERS_BEGIN_NS)).tolist():
+        try:
+            need_ns(int(number[place]))
+        except ValueError as error:
+            refused.add(place, str(error))
+    return made
 
 
 def _of_stamps(stamps: pa.Array, zone: str | None) -> pa.Array:
@@ -77,7 +93,7 @@ def _of_stamps(stamps: pa.Array, zone: str | None) -> pa.Array:
 
 
 def _time_of_text(text: str) -> int:
-    return _bounded(int(text)) if re.fullmatch(_INTEGER, text) else parse_rfc3339_ns(text)
+    return need_ns(_bounded(int(text))) if re.fullmatch(_INTEGER, text) else parse_rfc3339_ns(text)
 
 
 def statuses(column: pa.Array | None, rows: int, refused: Refused) -> pa.Array:

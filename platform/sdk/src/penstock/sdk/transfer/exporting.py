@@ -12,10 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from penstock.core.times import format_rfc3339_ns
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.frames import VALUE_COLUMNS
 from penstock.sdk.models import Tag
 from penstock.sdk.resources.history import TAGS_A_REQUEST
+from penstock.sdk.transfer.columns import IN_NS
 from penstock.sdk.transfer.progress import TransferError, publish, read_progress, write_progress
 
 PART_ROWS = 500_000
@@ -24,7 +26,7 @@ FORMATS = ("parquet", "csv")
 PARQUET = pa.schema(
     [
         ("key", pa.string()),
-        ("time", pa.int64()),
+        pa.field("time", pa.int64(), metadata=IN_NS),
         ("status", pa.uint32()),
         ("vf", pa.float64()),
         ("vi", pa.int64()),
@@ -102,8 +104,9 @@ class Exporter:
 
     async def _part(self, ids: list[int], cursor: str | None) -> tuple[pa.Table, str | None]:
         tables, held = [], 0
+        start, end = format_rfc3339_ns(self._wanted.start), format_rfc3339_ns(self._wanted.end)
         while True:
-            page = await self._client.history.page(ids, self._wanted.start, self._wanted.end, cursor=cursor)
+            page = await self._client.history.page(ids, start, end, cursor=cursor)
             tables.append(page.table)
             held += page.table.num_rows
             cursor = page.next

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from penstock.sdk.frames import ARROW_TYPES, VALUE_COLUMNS
 from penstock.sdk.models import Tag
-from penstock.sdk.transfer.columns import Refused, statuses, times, values
+from penstock.sdk.transfer.columns import IN_NS, Refused, statuses, times, values
 from penstock.sdk.transfer.files import Source
 from penstock.sdk.transfer.progress import TransferError
 
@@ -47,7 +47,8 @@ class Layout:
     def samples(self, table: pa.Table, tags: Mapping[str, Tag], refused: Refused) -> pa.Table:
         """Make samples of a chunk; `refused` then holds the rows that did not fit."""
         table = table.combine_chunks()
-        stamps = times(_flat(table, self.time), self.zone, refused)
+        told = table.schema.field(self.time).metadata or {}
+        stamps = times(_flat(table, self.time), self.zone, refused, in_ns=IN_NS.items() <= told.items())
         if self.long:
             return self._long(table, stamps, tags, refused)
         return self._wide(table, stamps, tags, refused)
