@@ -5,13 +5,20 @@ from contextlib import asynccontextmanager
 
 import pytest
 from fastapi import APIRouter, FastAPI
+from starlette.requests import HTTPConnection
 
 from penstock.platform.api.assembly import assemble
-from penstock.platform.kit.access import Authenticator, public
+from penstock.platform.kit.access import Principal, public
 
 
-class Nobody(Authenticator):
+class Nobody:
     """Lets nobody in; no route asks."""
+
+    def bearer(self, connection: HTTPConnection) -> Principal:
+        raise NotImplementedError
+
+    def session(self, connection: HTTPConnection) -> None:
+        return None
 
 
 @asynccontextmanager
