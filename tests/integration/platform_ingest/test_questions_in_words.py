@@ -52,3 +52,12 @@ def test_milliseconds_are_named_in_every_other_time_too(operator: httpx.Client, 
         assert "looks like milliseconds" in refused(
             operator.get(f"/v1/{route}", params={name: 1_764_188_000_123} | ({"tag": tag} if name == "time" else {}))
         )
+
+
+def test_what_a_route_takes_is_said_where_nothing_is_named(operator: httpx.Client) -> None:
+    span = {"start": "1h-ago", "end": "now"}
+    assert refused(operator.delete("/v1/samples", params=span)) == "Name at least one tag (tag=, key=)."
+    assert refused(operator.get("/v1/samples")) == "Name at least one tag (tag=, key=)."
+    assert refused(operator.get("/v1/plot")) == "Name at least one tag (tag=, key=)."
+    assert refused(operator.get("/v1/aggregates")) == "Name at least one tag (tag=, key=) or an asset (asset=)."
+    assert refused(operator.get("/v1/latest")).endswith("or an asset (asset=), or everything (all=true).")

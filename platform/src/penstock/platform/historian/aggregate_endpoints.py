@@ -17,6 +17,7 @@ from penstock.core.windows import Interval
 from penstock.platform.historian.aggregate_asking import Settings, calendar, need_few, need_suitable, settings_of
 from penstock.platform.historian.aggregates import Summary
 from penstock.platform.historian.asking import (
+    AN_ASSET,
     TAGS_MAX,
     AssetId,
     Keys,
@@ -99,7 +100,7 @@ class AggregateEndpoints:
     ) -> Response:
         """Give aggregates per tag and window; a window that is not complete has the Partial bit in its status."""
         tags = tags_asked(self._directory, principal.tenant, tag, keys=key, asset=asset, limit=TAGS_MAX)
-        need_some(tags, asset)
+        need_some(tags, asset, or_else=AN_ASSET)
         wanted = list(dict.fromkeys(aggregate or [Aggregate.AVERAGE]))
         need_suitable(tags, wanted)
         now = self._now_ns()
@@ -132,7 +133,7 @@ class AggregateEndpoints:
     ) -> Response:
         """Give each tag's value at the times named, or from start to end in steps (OPC UA ReadAtTime)."""
         tags = tags_asked(self._directory, principal.tenant, tag, keys=key, asset=asset, limit=TAGS_MAX)
-        need_some(tags, asset)
+        need_some(tags, asset, or_else=AN_ASSET)
         need_suitable(tags, [Aggregate.INTERPOLATIVE])
         now = self._now_ns()
         if times:
@@ -164,7 +165,7 @@ class AggregateEndpoints:
     ) -> Response:
         """Give each tag's samples to draw: all when few, else those that keep the line's look (MinMaxLTTB)."""
         tags = tags_asked(self._directory, principal.tenant, tag, keys=key, limit=RANGE_TAGS_MAX)
-        need_some(tags, None)
+        need_some(tags)
         need_suitable(tags, [Aggregate.INTERPOLATIVE])
         now = self._now_ns()
         start_ns, end_ns = moment(start, "1h-ago", now), moment(end, "now", now)

@@ -57,11 +57,13 @@ def tags_asked(
     return found
 
 
-def need_some(tags: Mapping[int, TagRef], asset: str | None) -> None:
-    """Raise Problem 422 when nothing was named."""
+def need_some(tags: Mapping[int, TagRef], asset: str | None = None, *, or_else: str = "") -> None:
+    """Raise Problem 422 when nothing was named; `or_else` says what the route takes instead of tags."""
     if not tags and asset is None:
-        msg = "Name at least one tag (tag=, key=) or an asset (asset=)."
-        raise invalid(msg)
+        raise invalid(f"Name at least one tag (tag=, key=){f' or {or_else}' if or_else else ''}.")
+
+
+AN_ASSET = "an asset (asset=)"
 
 
 def moment(text: str | None, default: str, now_ns: int | None = None) -> int:

@@ -56,7 +56,7 @@ class CorrectionEndpoints:
         Asking again deletes what came since, mostly nothing. What was asked stands in the audit log before it is done.
         """
         tags = tags_asked(self._directory, principal.tenant, tag, keys=key, limit=DELETE_TAGS_MAX)
-        need_some(tags, None)
+        need_some(tags)
         start_ns, end_ns = self._span(start, end)
         detail = {
             "tags": sorted(tags),

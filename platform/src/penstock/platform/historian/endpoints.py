@@ -83,7 +83,7 @@ class HistorianEndpoints:
             tags = {each.id: each for each in self._directory.all(principal.tenant)}
         else:
             tags = tags_asked(self._directory, principal.tenant, tag, keys=key, asset=asset)
-            need_some(tags, asset)
+            need_some(tags, asset, or_else="an asset (asset=), or everything (all=true)")
         rows = self._historian.latest_table(list(tags))
         if wants_arrow(request.headers.get("accept", "")):
             return arrow_answer(rows, {"now": self._now_ns()})
@@ -103,7 +103,7 @@ class HistorianEndpoints:
     ) -> Response:
         """Give raw samples with start <= time < end, ordered by (time, position, row)."""
         tags = tags_asked(self._directory, principal.tenant, tag, keys=key, limit=RANGE_TAGS_MAX)
-        need_some(tags, None)
+        need_some(tags)
         after = None
         if cursor:
             start_ns, end_ns, *place = decode_cursor(cursor, int, int, int, int, int)
