@@ -54,6 +54,33 @@ def test_milliseconds_are_named_in_every_other_time_too(operator: httpx.Client, 
         )
 
 
+ROUTES_OF_A_GATEWAY = ["tags", "ledger/summary", "ledger/safe"] + [
+    f"ledger/{kind}" for kind in ("batches", "gaps", "drops", "rejects", "thinned", "duplicates", "quarantine")
+]
+
+
+@pytest.mark.parametrize("route", ROUTES_OF_A_GATEWAY)
+def test_a_gateway_is_named_by_id_or_name_and_an_unknown_one_is_told(
+    make_gateway: Make, operator: httpx.Client, route: str
+) -> None:
+    gateway = make_gateway()
+    assert gateway.send(dictionary_frame(gateway.epoch, [entry(0, f"{gateway.name}/flow")])).status_code == 200
+    ids = {each["name"]: each["id"] for each in operator.get("/v1/gateways").json()["items"]}
+    end = "2h-ago"  # the answer does not change between two questions
+    more = {} if route == "tags" else {"at": end} if route.endswith("safe") else {"start": "3h-ago", "end": end}
+    answers = []
+    for named in (gateway.name, ids[gateway.name]):
+        answers.append(operator.get(f"/v1/{route}", params={"gateway": named, **more}).raise_for_status().json())
+    for answer in answers:
+        for moving in ("at", "start", "end", "text", "safe_until"):
+            answer.pop(moving, None)
+    assert answers[0] == answers[1]
+    if route == "tags":
+        assert [item["key"] for item in answers[0]["items"]] == [f"{gateway.name}/flow"]
+    told = refused(operator.get(f"/v1/{route}", params={"gateway": "edge-none", **more}), 404)
+    assert told == "There is no gateway edge-none that you may see. List them to find its id."
+
+
 def test_what_a_route_takes_is_said_where_nothing_is_named(operator: httpx.Client) -> None:
     span = {"start": "1h-ago", "end": "now"}
     assert refused(operator.delete("/v1/samples", params=span)) == "Name at least one tag (tag=, key=)."

@@ -31,6 +31,7 @@ from penstock.platform.identity.gateways import GatewayDirectory
 from penstock.platform.kit.access import Principal, requires
 from penstock.platform.kit.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from penstock.platform.kit.problems import not_found
+from penstock.platform.kit.schemas import PRINTABLE
 from penstock.platform.registry.service import TagDirectory, TagRef
 
 QUARANTINE_PREFIX = "qua_"
@@ -38,7 +39,14 @@ ALWAYS = str(-(2**63) + 1)
 
 Auditor = Annotated[Principal, requires("ledger:read")]
 Writer = Annotated[
-    str | None, Query(alias="gateway", max_length=64, pattern=r"^[A-Za-z0-9_-]+$", description="one writer only")
+    str | None,
+    Query(
+        alias="gateway",
+        min_length=1,
+        max_length=200,
+        pattern=PRINTABLE,
+        description="one writer only: a gateway or an app's client, by its id or name",
+    ),
 ]
 QuarantineId = Annotated[str, Path(max_length=40, pattern=r"^[A-Za-z0-9_-]+$")]
 By = Annotated[
@@ -129,7 +137,7 @@ class LedgerEndpoints:
         tags = self._directory.all(principal.tenant)
         gateways = await asyncio.to_thread(self._gateways.all, principal.tenant)
         others = await asyncio.to_thread(self._names, principal.tenant)
-        within = self._span(replace(asked, start=asked.start or "1h-ago"))
+        within = await self._span(principal, replace(asked, start=asked.start or "1h-ago"))
         return await summarise(
             self._historian,
             principal.tenant,
@@ -143,7 +151,8 @@ class LedgerEndpoints:
 
     async def batches(self, principal: Auditor, asked: Asked) -> Page[BatchItem]:
         """List committed batches, newest first; the span is of their arrival here."""
-        found = await self._historian.ledger.batches(principal.tenant, self._span(asked), **_bounds(asked))
+        within = await self._span(principal, asked)
+        found = await self._historian.ledger.batches(principal.tenant, within, **_bounds(asked))
         return _page(found, asked, _batch)
 
     async def gaps(self, principal: Auditor, asked: AskedRecords, open: bool = False) -> Page[GapItem]:
@@ -168,9 +177,8 @@ class LedgerEndpoints:
 
     async def quarantine(self, principal: Auditor, asked: AskedOfTags) -> Page[QuarantineItem]:
         """List batches of which something was kept aside, newest first; of tags: those with samples of them."""
-        found = await self._historian.ledger.quarantine(
-            principal.tenant, self._span(asked), tags=asked.tag, **_bounds(asked)
-        )
+        within = await self._span(principal, asked)
+        found = await self._historian.ledger.quarantine(principal.tenant, within, tags=asked.tag, **_bounds(asked))
         return _page(found, asked, _quarantined)
 
     async def payload(self, principal: Auditor, quarantine_id: QuarantineId) -> Response:
@@ -197,19 +205,34 @@ class LedgerEndpoints:
         outcome = await self._retry(principal.tenant, found[0], payload)
         return Retried(position=outcome.position, stored=outcome.stored, duplicates=outcome.duplicates)
 
-    def _span(self, asked: Spanned) -> Span:
+    async def _span(self, principal: Principal, asked: Spanned) -> Span:
         now = self._now_ns()
         end_ns = moment(asked.end, "now", now) + (asked.end is None)
-        within = Span(moment(asked.start, ALWAYS, now), end_ns, asked.gateway)
-        span(within.start_ns, within.end_ns)
-        return within
+        start_ns = moment(asked.start, ALWAYS, now)
+        span(start_ns, end_ns)
+        writer = None
+        if asked.gateway is not None:
+            writer = await asyncio.to_thread(self._writer, principal.tenant, asked.gateway)
+        return Span(start_ns, end_ns, writer)
+
+    def _writer(self, tenant: str, named: str) -> str:
+        """Give the id of a gateway, or else of another writer, by its id or name; Problem 404."""
+        gateways = {row.id: row.name for row in self._gateways.all(tenant)}
+        for known in (gateways, self._names(tenant)):
+            if named in known:
+                return named
+            for writer, name in known.items():
+                if name == named:
+                    return writer
+        msg = "gateway"
+        raise not_found(msg, named)
 
     async def _records(
         self, principal: Principal, asked: ListedRecords, kind: str, shown: Shown[Item], *, open_only: bool = False
     ) -> Page[Item]:
         found = await self._historian.ledger.records(
             principal.tenant,
-            replace(self._span(asked), by_time=asked.by == "time"),
+            replace(await self._span(principal, asked), by_time=asked.by == "time"),
             kind,
             open_only=open_only,
             tags=asked.tag,

@@ -168,9 +168,9 @@ class TagEndpoints:
         key: Keys = [],  # noqa: B006 (FastAPI copies it)
         asset: PathText = None,
         q: SearchText = None,
-        gateway: Annotated[str | None, Query(max_length=64, pattern=PRINTABLE)] = None,
+        gateway: Annotated[str | None, Query(min_length=1, max_length=200, pattern=PRINTABLE)] = None,
     ) -> Page[TagOutput]:
-        """List active tags: by key, of an asset (id or path), of a gateway, or with a text in them."""
+        """List active tags: by key, of an asset (id or path), of a gateway (id or name), or with a text in them."""
         wanted = TagFilter(keys=tuple(key), asset=asset, q=q, gateway=gateway)
         views, following = self._tags.page(principal.tenant, wanted, limit=limit, cursor=cursor)
         return Page(items=[_tag(view) for view in views], next=following)

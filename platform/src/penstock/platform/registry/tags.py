@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from penstock.platform.identity.model import Gateway
 from penstock.platform.kit.access import Principal
 from penstock.platform.kit.audit import record
 from penstock.platform.kit.db import Database
@@ -28,7 +29,7 @@ class TagView:
 
 @dataclass(frozen=True, slots=True)
 class TagFilter:
-    """Which tags of a tenant; an asset by id or path."""
+    """Which tags of a tenant; an asset by id or path, a gateway by id or name."""
 
     keys: Sequence[str] = ()
     asset: str | None = None
@@ -57,12 +58,10 @@ class TagService:
     def page(
         self, tenant: str, wanted: TagFilter, *, limit: int, cursor: str | None
     ) -> tuple[list[TagView], str | None]:
-        """Give a page of active tags by id; Problem 404 for an asset that is not there."""
+        """Give a page of active tags by id; Problem 404 for an asset or a gateway that is not there."""
         query = select(Tag).where(Tag.tenant == tenant, Tag.active).order_by(Tag.id)
         if wanted.keys:
             query = query.where(Tag.key.in_(wanted.keys))
-        if wanted.gateway is not None:
-            query = query.where(Tag.gateway_id == wanted.gateway)
         if wanted.q is not None:
             columns = (Tag.key, Tag.name, Tag.description)
             found = [column.icontains(wanted.q, autoescape=True) for column in columns]
@@ -70,6 +69,8 @@ class TagService:
         if cursor:
             query = query.where(Tag.id > decode_cursor(cursor, int)[0])
         with self._db.reading() as session:
+            if wanted.gateway is not None:
+                query = query.where(Tag.gateway_id == _gateway(session, tenant, wanted.gateway))
             if wanted.asset is not None:
                 asset = find_asset(session, tenant, wanted.asset)
                 query = query.where(Tag.id.in_(select(Binding.tag_id).where(Binding.asset_id == asset.id)))
@@ -116,6 +117,15 @@ class TagService:
             view = TagView(tag, asset.id, wanted.property)
         self._directory.reload()
         return view, new
+
+
+def _gateway(session: Session, tenant: str, named: str) -> str:
+    """Give a gateway's id, of its id or name."""
+    query = select(Gateway.id).where(Gateway.tenant == tenant, (Gateway.id == named) | (Gateway.name == named))
+    found = session.execute(query).scalars().first()
+    if found is None:
+        raise not_found(what="gateway", identifier=named)
+    return found
 
 
 def _find(session: Session, tenant: str, tag_id: int) -> Tag:
