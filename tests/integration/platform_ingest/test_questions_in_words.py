@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from penstock.core.units import unit_problem
 from tests.builders.ingest import ARRIVAL_NS, WireGateway, dictionary_frame, entry
 
 pytestmark = pytest.mark.integration
@@ -88,3 +89,14 @@ def test_what_a_route_takes_is_said_where_nothing_is_named(operator: httpx.Clien
     assert refused(operator.get("/v1/plot")) == "Name at least one tag (tag=, key=)."
     assert refused(operator.get("/v1/aggregates")) == "Name at least one tag (tag=, key=) or an asset (asset=)."
     assert refused(operator.get("/v1/latest")).endswith("or an asset (asset=), or everything (all=true).")
+
+
+def test_a_computed_tag_of_an_unknown_unit_is_refused_as_in_a_device_file(operator: httpx.Client, tag: int) -> None:
+    wanted = {"asset": "works/site/words", "property": "speed", "type": "float64"}
+    told = refused(operator.post("/v1/tags", json=wanted | {"unit": "m3/hourz"}))
+    assert told == unit_problem("m3/hourz")
+    assert "did you mean 'm3/hour'?" in told
+    assert refused(operator.post("/v1/tags", json={"asset": "works/site/words", "property": "score", "unit": "kgg"}))
+    assert operator.get(f"/v1/tags/{tag}").json()["active"], "the tag under the key stays"
+    for unit in ("{bottles}/h", "m3/h", "%", None):
+        assert operator.post("/v1/tags", json=wanted | {"unit": unit}).status_code == 201, unit

@@ -2,7 +2,7 @@
 
 import pytest
 
-from penstock.core.units import Conversion, conversion, is_known_unit, unit_problem
+from penstock.core.units import PLAIN_UNITS, Conversion, _as_numbers, conversion, is_known_unit, unit_problem
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,10 @@ def test_hostile_units_are_refused_quickly(unit: str) -> None:
 
 def test_scale_comes_before_the_unit() -> None:
     assert Conversion(0.5, 1.0).after(10.0, 4.0) == Conversion(5.0, 3.0)
+
+
+def test_what_is_known_without_pint_pint_knows_too() -> None:
+    assert [unit for unit in PLAIN_UNITS if not is_known_unit(_as_numbers(unit))] == []
 
 
 def test_known_units_are_known() -> None:

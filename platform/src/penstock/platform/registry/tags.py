@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from penstock.core.units import unit_problem
 from penstock.platform.identity.model import Gateway
 from penstock.platform.kit.access import Principal
 from penstock.platform.kit.audit import record
@@ -97,7 +98,7 @@ class TagService:
         """Declare a computed tag owned by the caller's client; give it and whether it is new.
 
         Another type or unit than before is another series under the same key. Problem 409 when the property is fed by
-        somebody else's tag.
+        somebody else's tag, 422 for a unit that is not known.
         """
         with self._db.session() as session:
             asset = find_asset(session, by.tenant, wanted.asset)
@@ -153,6 +154,10 @@ def _declared(session: Session, by: Principal, asset: Asset, wanted: ComputedTag
     tag = session.execute(query).scalar_one_or_none()
     if tag is not None and tag.owner != by.writer:
         raise Problem(409, "tag-exists", f"The key {key} belongs to another client; take another property.")
+    if wanted.unit and (tag is None or tag.unit != wanted.unit):  # not of a unit that is there: it may load pint
+        problem = unit_problem(wanted.unit)
+        if problem is not None:
+            raise invalid(problem)
     if tag is not None and changed_meaning(tag, wanted.type, wanted.unit):
         tag.active = False
         session.flush()
