@@ -6,7 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
+from penstock.core.times import parse_rfc3339_ns
 from penstock.core.units import unit_problem
+from penstock.core.values import ValueType
 from tests.builders.ingest import ARRIVAL_NS, WireGateway, dictionary_frame, entry
 
 pytestmark = pytest.mark.integration
@@ -100,3 +102,32 @@ def test_a_computed_tag_of_an_unknown_unit_is_refused_as_in_a_device_file(operat
     assert operator.get(f"/v1/tags/{tag}").json()["active"], "the tag under the key stays"
     for unit in ("{bottles}/h", "m3/h", "%", None):
         assert operator.post("/v1/tags", json=wanted | {"unit": unit}).status_code == 201, unit
+
+
+@pytest.mark.parametrize(("start", "at"), [("now", "1h-ago"), ("1h-ago", "2h-ago"), ("30s-ago", None)])
+def test_a_start_behind_the_time_asked_is_refused_not_moved(operator: httpx.Client, start: str, at: str | None) -> None:
+    told = refused(operator.get("/v1/ledger/safe", params={"start": start} | ({"at": at} if at else {})))
+    assert told == "at lies before start; losses count from start up to at."
+
+
+def test_a_relative_start_is_of_now_and_without_one_a_day_before(operator: httpx.Client) -> None:
+    def asked(**params: str) -> dict[str, str]:
+        return dict(operator.get("/v1/ledger/safe", params=params).raise_for_status().json())
+
+    at = "2026-01-02T00:00:00Z"
+    assert asked(at=at)["start"] == "2026-01-01T00:00:00.000000000Z"
+    recent = asked(start="2h-ago", at="1h-ago")
+    both = [parse_rfc3339_ns(recent[name]) for name in ("start", "at")]
+    assert both[1] - both[0] == 3600 * 10**9
+
+
+def test_a_plot_of_text_says_that_it_needs_numbers(make_gateway: Make, operator: httpx.Client) -> None:
+    gateway = make_gateway()
+    frame = dictionary_frame(gateway.epoch, [entry(0, f"{gateway.name}/mode", ValueType.STRING)])
+    assert gateway.send(frame).status_code == 200
+    answer = operator.get("/v1/plot", params={"key": f"{gateway.name}/mode"})
+    assert "a plot needs numbers, or bool; its values are in /v1/samples" in refused(answer)
+    assert answer.json()["tag"] == operator.get("/v1/tags", params={"gateway": gateway.name}).json()["items"][0]["id"]
+    told = refused(operator.get("/v1/interpolated", params={"key": f"{gateway.name}/mode"}))
+    assert "values at given times need numbers, or bool" in told
+    assert "Interpolative" not in told

@@ -65,6 +65,14 @@ def need_suitable(tags: Mapping[int, TagRef], wanted: Iterable[Aggregate]) -> No
                 raise invalid(msg, tag=tag.id, aggregate=str(name))
 
 
+def need_numbers(tags: Mapping[int, TagRef], what: str) -> None:
+    """Raise Problem 422 that names the first tag of text, and says `what` needs numbers."""
+    for tag in tags.values():
+        if tag.value_type == ValueType.STRING:
+            msg = f"{tag.key} (tag {tag.id}) is of type string; {what} numbers, or bool; its values are in /v1/samples"
+            raise invalid(msg, tag=tag.id)
+
+
 def calendar(start_ns: int, end_ns: int, interval: str, zone: str) -> list[Window]:
     """Cut a span into calendar windows; Problem 422 that says what is wrong."""
     try:

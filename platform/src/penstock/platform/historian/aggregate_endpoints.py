@@ -14,7 +14,7 @@ from starlette.responses import Response
 from penstock.core.aggregate import ACTUAL_TIME, Aggregate
 from penstock.core.errors import RetryLater
 from penstock.core.windows import Interval
-from penstock.platform.historian.aggregate_asking import Settings, calendar, need_few, need_suitable, settings_of
+from penstock.platform.historian.aggregate_asking import Settings, calendar, need_few, need_numbers, need_suitable, settings_of
 from penstock.platform.historian.aggregates import Summary
 from penstock.platform.historian.asking import (
     AN_ASSET,
@@ -134,7 +134,7 @@ class AggregateEndpoints:
         """Give each tag's value at the times named, or from start to end in steps (OPC UA ReadAtTime)."""
         tags = tags_asked(self._directory, principal.tenant, tag, keys=key, asset=asset, limit=TAGS_MAX)
         need_some(tags, asset, or_else=AN_ASSET)
-        need_suitable(tags, [Aggregate.INTERPOLATIVE])
+        need_numbers(tags, "values at given times need")
         now = self._now_ns()
         if times:
             at = np.array(sorted(moment(text, "now", now) for text in times), np.int64)
@@ -166,7 +166,7 @@ class AggregateEndpoints:
         """Give each tag's samples to draw: all when few, else those that keep the line's look (MinMaxLTTB)."""
         tags = tags_asked(self._directory, principal.tenant, tag, keys=key, limit=RANGE_TAGS_MAX)
         need_some(tags)
-        need_suitable(tags, [Aggregate.INTERPOLATIVE])
+        need_numbers(tags, "a plot needs")
         now = self._now_ns()
         start_ns, end_ns = moment(start, "1h-ago", now), moment(end, "now", now)
         span(start_ns, end_ns)

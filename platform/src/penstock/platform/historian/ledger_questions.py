@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from penstock.core.times import NS_PER_S, format_rfc3339_ns
+from penstock.core.values import INT64_MIN
 from penstock.platform.historian import ledger_safe
 from penstock.platform.historian.aggregate_endpoints import refusing
 from penstock.platform.historian.asking import Keys, Moment, Tags, moment, span, tags_asked
@@ -34,7 +35,7 @@ from penstock.platform.registry.service import TagDirectory, TagRef
 
 ACCOUNTS_MAX = 100
 """Tags of one question here: each is read sample by sample."""
-SAFE_SPAN = "24h"
+SAFE_SPAN_NS = 24 * 3600 * NS_PER_S
 """How far before the time asked for a loss counts, where no start is given."""
 
 Auditor = Annotated[Principal, requires("ledger:read")]
@@ -109,8 +110,10 @@ class LedgerQuestions:
         """
         now_ns = self._now_ns()
         at_ns = moment(at, "1m-ago", now_ns)
-        start_ns = moment(start, f"{SAFE_SPAN}-ago", at_ns)
-        span(start_ns, at_ns)
+        start_ns = max(at_ns - SAFE_SPAN_NS, INT64_MIN) if start is None else moment(start, start, now_ns)
+        if at_ns < start_ns:
+            msg = "at lies before start; losses count from start up to at."
+            raise invalid(msg)
         tags = self._tags(principal.tenant, of)
         if tags and gateway is not None:
             msg = "Ask of tags or of a gateway, not of both: a tag belongs to one gateway."
