@@ -131,3 +131,19 @@ def test_a_plot_of_text_says_that_it_needs_numbers(make_gateway: Make, operator:
     told = refused(operator.get("/v1/interpolated", params={"key": f"{gateway.name}/mode"}))
     assert "values at given times need numbers, or bool" in told
     assert "Interpolative" not in told
+
+
+def test_a_stream_beyond_the_head_is_gone_as_since_is(operator: httpx.Client) -> None:
+    head = operator.get("/v1/since").json()["head"]
+    asked: list[dict[str, Any]] = [
+        {"url": "/v1/since", "params": {"position": 99_999_999}},
+        {"url": "/v1/stream", "params": {"cursor": 99_999_999}},
+        {"url": "/v1/stream", "headers": {"Last-Event-ID": "99999999"}},
+    ]
+    for each in asked:
+        answer = operator.get(**each)
+        told = f"position 99999999 lies beyond the head, {head}: the history was restored or made anew"
+        assert refused(answer, 410) == told
+        assert (answer.json()["type"].rsplit("/")[-1], answer.json()["oldest"]) == ("cursor-expired", 0)
+    with operator.stream("GET", "/v1/stream", params={"cursor": head}) as good:
+        assert good.status_code == 200

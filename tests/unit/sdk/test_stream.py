@@ -72,6 +72,29 @@ async def test_stream_raises_what_waiting_cannot_mend() -> None:
             await anext(client.stream(cursor=1))
 
 
+async def test_a_cursor_beyond_the_head_is_raised_as_since_raises_it() -> None:
+    fake = small_plant()
+    fake.feed("plc/flow", [(NOW, 1.0)])
+    async with fake.client() as client:
+        for asked in (client.since(99), anext(client.stream(cursor=99, heartbeats=True))):
+            with pytest.raises(GoneError, match="restored or made anew") as gone:
+                await asked
+            assert gone.value.oldest == 0
+    assert sum(r.url.path == "/v1/stream" for r in fake.requests) == 1, "it does not reconnect"
+
+
+async def test_a_platform_that_was_restored_while_a_stream_was_cut_is_told() -> None:
+    fake = small_plant()
+    fake.feed("plc/flow", [(NOW, 1.0)])
+    async with fake.client() as client:
+        stream = client.stream("plc/flow", heartbeats=True)
+        assert (await anext(stream)).position == 1
+        fake.state.head = 0
+        fake.cut_streams()
+        with pytest.raises(GoneError, match="beyond the head"):
+            await anext(stream)
+
+
 async def test_a_commit_of_which_a_part_was_sent_comes_whole_once() -> None:
     def columns(rows: list[int]) -> bytes:
         body = {"tag": [1] * len(rows), "time": rows, "value": [float(r) for r in rows], "status": [0] * len(rows)}

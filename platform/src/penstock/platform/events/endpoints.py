@@ -11,7 +11,7 @@ from penstock.core.times import NS_PER_S
 from penstock.platform.events.response import EventStream
 from penstock.platform.events.schemas import AlarmFeed
 from penstock.platform.events.stream import AlarmStream, SampleStream
-from penstock.platform.historian.asking import AssetId, Keys, Tags, expired, tags_asked
+from penstock.platform.historian.asking import AssetId, Keys, Tags, expired, need_reached, tags_asked
 from penstock.platform.historian.errors import CursorExpired
 from penstock.platform.historian.service import Historian
 from penstock.platform.kit.access import Principal, requires
@@ -64,7 +64,9 @@ class StreamEndpoints:
 
         start = int(last_event_id) if last_event_id else cursor
         head = self._historian.head()
-        samples = SampleStream(self._historian, head if start is None else min(start, head), wanted)
+        if start is not None:
+            need_reached(start, head)
+        samples = SampleStream(self._historian, head if start is None else start, wanted)
         if start is not None and start < head:
             try:
                 await self._historian.since(samples.position, limit=1, tags=[])

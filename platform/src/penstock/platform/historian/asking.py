@@ -81,6 +81,13 @@ def span(start_ns: int, end_ns: int) -> None:
         raise invalid(msg)
 
 
+def need_reached(position: int, head: int) -> None:
+    """Raise Problem 410 for a position that the history has not come to: it is of another one."""
+    if position > head:
+        message = f"position {position} lies beyond the head, {head}: the history was restored or made anew"
+        raise expired(message, 0)
+
+
 def expired(message: str, oldest: int) -> Problem:
     """Make the 410 of a position that can no longer be followed."""
     return Problem(410, "cursor-expired", message, oldest=oldest)

@@ -15,6 +15,7 @@ from penstock.platform.historian.asking import (
     Tags,
     expired,
     moment,
+    need_reached,
     need_some,
     span,
     tags_asked,
@@ -142,9 +143,7 @@ class HistorianEndpoints:
         head = self._historian.head()
         if position is None:
             position = head
-        if position > head:
-            message = f"position {position} lies beyond the head, {head}: the history was restored or made anew"
-            raise expired(message, 0)
+        need_reached(position, head)
         try:
             page = await self._historian.since(position, limit=limit, tags=wanted)
         except CursorExpired as error:

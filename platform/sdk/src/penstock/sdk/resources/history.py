@@ -235,7 +235,8 @@ class AsyncHistory:
     ) -> Commits:
         """Read what was committed after `position`, in commit order; without it, where the head stands now.
 
-        Raises GoneError where the position is older than the platform keeps: re-read by `samples`.
+        Raises GoneError where the position is older than the platform keeps, or lies beyond its head (the platform was
+        restored): re-read by `samples`.
         """
         chosen = {} if tags is None else await self._tags.select(tags, None)
         params = [*_tag_params(chosen), ("limit", str(limit))]
@@ -252,7 +253,7 @@ class AsyncHistory:
         ids: list[int] = table.column("tag").unique().to_pylist()
         return {t.id: t for t in await self._tags.resolve(ids)}
 
-    async def page(self, tags: Sequence[int], start: int, end: int, *, cursor: str | None = None) -> Page:
+    async def page(self, tags: Sequence[int], start: int | str, end: int | str, *, cursor: str | None = None) -> Page:
         """Read one page of a raw range as it travels: at most 100,000 rows of at most 100 tag ids, and a cursor."""
         span = [("start", str(start)), ("end", str(end)), ("limit", str(PAGE_ROWS))]
         query = [*(("tag", str(tag)) for tag in tags), *span, *([("cursor", cursor)] if cursor else [])]

@@ -70,7 +70,8 @@ class AsyncStreaming:
         """Yield batches for ever, from `cursor` or from now; neither tags nor asset means all tags of the tenant.
 
         `heartbeats=True` also yields empty batches, so that a caller can tell quiet from dead. Raises GoneError where
-        the cursor is older than the platform keeps.
+        the cursor, or the last event after a reconnect, is older than the platform keeps, or lies beyond its head (the
+        platform was restored).
         """
         chosen = {} if tags is None and asset is None else await self._tags.select(tags, asset, properties)
         position, failures, reconnects = cursor, 0, 0

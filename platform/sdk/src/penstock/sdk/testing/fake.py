@@ -222,6 +222,7 @@ class FakePlatform(httpx.AsyncBaseTransport):
         listener = Listener(tags, alarms=call.one("alarms") == "true")
         cursor = call.one("cursor") or call.request.headers.get("last-event-id")
         position = self.state.head if cursor is None else int(cursor)
+        history.need_reached(self.state, position)
         listener.heartbeat(position)
         listener.erased([each for each in self.state.erasures if each.position > position], position)
         missed = [r for r in self.state.committed if r.position > position]

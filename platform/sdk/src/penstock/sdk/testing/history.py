@@ -82,6 +82,7 @@ def since(state: State, call: Call) -> httpx.Response | dict[str, Any]:
     """Answer `/v1/since`: whole commits in commit order."""
     limit = _limit(call, 10_000)
     position = call.number("position", state.head)
+    need_reached(state, position)
     wanted = set(call.all("tag"))
     behind = [r for r in state.committed if r.position > position]
     page, reached = behind[:limit], state.head
@@ -93,6 +94,13 @@ def since(state: State, call: Call) -> httpx.Response | dict[str, Any]:
     told = [e for e in state.erasures if position < e.position <= reached and (not wanted or str(e.tag) in wanted)]
     beside = {"next": None, "position": reached, "head": state.head, "erasures": erased_columns(told)}
     return _columns(state, call, kept, beside)
+
+
+def need_reached(state: State, position: int) -> None:
+    """Refuse a position that no commit has, as the platform does."""
+    if position > state.head:
+        told = f"position {position} lies beyond the head, {state.head}: the history was restored or made anew"
+        raise Refused(410, "cursor-expired", told, oldest=0)
 
 
 def delete(state: State, call: Call) -> dict[str, int]:
