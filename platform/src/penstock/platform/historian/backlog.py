@@ -12,7 +12,7 @@ import logging
 import threading
 
 FULL_MAX = 8
-"""20 million rows by default, some ten seconds of sealing; hot files beyond it would slow every question for long."""
+"""4 million rows by default, some seconds of sealing; hot files beyond it would slow every question for long."""
 log = logging.getLogger(__name__)
 
 

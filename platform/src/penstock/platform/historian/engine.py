@@ -292,7 +292,7 @@ class Engine:
         keep_before(generation.path)
         self.cursor().execute(f"CHECKPOINT {generation.name}")
         forget_before(generation.path)
-        self.durable.sync_new_names()  # the next log may get the number of the one that went
+        self.durable.sync()  # the copy stays gone, and the next log is a new name whatever its inode
         self.give_back()
 
     def _attach(self, number: int, path: Path) -> Generation:

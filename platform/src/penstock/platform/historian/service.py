@@ -41,7 +41,7 @@ from penstock.platform.historian.store import Store
 from penstock.platform.historian.upkeep import REWRITE_AFTER_NS, Deletion
 from penstock.platform.kit.files import make_folder
 
-FOLDS_A_GENERATION = 8
+FOLDS_A_GENERATION = 4
 """By default a fold is of 125,000 rows, about a row group of DuckDB's, and lets go of 8 MB."""
 SCAN_ROWS_MAX = 3_000_000
 """Samples of a tag that one question may read: a month at one a second, 60 MB in memory."""

@@ -13,7 +13,7 @@ from penstock.platform.historian.view import Source, View
 FAN_IN = 4
 """Runs merged at once: a question over four runs costs about twice that over one, a merge rewrites each row once."""
 MERGES_MAX = 3
-"""A row is merged so often in its life: into runs of 64 generations' rows, 64 million by default."""
+"""A row is merged so often in its life: into runs of 64 generations' rows, 32 million by default."""
 MERGE_BYTES_A_ROW = 100
 """Disk that a merge may need for a row while it sorts: rows spilled, and the run beside those it replaces."""
 KEPT_AFTER_ARRIVAL_NS = 7 * 24 * 3600 * 1_000_000_000
