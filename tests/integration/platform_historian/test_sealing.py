@@ -131,14 +131,14 @@ async def test_a_question_that_began_before_the_exchange_ends_on_the_hot_file(tm
 async def test_ingest_goes_on_while_a_seal_stands_still(tmp_path: Path) -> None:
     go = threading.Event()
     historian = await opened(tmp_path / "h", 10, sealing_step=lambda step: step != "written" or go.wait(20))
-    for seq in range(1, 8):
+    for seq in range(1, 12):
         await historian.append([batch_of([(1, NOON_NS + seq * 100 + k, 0, float(k)) for k in range(10)], seq=seq)])
     assert historian.counters()["runs"] == 0
-    assert (await historian.range([1], *ALWAYS, limit=999)).num_rows == 70
+    assert (await historian.range([1], *ALWAYS, limit=999)).num_rows == 110
     go.set()
     assert await historian.wait_sealed()
-    assert historian.counters()["seals"] == 7
-    assert (await historian.range([1], *ALWAYS, limit=999)).num_rows == 70
+    assert historian.counters()["seals"] == 11
+    assert (await historian.range([1], *ALWAYS, limit=999)).num_rows == 110
     await historian.stop()
 
 

@@ -11,8 +11,8 @@ neither a failure nor its cure takes the door away for longer than a few seals.
 import logging
 import threading
 
-FULL_MAX = 8
-"""4 million rows by default, some seconds of sealing; hot files beyond it would slow every question for long."""
+FULL_MAX = 40
+"""20 million rows by default: what comes in while the largest runs are merged; a question reads all of them."""
 log = logging.getLogger(__name__)
 
 

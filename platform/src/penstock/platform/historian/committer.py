@@ -184,9 +184,19 @@ class Committer:
         self._on_commit(self._store.head)
         if group[0].alone:
             self._on_correction()
+        self._fold()
         self._rotate()
 
+    def _fold(self) -> None:
+        try:
+            self._store.fold_if_due()
+        except (duckdb.Error, OSError) as error:  # the log is as good as the file
+            log.error("the hot file's log could not be folded into it, the historian opens its files again: %s", error)
+            self._recover()
+
     def _rotate(self) -> None:
+        if self._closed:
+            return
         try:
             full = self._store.rotate_if_full()
         except (duckdb.Error, OSError) as error:  # the old one can grow on; the next commit tries again
@@ -195,12 +205,6 @@ class Committer:
             return
         if full is not None:
             self._on_full(full)
-            return
-        try:
-            self._store.fold_if_due()
-        except (duckdb.Error, OSError) as error:  # the log is as good as the file
-            log.error("the hot file's log could not be folded into it, the historian opens its files again: %s", error)
-            self._recover()
 
     def _recover(self) -> bool:
         self._closed = True

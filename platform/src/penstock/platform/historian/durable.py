@@ -77,13 +77,18 @@ def forget_before(path: Path) -> None:
     _beside(path, BEFORE_SUFFIX).unlink()
 
 
+def log_of(path: Path) -> Path:
+    """Give the path of a database file's log."""
+    return _beside(path, LOG_SUFFIX)
+
+
 def settle(path: Path) -> None:
     """Undo a checkpoint that did not end: it had ended if the log is gone."""
     kept = _beside(path, BEFORE_SUFFIX)
     _beside(kept, ".part").unlink(missing_ok=True)
     if not kept.exists():
         return
-    if _beside(path, LOG_SUFFIX).exists():
+    if log_of(path).exists():
         log.warning("%s: a checkpoint was cut short; the file is taken back to before it, its log has the rest", path)
         kept.rename(path)
     else:

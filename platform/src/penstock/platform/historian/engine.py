@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 from duckdb.func import PythonUDFType
 
-from penstock.platform.historian.durable import DurableFolder, forget_before, keep_before, settle, sync_file
+from penstock.platform.historian.durable import DurableFolder, forget_before, keep_before, log_of, settle, sync_file
 from penstock.platform.historian.erasures import ERASURE, Entries, Erasures
 from penstock.platform.historian.errors import HistorianDamaged
 from penstock.platform.historian.generation import (
@@ -275,7 +275,9 @@ class Engine:
         self.cursor().execute(f"DETACH DATABASE IF EXISTS {name}")
 
     def checkpoint(self, generation: Generation) -> None:
-        """Fold the log of a generation that takes no commits into its file; off the ingest path."""
+        """Fold the log of a generation that takes no commits into its file, where it has one; off the ingest path."""
+        if not log_of(generation.path).exists():
+            return
         try:
             keep_before(generation.path)
             self.cursor().execute(f"CHECKPOINT {generation.name}")

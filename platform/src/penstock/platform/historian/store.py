@@ -127,9 +127,14 @@ class Store:
         return full
 
     def fold_if_due(self) -> None:
-        """Let go of the memory that rows since the last time hold; what fails is tried again after as many more."""
+        """Let go of the memory that rows since the last time hold; what fails is tried again after as many more.
+
+        A full file is folded before the next one is begun, unless little is left: it waits for its seal without a log.
+        """
         current = self._engine.generations[-1]
-        if current.extent.rows - self._folded >= self._fold_rows:
+        rest = current.extent.rows - self._folded
+        is_full = current.extent.rows >= self._generation_rows
+        if rest >= self._fold_rows or (is_full and 2 * rest >= self._fold_rows):
             self._folded = current.extent.rows
             self._engine.fold(current)
 
