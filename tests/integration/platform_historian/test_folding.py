@@ -1,4 +1,4 @@
-"""The log of the hot file is folded into it again and again: memory stays small, answers stay, failures cost nothing."""
+"""The log of the hot file is folded into it again and again: memory is small, answers stay, a failure costs nothing."""
 
 import shutil
 from pathlib import Path

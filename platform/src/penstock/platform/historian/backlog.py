@@ -3,9 +3,9 @@
 The door may be quicker than the one thread that seals. Beyond `FULL_MAX` full files it answers "later", until some of
 them are sealed: hot files cost memory, and every question reads all of them.
 
-A sealer that fails holds nobody up: its files serve, and what bounds them is the disk, which the committer watches. What
-has gathered by then (or before a start) becomes the bound when sealing works again, and falls as it is worked off: so
-neither a failure nor its cure takes the door away for longer than a few seals.
+A sealer that fails holds nobody up: its files serve, and what bounds them is the disk, which the committer watches.
+What has gathered by then (or before a start) becomes the bound when sealing works again, and falls as it is worked off:
+so neither a failure nor its cure takes the door away for longer than half of `FULL_MAX` seals.
 """
 
 import logging

@@ -93,7 +93,7 @@ class Committer:
         return self._rows
 
     def submit(self, batches: Sequence[WriterBatch]) -> "Future[CommitResult]":
-        """Queue batches that are answered together; raise NotNow when the queue is full, or too much waits for its seal."""
+        """Queue batches that are answered together; raise NotNow when too much waits, here or for its seal."""
         alone = any(each.corrects for each in batches)
         if alone and self._engine.views.current.erasures.log.size >= ERASURES_MAX:
             raise NotNow(ERASED_RETRY_MS, f"{ERASURES_MAX} erasures are kept already; the oldest go after 7 days")
