@@ -1,14 +1,16 @@
 """The log of the hot file is folded into it again and again: memory is small, answers stay, a failure costs nothing."""
 
+import asyncio
 import shutil
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from penstock.platform.historian import engine as engine_module
 from penstock.platform.historian.service import Historian
-from tests.builders.historian import EPOCH, NOON_NS, batch_of
+from tests.builders.historian import EPOCH, NOON_NS, batch_of, rows_of
 
 pytestmark = pytest.mark.integration
 ALWAYS = (-(2**62), 2**62)
@@ -43,6 +45,18 @@ async def test_memory_does_not_grow_with_the_rows_of_the_hot_file(tmp_path: Path
         held.append(historian._engine.rows(asked)[0][0] >> 20)
     assert max(held) <= UNFOLDED_MIB_MAX, held
     assert await stored(historian) == (COMMITS, COMMITS * ROWS)
+    await historian.stop()
+
+
+async def test_a_busy_door_does_not_stop_to_fold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    historian = await opened(tmp_path / "h", 1)
+    fold = historian._engine.fold
+    folded: list[None] = []
+    monkeypatch.setattr(historian._engine, "fold", lambda generation: folded.append(fold(generation)))  # type: ignore[func-returns-value]
+    whole = [rows_of([(1, NOON_NS + seq, 0, 1.0)]).take(pa.array([0] * 60_000)) for seq in range(6)]  # a group each
+    await asyncio.gather(*(historian.append([batch_of(rows, seq=1 + seq)]) for seq, rows in enumerate(whole)))
+    await historian.append([])
+    assert 1 <= len(folded) <= 3
     await historian.stop()
 
 

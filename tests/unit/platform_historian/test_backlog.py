@@ -36,6 +36,15 @@ def test_begin_and_end_of_waiting_are_a_line_each(caplog: pytest.LogCaptureFixtu
     ]
 
 
+def test_more_than_four_full_files_are_a_long_backlog() -> None:
+    backlog, told = Backlog(8), []
+    for waiting in (3, 4, 5):
+        backlog.on_full(waiting)
+        told.append(backlog.is_long)
+    backlog.on_sealed(4)
+    assert (told, backlog.is_long) == ([False, False, True], False)
+
+
 def is_over(backlog: Backlog) -> bool:
     """Ask anew: a type checker takes an attribute for what it was."""
     return backlog.is_over

@@ -13,6 +13,9 @@ import threading
 
 FULL_MAX = 40
 """20 million rows by default: what comes in while the largest runs are merged; a question reads all of them."""
+LONG = 4
+"""So many full files may wait with all their rows in memory, 31 MB each by default; with more the door folds them."""
+
 log = logging.getLogger(__name__)
 
 
@@ -24,17 +27,25 @@ class Backlog:
         self._relief = full_max // 2  # so many fewer, then the door opens: neither it nor the log flutters
         self._lock = threading.Lock()
         self._is_failing = False
+        self._waiting = 0
         self.is_over = False
         """Whether the door has to wait."""
+
+    @property
+    def is_long(self) -> bool:
+        """Say whether more wait than may hold their rows in memory."""
+        return self._waiting > LONG
 
     def on_open(self, waiting: int) -> None:
         """Take what a start found as the bound, where it is more."""
         with self._lock:
+            self._waiting = waiting
             self._bound = max(self._full_max, waiting)
 
     def on_full(self, waiting: int) -> None:
         """Hear that one more file is full: so many wait now."""
         with self._lock:
+            self._waiting = waiting
             if self._is_failing:
                 self._bound = max(self._bound, waiting)
             elif waiting > self._bound and not self.is_over:
@@ -46,7 +57,7 @@ class Backlog:
     def on_sealed(self, waiting: int) -> None:
         """Hear that one is sealed: so many wait now."""
         with self._lock:
-            self._is_failing = False
+            self._waiting, self._is_failing = waiting, False
             if waiting > self._bound - self._relief:
                 return
             self._bound = max(self._full_max, waiting + self._relief // 2)
@@ -55,7 +66,7 @@ class Backlog:
     def on_failed(self, waiting: int) -> None:
         """Hear that sealing failed with so many left: ingest goes on without a bound until a seal succeeds."""
         with self._lock:
-            self._is_failing = True
+            self._waiting, self._is_failing = waiting, True
             self._bound = max(self._bound, waiting)
             self._open("sealing fails with %d full hot files: ingest goes on, its bound is the disk", waiting)
 
