@@ -52,7 +52,7 @@ async def test_a_busy_door_does_not_stop_to_fold(tmp_path: Path, monkeypatch: py
     historian = await opened(tmp_path / "h", 1)
     fold = historian._engine.fold
     folded: list[None] = []
-    monkeypatch.setattr(historian._engine, "fold", lambda generation: folded.append(fold(generation)))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(historian._engine, "fold", lambda generation: folded.append(fold(generation)))
     whole = [rows_of([(1, NOON_NS + seq, 0, 1.0)]).take(pa.array([0] * 60_000)) for seq in range(6)]  # a group each
     await asyncio.gather(*(historian.append([batch_of(rows, seq=1 + seq)]) for seq, rows in enumerate(whole)))
     await historian.append([])
