@@ -119,8 +119,9 @@ def gather(engine: Engine, view: View, wanted: Wanted) -> Gathered | None:
     samples = [_read(engine, view, plain, wanted.wide, f"SELECT {ROW} FROM $G.sample", wanted.limit)]
     blocks = _Found(table, wanted, len(summed), _erased_keys(view, summed, wanted))
     refused = blocks.refused(samples[0])
-    dirty = np.unique(blocks.key[refused & _within(blocks.columns["start"], wanted.periods)])
-    if len(dirty) * DIRTY_SHARE > len(np.unique(blocks.key)) and not kept:
+    dirty = blocks.key[refused & _within(blocks.columns["start"], wanted.periods)]
+    dirty = dirty[firsts(dirty)]
+    if len(dirty) * DIRTY_SHARE > len(firsts(blocks.key)) and not kept:
         return None
     samples += _read_periods(engine, view, summed, dirty, wanted=wanted)
     found = pa.concat_tables([_NO_SAMPLES, *(each.cast(_NO_SAMPLES.schema) for each in samples if each is not None)])

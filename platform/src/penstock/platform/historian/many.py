@@ -90,7 +90,7 @@ def split(found: Table, tags: Sequence[int]) -> Lanes:
     tag, time = column_i64(found, "tag"), column_i64(found, "time")
     status = found["status"].to_numpy().astype(np.uint32, copy=False)
     value = found["value"].to_numpy().astype(np.float64, copy=False)
-    order, lane = _by_lane(tag, tags)
+    order, lane = _by_lane(tag, time, tags)
     rising = (np.diff(time[order]) > 0) | (np.diff(lane) > 0)
     if not rising.all():
         wild = np.flatnonzero(np.isin(lane, lane[1:][~rising]))
@@ -101,14 +101,14 @@ def split(found: Table, tags: Sequence[int]) -> Lanes:
     return Lanes(Series(time[order], status[order], value[order]), begins)
 
 
-def _by_lane(tag: Ints, tags: Sequence[int]) -> tuple[Ints, Ints]:
-    """Give the order that puts rows into lanes, and the lane of each row in that order."""
+def _by_lane(tag: Ints, time: Ints, tags: Sequence[int]) -> tuple[Ints, Ints]:
+    """Give an order of rows by lane, mostly by time as well, and the lane of each row in that order."""
     known = np.argsort(np.asarray(tags, np.int64))
     begins = np.flatnonzero(np.diff(tag, prepend=tag[:1] - 1))
     if len(begins) > SEGMENTS_A_TAG * len(tags):  # hot rows, as they came
         begins = np.arange(len(tag))
     ends = np.append(begins[1:], len(tag))[: len(begins)]
     lane = known[np.searchsorted(np.asarray(tags, np.int64)[known], tag[begins])]
-    order = np.argsort(lane, kind="stable")
+    order = np.lexsort((time[begins], lane))
     begins, ends = begins[order], ends[order]
     return places_of(begins, ends), np.repeat(lane[order], ends - begins)
