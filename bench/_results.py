@@ -8,7 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
+from bench._forms import CAMPAIGN
+
+RESULTS = Path(os.environ.get("PENSTOCK_BENCH_RESULTS", Path(__file__).parent / "results"))
+
+form = CAMPAIGN
+"""Which form runs: figures of the small one are not to be quoted."""
 
 
 def machine() -> dict[str, Any]:
@@ -37,12 +42,14 @@ def store(name: str, figures: dict[str, Any], *packages: str) -> Path:
     now = datetime.now(UTC)
     content = {
         "bench": name,
+        "form": form,
         "date": now.isoformat(timespec="seconds"),
         "machine": machine(),
         "versions": {package: version(package) for package in packages},
         **figures,
     }
-    RESULTS.mkdir(exist_ok=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}-{now:%Y%m%dT%H%M%S}.json"
     path.write_text(json.dumps(content, indent=2) + "\n")
+    print(f"{name}: {form}")
     return path

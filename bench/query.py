@@ -1,8 +1,10 @@
 """Queries through the API on a filled historian while samples arrive, beside the same questions to raw DuckDB.
 
 The real platform process is filled by gateways of its own; one more sends the live load. One client asks ten questions
-a second, in JSON and in Arrow; the figures are from its request to its last byte. Then the platform is stopped and the
-same questions go to DuckDB alone, over one table of the same rows sorted by (tag, time), without load beside it.
+a second, in JSON and in Arrow; the figures are from its request to its last byte. With `--compaction` all is first kept
+in hot files and asked; then the platform starts again, seals and merges, and is asked again. At the end the platform is
+stopped and the same questions go to DuckDB alone, over one table of the same rows sorted by (tag, time), without load
+beside it.
 """
 
 import argparse
@@ -31,6 +33,8 @@ S = 1_000_000_000
 STEP_NS = 10 * S
 FILLERS = 4
 LIVE_BATCH = 5_000
+NEVER_FULL = 50_000_000
+"""Rows of a hot file at most."""
 ARROW = {"Accept": "application/vnd.apache.arrow.stream"}
 
 
@@ -114,19 +118,28 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--live", type=int, default=30_000, help="samples a second that arrive meanwhile")
     parser.add_argument("--asks", type=int, default=100, help="of each question and form")
     parser.add_argument("--data", choices=sorted(GENERATORS), default="walk")
+    parser.add_argument("--compaction", action="store_true", help="ask before anything is sealed as well")
     asked = parser.parse_args(arguments)
     figures: dict[str, Any] = {**vars(asked), "load_begin": load()}
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
         (Path(folder) / "plant").mkdir()
         stack = Stack(Path(folder), Path(folder) / "plant")
+        if asked.compaction:
+            stack.environment["PENSTOCK_PLATFORM_GENERATION_ROWS"] = str(NEVER_FULL)
         try:
             stack.start("platform")
-            world, live, filled_s = fill(stack, asked)
+            world, filler, filled_s = fill(stack, asked)
+            if asked.compaction:
+                figures["answers_before"] = ask_all(stack, world, Live(filler, asked.live), asked.asks)
+                stack.stop("platform")
+                stack.environment.clear()
+                stack.start("platform")
+                Live(filler, asked.live).send(1)  # the first commit finds the hot file full
             settle(Path(folder) / "platform")
             figures |= {"fill_rows_s": asked.rows / filled_s, "bytes_a_sample": on_disk(Path(folder), asked.rows)}
             print(f"filled {asked.rows:,} rows at {figures['fill_rows_s'] / 1e3:.0f} k/s; "
                   f"{figures['bytes_a_sample']:.1f} bytes a sample on disk")  # fmt: skip
-            figures["answers"] = ask_all(stack, world, live, asked.asks)
+            figures["answers"] = ask_all(stack, world, Live(filler, asked.live), asked.asks)
             figures["platform_rss_MiB"] = rss_MiB(stack.processes["platform"].pid)
         finally:
             stack.close()
@@ -136,13 +149,18 @@ def main(arguments: Sequence[str]) -> int:
             one = figures["answers"][f"{name}, {form}"]
             print(f"{name:38} {form:5}  p50 {one['p50']:7.1f}  p95 {one['p95']:7.1f} ms   goal {one['goal']:4} ms"
                   f"   raw DuckDB {raw_ms:6.1f} ms   ratio {one['p50'] / raw_ms:5.2f}")  # fmt: skip
+            if asked.compaction:
+                before = figures["answers_before"][f"{name}, {form}"]["p50"]
+                print(
+                    f"{'':38} {'':5}  before {before:7.1f} ms, the compacted one takes {one['p50'] / before:.2f} of it"
+                )
     figures["load_end"] = load()
     print(f"stored {store('query', figures, 'duckdb', 'pyarrow', 'uvicorn')}")
     return 0
 
 
-def fill(stack: Stack, asked: argparse.Namespace) -> tuple[World, "Live", float]:
-    """Send the history through the door; give what is there, the live sender, and the seconds it took."""
+def fill(stack: Stack, asked: argparse.Namespace) -> tuple[World, "Filler", float]:
+    """Send the history through the door; give what is there, who goes on sending, and the seconds it took."""
     each, samples = asked.tags // FILLERS, asked.rows // asked.tags
     end = time.time_ns() // STEP_NS * STEP_NS
     start = end - samples * STEP_NS
@@ -164,7 +182,7 @@ def fill(stack: Stack, asked: argparse.Namespace) -> tuple[World, "Live", float]
             cursor = page["next"]
             if not cursor:
                 break
-    return World(ids, start, end), Live(fillers[0], asked.live), took
+    return World(ids, start, end), fillers[0], took
 
 
 class Filler(threading.Thread):
@@ -215,14 +233,18 @@ class Live(threading.Thread):
 
     def run(self) -> None:
         """Send batches of about 5,000 rows, each at its time."""
-        tags = self.filler.tags
-        rounds = max(1, LIVE_BATCH // tags)
+        rounds = max(1, LIVE_BATCH // self.filler.tags)
         begun = time.monotonic()
         while not self.ended.wait(max(0.0, begun + self.sent / self.rate - time.monotonic())):
-            stamps = time.time_ns() - np.arange(rounds)[::-1] * 1_000_000
-            values = np.round(np.random.default_rng(self.sent).random(rounds * tags) * 100, 2)
-            assert self.filler.send(np.repeat(stamps, tags), values) is None
-            self.sent += rounds * tags
+            self.send(rounds)
+
+    def send(self, rounds: int) -> None:
+        """Send a batch of whole rounds of the tags."""
+        tags = self.filler.tags
+        stamps = time.time_ns() - np.arange(rounds)[::-1] * 1_000_000
+        values = np.round(np.random.default_rng(self.sent).random(rounds * tags) * 100, 2)
+        assert self.filler.send(np.repeat(stamps, tags), values) is None
+        self.sent += rounds * tags
 
 
 def settle(data: Path, timeout_s: float = 300) -> None:

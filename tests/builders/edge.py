@@ -302,9 +302,9 @@ class OpcUaServer:
         """Write 1, 2, 3 … to the variables until `end_writing`."""
         self._tell({"run": list(names), "every_ms": every_ms})
 
-    def forget(self) -> None:
-        """End all sessions with their subscriptions, as a time-out does."""
-        self._tell({"forget": True})
+    def forget(self, *, keep_subscriptions: bool = False) -> None:
+        """End all sessions with their subscriptions, as a time-out does; asyncua's server cannot keep them."""
+        self._tell({"forget": True, "keep": keep_subscriptions})
         self._answer()
 
     def end_writing(self) -> list[int]:

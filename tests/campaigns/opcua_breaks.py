@@ -16,7 +16,9 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -102,7 +104,10 @@ tags:
 
 @dataclass(frozen=True)
 class Plan:
-    """Say what to break, how often, for how long; `forgetting` of the breaks make the server forget the session."""
+    """Say what to break, how often, for how long; `forgetting` of the breaks make the server forget the session.
+
+    With `keeping` its subscription goes on and can be transferred, else it ends as well.
+    """
 
     server: Kind
     breaks: int
@@ -110,6 +115,7 @@ class Plan:
     seed: int
     forgetting: float = 0.0
     history: bool = True
+    keeping: bool = False
 
 
 async def campaign(plan: Plan, folder: Path, *, tell: bool = False) -> Outcome:
@@ -133,7 +139,8 @@ async def campaign(plan: Plan, folder: Path, *, tell: bool = False) -> Outcome:
                     await asyncio.sleep(chance.uniform(0.3, 2.0))
                     forgets = chance.random() < plan.forgetting
                     outcome.forgotten += forgets
-                    one = one_break(proxy, arrivals, chance, plan.longest_s, server if forgets else None)
+                    forget = partial(server.forget, keep_subscriptions=plan.keeping) if forgets else None
+                    one = one_break(proxy, arrivals, chance, plan.longest_s, forget)
                     outcome.resumes_s.append(await one)
                     if tell:
                         print(f"{number + 1}: resumed in {outcome.resumes_s[-1]:.2f} s", file=sys.stderr)  # noqa: T201
@@ -152,7 +159,7 @@ async def campaign(plan: Plan, folder: Path, *, tell: bool = False) -> Outcome:
 
 
 async def one_break(
-    proxy: LinkProxy, arrivals: Arrivals, chance: random.Random, longest_s: float, forgetful: OpcUaServer | None
+    proxy: LinkProxy, arrivals: Arrivals, chance: random.Random, longest_s: float, forget: Callable[[], None] | None
 ) -> float:
     """Break the link once; give how long it took to read again."""
     length_s = 0.5 * (longest_s / 0.5) ** chance.random()
@@ -161,8 +168,8 @@ async def one_break(
     else:
         proxy.hush()
     await asyncio.sleep(length_s)
-    if forgetful is not None:
-        await asyncio.to_thread(forgetful.forget)
+    if forget is not None:
+        await asyncio.to_thread(forget)
     await proxy.restore()
     restored_ms, restored_s = time.time_ns() // 1_000_000, time.monotonic()
     await eventually(lambda: arrivals.newest_ms > restored_ms, within_s=RESUME_WAIT_S, what="reading again")
@@ -213,6 +220,7 @@ def main() -> None:
     parser.add_argument("--longest", type=float, default=60.0, help="seconds of the longest break")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--forgetting", type=float, default=0.0, help="share of breaks in which the session ends")
+    parser.add_argument("--keeping", action="store_true", help="node-opcua: the session's subscription goes on")
     parser.add_argument("--no-history", action="store_true", help="a server without a history of its own")
     options = parser.parse_args()
     plan = Plan(
@@ -222,6 +230,7 @@ def main() -> None:
         seed=options.seed,
         forgetting=options.forgetting,
         history=not options.no_history,
+        keeping=options.keeping,
     )
     with tempfile.TemporaryDirectory() as folder:
         outcome = asyncio.run(campaign(plan, Path(folder), tell=True))

@@ -30,6 +30,14 @@ async def test_forgotten_session_is_filled_from_the_history_of_the_server(server
     assert found.gaps == found.refilled > 0
 
 
+async def test_subscription_that_outlives_its_session_is_transferred(tmp_path: Path) -> None:
+    plan = Plan("node-opcua", breaks=2, longest_s=3.0, seed=1, forgetting=1.0, keeping=True, history=False)
+    found = await campaign(plan, tmp_path)
+    assert (found.missing, found.phantoms, found.open_gaps) == (0, 0, 0)
+    assert (found.counters["transferred"], found.counters["subscribed"]) == (2, 1)
+    assert found.gaps == found.refilled
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("server", SERVERS)
 async def test_forgotten_session_of_a_server_without_history_leaves_a_marked_gap(server: Kind, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 // A namespace "history" is none: it makes the server record its variables.
 //   {"set": "Flow", "value": 1.5, "time": 1700000000000, "status": "Good"}   {"burst": "Flow", "n": 500, "every_ms": 2}
 //   {"run": ["Flow", "Counter"], "every_ms": 50} … {"stop": true}
-//   {"forget": true}: end all sessions with their subscriptions, as a time-out does
+//   {"forget": true}: end all sessions with their subscriptions, as a time-out does; "keep": their subscriptions go on
 const path = require("node:path");
 const readline = require("node:readline");
 const {
@@ -57,7 +57,7 @@ async function main() {
         }
         if (command.forget) {
             for (const session of Object.values(server.engine._sessions)) {
-                server.engine.closeSession(session.authenticationToken, true, "Timeout");
+                server.engine.closeSession(session.authenticationToken, !command.keep, "Timeout");
             }
             say({ done: true });
         }

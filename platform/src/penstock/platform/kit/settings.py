@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(None, description="key of that certificate (PEM); absent: in the same file")
 
     generation_rows: int = Field(
-        GENERATION_ROWS_DEFAULT, ge=1_000, le=20_000_000, description="rows of a hot file before it is sealed"
+        GENERATION_ROWS_DEFAULT, ge=1_000, le=50_000_000, description="rows of a hot file before it is sealed"
     )
     retention_days: int | None = Field(
         None, ge=7, description="history whose source times are older is deleted, run by run; absent: all is kept"
