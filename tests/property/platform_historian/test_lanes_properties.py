@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as tuned
 from hypothesis import strategies as st
 
+from penstock.core import status as codes
 from penstock.core.aggregate import Aggregate, AggregateSettings, Point
 from penstock.core.windows import Window
 from penstock.platform.historian.aggregates import Summary, summarise, summed_up, wants_more
@@ -16,7 +17,7 @@ from penstock.platform.historian.blocks import BY_PARTS, BY_PURE_PARTS, Blocks, 
 from penstock.platform.historian.many import split
 from penstock.platform.historian.period import PERIOD_NS
 from penstock.platform.historian.scene import scene_of
-from penstock.platform.historian.series import Lanes, Series, chained, one_lane
+from penstock.platform.historian.series import Lanes, Series, chained
 from penstock.platform.historian.stage import together
 from tests.builders.part13 import series_of
 from tests.property.platform_historian import test_aggregates_properties as one_tag
@@ -26,22 +27,28 @@ GOOD_OR_NOT = st.sampled_from([0, 0, 0, 0x4000_0000, 0x8031_0000, 0x809B_0000])
 FAR = 10**15
 
 
-def points(low: int, high: int, status: st.SearchStrategy[int] = one_tag.STATUS) -> st.SearchStrategy[list[Point]]:
+def points(
+    low: int,
+    high: int,
+    status: st.SearchStrategy[int] = one_tag.STATUS,
+    value: st.SearchStrategy[float | None] = one_tag.VALUE,
+) -> st.SearchStrategy[list[Point]]:
     """Make up to eight points between two times, with some times equal."""
-    found = st.lists(st.builds(Point, st.integers(low, high), status, one_tag.VALUE), max_size=8)
+    found = st.lists(st.builds(Point, st.integers(low, high), status, value), max_size=8)
     return found.map(lambda some: sorted(some, key=lambda point: point.time_ns))
 
 
+CALM = points(-15, 75, st.just(0), st.integers(-9, 9).map(float))
 LANE = st.one_of(
     points(-15, 75),
-    points(-15, 75, st.just(0)),
+    CALM,
     points(-15, -1),
     points(61, 75),
     points(-15, 75, st.sampled_from([0x8000_0000, 0x809B_0000])),
     points(-FAR, FAR),
     st.just([]),
 )
-LANES = st.lists(LANE, min_size=1, max_size=5)
+LANES = st.one_of(st.lists(LANE, min_size=1, max_size=5), st.lists(CALM.filter(len), min_size=2, max_size=3))
 
 
 def lanes_of(parts: list[Series]) -> Lanes:
@@ -59,17 +66,45 @@ def assert_same(found: Summary, alone: Summary) -> None:
         assert one.value[one.present].tolist() == column.value[column.present].tolist(), name
 
 
+def reads_on(points: list[Point], over: list[Window], settings: AggregateSettings) -> bool:
+    """Say plainly whether a tag's samples next to the windows are Bad."""
+    there = list(itertools.dropwhile(lambda point: point.status == codes.BAD_NO_DATA, points))
+    held = {point.time_ns: point for point in there}
+    if there and settings.covered_until_ns is not None and settings.covered_until_ns > there[-1].time_ns:
+        held[settings.covered_until_ns] = there[-1]
+
+    def usable(point: Point) -> bool:
+        severity = 2 if point.value is None and not settings.textual else min(point.status >> 30, 2)
+        return severity <= (0 if settings.treat_uncertain_as_bad else 1)
+
+    before = [point for time, point in held.items() if time <= over[0].start_ns]
+    after = [point for time, point in held.items() if time >= over[-1].end_ns]
+    too_few = settings.use_sloped_extrapolation and len(before) == 1
+    return bool(before and (too_few or not usable(before[-1]))) or bool(after and not usable(after[0]))
+
+
+SLOPED = AggregateSettings(stepped=False)
+ONE_IS_HELD = [[Point(0, 0, 1.0), Point(10, 0, 2.0)], [Point(0, 0, 1.0), Point(30, 0, 2.0)]]
+ONE_ENDS_BAD = [[Point(0, 0, 1.0), Point(10, codes.BAD, 1.0)], [Point(0, 0, 1.0)]]
+ONE_BEGINS_WITHOUT_DATA: list[list[tuple[int, int, float | None]]] = [
+    [(10, codes.BAD_NO_DATA, None), (20, 0, 1.0)],
+    [(10, 0, 1.0), (20, 0, 2.0)],
+]
+
+
 @tuned(deadline=None, max_examples=300)
 @given(lanes=LANES, over=one_tag.WINDOWS, settings=one_tag.SETTINGS)
+@example(lanes=ONE_IS_HELD, over=[Window(0, 40)], settings=replace(SLOPED, covered_until_ns=20))
+@example(lanes=ONE_ENDS_BAD, over=[Window(0, 40)], settings=SLOPED)
 def test_each_lane_has_what_it_has_alone(
     lanes: list[list[Point]], over: list[Window], settings: AggregateSettings
 ) -> None:
     parts = [series_of(each) for each in lanes]
     scene = scene_of(lanes_of(parts), over, settings)
     found = summed_up(scene, list(Aggregate)).parts(len(parts))
-    for part, one, more in zip(parts, found, wants_more(scene, list(Aggregate)).tolist(), strict=True):
+    for part, one in zip(parts, found, strict=True):
         assert_same(one, summarise(part, over, list(Aggregate), settings))
-        assert more == wants_more(scene_of(one_lane(part), over, settings), list(Aggregate)).any()
+    assert wants_more(scene, list(Aggregate)).tolist() == [reads_on(each, over, settings) for each in lanes]
 
 
 @tuned(deadline=None, max_examples=100)
@@ -109,6 +144,7 @@ def test_lanes_that_one_scene_cannot_hold_are_parted(
     left=st.lists(st.integers(0, 127), min_size=4, max_size=4),
     settings=of_blocks.SETTINGS,
 )
+@example(lanes=ONE_BEGINS_WITHOUT_DATA, cuts=[0, 6], left=[127] * 4, settings=AggregateSettings())
 def test_blocks_in_lanes_answer_as_each_lane_alone(
     lanes: list[list[tuple[int, int, float | None]]], cuts: list[int], left: list[int], settings: AggregateSettings
 ) -> None:
