@@ -35,7 +35,7 @@ def history(rng: random.Random) -> list[list[Sample]]:
             rows.append((1, at, 0, round(rng.uniform(-5, 5), 2)))
             status = rng.choice((0, 0x4000_0000, 0x8031_0000)) if quarter % 3 == 0 else 0
             rows.append((2, at, status, rng.choice((1.0, 2.0, float("nan"))) if status else rng.random()))
-            rows.append((3, at, 0, rng.randrange(100)))
+            rows.append((3, at + 1, 0, rng.randrange(100)))
             rows.append((4, at, 0, rng.random()))
             if rng.random() < 0.002:
                 rows.append((4, at, 0, rng.random()))

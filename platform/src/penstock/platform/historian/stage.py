@@ -22,7 +22,8 @@ class Stage:
     """Lay lanes one after another on one time line."""
 
     def __init__(self, lanes: Lanes, over: Sequence[Window], settings: AggregateSettings) -> None:
-        starts, ends = (np.array(each, np.int64) for each in zip(*((w.start_ns, w.end_ns) for w in over), strict=True))
+        starts = np.array([window.start_ns for window in over], np.int64)
+        ends = np.array([window.end_ns for window in over], np.int64)
         assert (starts[1:] == ends[:-1]).all(), "windows must adjoin"
         low, high = _reach(lanes, over, settings)
         count = len(lanes)
