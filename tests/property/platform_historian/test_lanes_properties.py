@@ -174,6 +174,7 @@ def test_blocks_in_lanes_answer_as_each_lane_alone(
     tags=st.permutations([1, 2, 3, 4, 5]),
     in_order=st.booleans(),
 )
+@example(rows=[(1, 5, 2), (1, 5, 1)], tags=[1, 2, 3, 4, 5], in_order=False)
 def test_rows_in_any_order_become_lanes_in_order(
     rows: list[tuple[int, int, int]], tags: list[int], in_order: bool
 ) -> None:
