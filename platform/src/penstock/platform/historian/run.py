@@ -84,7 +84,7 @@ class TagSpans:
         return 0 if place is None else int(self.rows[place])
 
     def _place(self, tag: int) -> int | None:
-        place = int(np.searchsorted(self.tag, tag))
+        place = int(self.tag.searchsorted(tag))
         return None if place == len(self.tag) or self.tag[place] != tag else place
 
 
