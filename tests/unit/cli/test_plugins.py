@@ -1,3 +1,4 @@
+import gc
 import sys
 from importlib.metadata import EntryPoint
 
@@ -33,8 +34,8 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
         "absent": "no_such_module_at_all:commands",
         "wrong": "cli_plugins_under_test:not_typer",
     }
-    made = {name: EntryPoint(name, value, plugins.GROUP) for name, value in found.items()}
-    monkeypatch.setattr(plugins, "plugins", lambda: made)
+    made = [EntryPoint(name, value, plugins.GROUP) for name, value in found.items()]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: made)
 
 
 def test_help_lists_every_plugin_without_importing_any(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,3 +70,19 @@ def test_an_unknown_command_is_refused() -> None:
 
 def test_the_version_is_told() -> None:
     assert runner.invoke(cli, ["--version"]).output.startswith("penstock 0.")
+
+
+def test_garbage_is_collected_again_whether_a_plugin_loads_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    while_loading: list[bool] = []
+
+    def look(plugin: EntryPoint) -> typer.Typer:
+        while_loading.append(gc.isenabled())
+        if plugin.name == "absent":
+            raise ModuleNotFoundError
+        return good
+
+    monkeypatch.setattr(EntryPoint, "load", look)
+    for name in ("good", "absent"):
+        plugins.load(plugins.plugins()[name])
+        assert gc.isenabled()
+    assert while_loading == [False, False]
