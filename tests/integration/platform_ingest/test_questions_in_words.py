@@ -29,9 +29,7 @@ def refused(answer: httpx.Response, status: int = 422) -> str:
 
 
 @pytest.mark.parametrize("seconds", [108_000, 200_001])
-def test_too_many_windows_are_answered_alike_and_name_the_limit(
-    operator: httpx.Client, tag: int, seconds: int
-) -> None:
+def test_too_many_windows_are_answered_alike_and_name_the_limit(operator: httpx.Client, tag: int, seconds: int) -> None:
     asked = {"tag": tag, "interval": "1s", "start": ARRIVAL_NS, "end": ARRIVAL_NS + seconds * 10**9}
     answer = operator.get("/v1/aggregates", params=asked)
     if seconds <= 200_000:
@@ -57,9 +55,8 @@ def test_milliseconds_are_named_in_every_other_time_too(operator: httpx.Client, 
         )
 
 
-ROUTES_OF_A_GATEWAY = ["tags", "ledger/summary", "ledger/safe"] + [
-    f"ledger/{kind}" for kind in ("batches", "gaps", "drops", "rejects", "thinned", "duplicates", "quarantine")
-]
+LISTS = ("batches", "gaps", "drops", "rejects", "thinned", "erasures", "duplicates", "quarantine")
+ROUTES_OF_A_GATEWAY = ["tags", "ledger/summary", "ledger/safe", *(f"ledger/{name}" for name in LISTS)]
 
 
 @pytest.mark.parametrize("route", ROUTES_OF_A_GATEWAY)
@@ -147,3 +144,31 @@ def test_a_stream_beyond_the_head_is_gone_as_since_is(operator: httpx.Client) ->
         assert (answer.json()["type"].rsplit("/")[-1], answer.json()["oldest"]) == ("cursor-expired", 0)
     with operator.stream("GET", "/v1/stream", params={"cursor": head}) as good:
         assert good.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("route", "query", "meant"),
+    [
+        ("samples", "strat=1h-ago", "start"),
+        ("aggregates", "intervall=1h", "interval"),
+        ("interpolated", "stepps=1h", "step"),
+        ("ledger/gaps", "gatewy=edge-1", "gateway"),
+        ("ledger/tags", "keys=a/b", "key"),
+        ("gateways", "limits=5", "limit"),
+        ("stream", "alarm=true", "alarms"),
+    ],
+)
+def test_an_unknown_parameter_is_refused_with_what_may_be_meant(
+    operator: httpx.Client, tag: int, route: str, query: str, meant: str
+) -> None:
+    name = query.partition("=")[0]
+    told = refused(operator.get(f"/v1/{route}?tag={tag}&{query}" if route == "samples" else f"/v1/{route}?{query}"))
+    assert f"The query has '{name}', which is not known (did you mean {meant}" in told
+
+
+def test_who_may_not_ask_is_told_so_first_and_other_doors_ignore_what_they_do_not_know(operator: httpx.Client) -> None:
+    with httpx.Client(base_url=operator.base_url) as nobody:
+        assert nobody.get("/v1/samples?strat=1").status_code == 401
+        assert nobody.get("/health?probe=1").status_code == 200
+        assert nobody.get("/oauth/jwks.json?x=1").status_code == 200
+        assert nobody.get("/login?utm=1").status_code == 200

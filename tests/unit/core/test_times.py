@@ -73,7 +73,9 @@ def test_wrong_parameters_are_refused(text: str) -> None:
     ],
 )
 def test_integers_that_are_no_nanoseconds_are_refused_where_they_are_asked(number: int, looks: str) -> None:
-    with pytest.raises(ValueError, match=rf"is 19\d\d-.*: integers are nanoseconds since 1970; {number} looks like {looks}"):
+    with pytest.raises(
+        ValueError, match=rf"is 19\d\d-.*: integers are nanoseconds since 1970; {number} looks like {looks}"
+    ):
         times.parse_asked_time(str(number), 0)
     assert times.parse_time(str(number), 0) == number, "what is stored keeps its time"
 

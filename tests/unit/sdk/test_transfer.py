@@ -143,7 +143,9 @@ def shaped(path: Path, **how: Any) -> tuple[list[dict[str, Any]], dict[int, str]
 
 
 def test_a_long_csv_gives_each_value_its_type(tmp_path: Path) -> None:
-    rows = "key,time,value,status\nd/flow,-9,1.5,0\nd/count,-8,7,0\nd/on,-7,true,0\nd/mode,-6,,0\nd/mode,-5,,0x80000000\n"
+    rows = (
+        "key,time,value,status\nd/flow,-9,1.5,0\nd/count,-8,7,0\nd/on,-7,true,0\nd/mode,-6,,0\nd/mode,-5,,0x80000000\n"
+    )
     rows += 'd/mode,-4,"",0\nd/mode,0,"a,b",good\nd/none,-2,1,0\nd/flow,-1,high,0\n'
     samples, refused = shaped(csv(tmp_path, rows))
     got = [(s["tag"], s["time"], s["vf"], s["vi"], s["vb"], s["vs"], s["status"]) for s in samples]

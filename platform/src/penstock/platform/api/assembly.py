@@ -13,6 +13,7 @@ from penstock.platform.api.start import VERSION
 from penstock.platform.kit.access import Authenticator, check_all_routes_declare
 from penstock.platform.kit.pages import STATIC
 from penstock.platform.kit.problems import install_problem_handlers
+from penstock.platform.kit.queries import known_queries
 
 
 def assemble(
@@ -47,4 +48,5 @@ def assemble(
 
     app.openapi = openapi  # type: ignore[method-assign]
     app.state.declared_routes = declared
+    app.state.known_queries = known_queries(app)
     return app

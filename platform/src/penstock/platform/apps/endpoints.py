@@ -10,7 +10,7 @@ from penstock.platform.apps.schemas import AppChange, AppCreated, AppInput, AppI
 from penstock.platform.apps.service import AppService, Manifest
 from penstock.platform.identity.model import Client
 from penstock.platform.kit.access import Principal, any_token, requires
-from penstock.platform.kit.paging import LIMIT_MAX, Page
+from penstock.platform.kit.paging import Cursor, Limit, Page, page_within
 from penstock.platform.kit.schemas import PathId
 
 Admin = Annotated[Principal, requires("apps:admin")]
@@ -33,10 +33,12 @@ class AppEndpoints:
         router.post("/{app_id}/secret")(self.secret)
         return router
 
-    def all(self, principal: Annotated[Principal, any_token()]) -> Page[AppItem]:
-        """List the apps of the start page."""
+    def all(
+        self, principal: Annotated[Principal, any_token()], limit: Limit = 100, cursor: Cursor = None
+    ) -> Page[AppItem]:
+        """List the apps of the start page, by name."""
         rows = [AppItem.model_validate(app) for app, _ in self._apps.all(principal.tenant)]
-        return Page(items=rows[:LIMIT_MAX])
+        return page_within(rows, limit, cursor)
 
     def register(self, principal: Admin, body: AppInput) -> AppCreated:
         """Register an app; the secret of the answer is shown this once."""

@@ -80,7 +80,8 @@ def calendar(start_ns: int, end_ns: int, interval: str, zone: str) -> list[Windo
     try:
         return windows(start_ns, end_ns, interval, zone)
     except TooManyWindows as error:
-        raise invalid(f"{error}.", limit=error.limit) from None
+        msg = f"{error}."
+        raise invalid(msg, limit=error.limit) from None
     except ValueError as error:
         raise invalid(str(error)) from None
 

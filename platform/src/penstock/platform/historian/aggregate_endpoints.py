@@ -14,7 +14,14 @@ from starlette.responses import Response
 from penstock.core.aggregate import ACTUAL_TIME, Aggregate
 from penstock.core.errors import RetryLater
 from penstock.core.windows import Interval
-from penstock.platform.historian.aggregate_asking import Settings, calendar, need_few, need_numbers, need_suitable, settings_of
+from penstock.platform.historian.aggregate_asking import (
+    Settings,
+    calendar,
+    need_few,
+    need_numbers,
+    need_suitable,
+    settings_of,
+)
 from penstock.platform.historian.aggregates import Summary
 from penstock.platform.historian.asking import (
     AN_ASSET,

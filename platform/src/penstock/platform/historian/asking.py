@@ -60,7 +60,8 @@ def tags_asked(
 def need_some(tags: Mapping[int, TagRef], asset: str | None = None, *, or_else: str = "") -> None:
     """Raise Problem 422 when nothing was named; `or_else` says what the route takes instead of tags."""
     if not tags and asset is None:
-        raise invalid(f"Name at least one tag (tag=, key=){f' or {or_else}' if or_else else ''}.")
+        msg = f"Name at least one tag (tag=, key=){f' or {or_else}' if or_else else ''}."
+        raise invalid(msg)
 
 
 AN_ASSET = "an asset (asset=)"

@@ -20,7 +20,7 @@ from penstock.platform.ingest.schemas import (
 )
 from penstock.platform.ingest.service import Ingest
 from penstock.platform.kit.access import Principal, requires
-from penstock.platform.kit.paging import Page
+from penstock.platform.kit.paging import Cursor, Limit, Page, page_within
 from penstock.platform.kit.problems import Problem, forbidden, invalid
 
 FRAMES = "application/vnd.penstock.frames"
@@ -115,9 +115,11 @@ class IngestEndpoints:
         gateway = await self._ingest.check_session(principal, session)
         return self._uplinks.state_holding(gateway, body)
 
-    async def gateways(self, principal: Annotated[Principal, requires("gateways:read")]) -> Page[GatewayItem]:
-        """List the gateways of the tenant, and how far the historian is behind each."""
-        return Page[GatewayItem](items=await self._uplinks.states(principal.tenant), next=None)
+    async def gateways(
+        self, principal: Annotated[Principal, requires("gateways:read")], limit: Limit = 100, cursor: Cursor = None
+    ) -> Page[GatewayItem]:
+        """List the gateways of the tenant by name, and how far the historian is behind each."""
+        return page_within(await self._uplinks.states(principal.tenant), limit, cursor)
 
 
 async def read_body(request: Request) -> bytes:
@@ -160,7 +162,8 @@ def _samples(content: bytes) -> Samples:
         infinite = next((item for item in found if item["type"] == "finite_number"), None)
         if infinite is not None:
             where = ".".join(str(part) for part in infinite["loc"][:3])
-            raise invalid(f"{where}: {NOT_FINITE}") from None
+            msg = f"{where}: {NOT_FINITE}"
+            raise invalid(msg) from None
         where = ".".join(str(part) for part in first["loc"])
         msg = f"{where}: {first['msg']}. {error.error_count()} error(s) in all; /docs has the schema."
         raise invalid(msg) from None

@@ -19,6 +19,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.routing import Mount
 
 from penstock.platform.kit.problems import Problem, forbidden, unauthorized
+from penstock.platform.kit.queries import refuse_unknown
 from penstock.platform.kit.settings import is_loopback
 
 PrincipalKind = Literal["person", "app", "gateway", "operator"]
@@ -96,7 +97,15 @@ class Guard:
     why: str = ""
 
     def __call__(self, request: Request) -> Principal | None:
-        """Judge the request; None for public routes and for a session that is absent (the page redirects)."""
+        """Judge the request; None for public routes and for a session that is absent (the page redirects).
+
+        Who may ask is then told which parameters of the query the route does not take.
+        """
+        principal = self._judge(request)
+        refuse_unknown(request)
+        return principal
+
+    def _judge(self, request: Request) -> Principal | None:
         if self.mode in ("public", "client"):
             return None
         authenticator = cast(Authenticator, request.app.state.authenticator)

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
@@ -61,6 +62,22 @@ def page_of(rows: list[Any], limit: int, *keys: str) -> tuple[list[Any], str | N
         return rows, None
     shown = rows[:limit]
     return shown, encode_cursor(*(getattr(shown[-1], key) for key in keys))
+
+
+def page_within(items: Sequence[Item], limit: int, cursor: str | None) -> Page[Item]:
+    """Give a page of a list that is whole in memory, in its order; Problem 400 where the cursor's `id` is not in it."""
+    first = 0
+    if cursor:
+        behind = decode_cursor(cursor, str)[0]
+        first = next((place + 1 for place, item in enumerate(items) if _id(item) == behind), -1)
+        if first < 0:
+            raise _broken()
+    shown = items[first : first + limit]
+    return Page(items=list(shown), next=encode_cursor(_id(shown[-1])) if first + limit < len(items) else None)
+
+
+def _id(item: object) -> str:
+    return str(getattr(item, "id"))  # noqa: B009 (items of any model)
 
 
 def _broken() -> Problem:
