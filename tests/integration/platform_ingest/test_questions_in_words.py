@@ -172,3 +172,24 @@ def test_who_may_not_ask_is_told_so_first_and_other_doors_ignore_what_they_do_no
         assert nobody.get("/health?probe=1").status_code == 200
         assert nobody.get("/oauth/jwks.json?x=1").status_code == 200
         assert nobody.get("/login?utm=1").status_code == 200
+
+
+@pytest.mark.parametrize("route", ["latest", "aggregates", "interpolated", "stream"])
+def test_a_path_where_an_asset_id_is_asked_is_told_what_an_id_looks_like(operator: httpx.Client, route: str) -> None:
+    for wrong in ("works/site/words", "words"):
+        told = refused(operator.get(f"/v1/{route}", params={"asset": wrong}))
+        assert f"'{wrong}' is no asset id, which looks like ast_" in told
+        assert "pattern" not in told
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("average", "'average' is no aggregate; did you mean Average?"),
+        ("TIMEAVERAGE2", "did you mean TimeAverage2?"),
+        ("Mimimum", "did you mean Minimum?"),
+        ("AnnotationKount", "'AnnotationKount' is no aggregate"),
+    ],
+)
+def test_a_misspelt_aggregate_is_told_what_may_be_meant(operator: httpx.Client, tag: int, name: str, said: str) -> None:
+    assert said in refused(operator.get("/v1/aggregates", params={"tag": tag, "aggregate": ["Count", name]}))

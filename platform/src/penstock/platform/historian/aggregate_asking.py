@@ -1,9 +1,12 @@
 """How aggregates are asked for: the settings of OPC UA Part 13, 4.2.1.2, and which of them suit a tag's type."""
 
+import difflib
 from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from fastapi import Depends, Query
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from penstock.core.aggregate import BY_STATE, BY_STATUS, Aggregate, AggregateSettings
 from penstock.core.values import ValueType
@@ -16,6 +19,20 @@ CELLS_MAX = 1_000_000
 
 _SUIT = {ValueType.STRING: BY_STATUS, ValueType.BOOL: BY_STATE}
 _EVERY = frozenset(Aggregate)
+
+
+def _named(text: object) -> object:
+    """Take a name of an aggregate; say which one may be meant where it is none."""
+    names = {name.value.lower(): name.value for name in Aggregate}
+    if not isinstance(text, str) or names.get(text.lower()) == text:
+        return text
+    near = difflib.get_close_matches(text.lower(), names, n=1)
+    meant = f"; did you mean {names[near[0]]}?" if near else "; docs/reference/aggregates.md lists the names"
+    kind = "aggregate"
+    raise PydanticCustomError(kind, "{text} is no aggregate{meant}", {"text": repr(text)[:64], "meant": meant})
+
+
+AggregateName = Annotated[Aggregate, BeforeValidator(_named)]
 Percent = Annotated[float, Query(ge=0, le=100)]
 
 

@@ -15,6 +15,7 @@ from penstock.core.aggregate import ACTUAL_TIME, Aggregate
 from penstock.core.errors import RetryLater
 from penstock.core.windows import Interval
 from penstock.platform.historian.aggregate_asking import (
+    AggregateName,
     Settings,
     calendar,
     need_few,
@@ -63,7 +64,7 @@ AT_ONCE = 2
 """Tags read at once: as many as there are query threads, so that a large question leaves room in the queue."""
 
 Reader = Annotated[Principal, requires("samples:read")]
-Names = Annotated[list[Aggregate] | None, Query(alias="aggregate", max_length=len(Aggregate))]
+Names = Annotated[list[AggregateName] | None, Query(alias="aggregate", max_length=len(Aggregate))]
 IntervalText = Annotated[str, Query(max_length=16, description="whole number and ms s m h d w mo")]
 Zone = Annotated[str, Query(max_length=64, description="IANA zone such as Europe/Berlin")]
 Moments = Annotated[

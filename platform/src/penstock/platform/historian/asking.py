@@ -1,11 +1,13 @@
 """What the questions of the API have in common: which tags, which span, and bounds that name themselves."""
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from penstock.core.times import parse_asked_time
 from penstock.platform.kit.problems import Problem, invalid, not_found
@@ -19,8 +21,26 @@ TagNumber = Annotated[int, Field(ge=1, le=INT64_MAX)]
 KeyText = Annotated[str, Field(min_length=1, max_length=700)]
 Tags = Annotated[list[TagNumber] | None, Query(alias="tag", max_length=TAGS_MAX, description="tag id, may be repeated")]
 Keys = Annotated[list[KeyText] | None, Query(alias="key", max_length=TAGS_MAX, description="tag key, may be repeated")]
+_ASSET_ID = r"ast_[A-Za-z0-9_-]+"
+
+
+def _asset_id(text: str | None) -> str | None:
+    if text is None or re.fullmatch(_ASSET_ID, text):
+        return text
+    kind = "asset_id"
+    told = "{text} is no asset id, which looks like ast_k3v…; GET /v1/assets?path=… gives the one of a path"
+    raise PydanticCustomError(kind, told, {"text": repr(text)[:120]})
+
+
 AssetId = Annotated[
-    str | None, Query(alias="asset", max_length=64, pattern=r"^[A-Za-z0-9_-]+$", description="all tags of an asset")
+    str | None,
+    Query(
+        alias="asset",
+        max_length=512,
+        description="all tags of an asset",
+        json_schema_extra={"pattern": f"^{_ASSET_ID}$"},
+    ),
+    AfterValidator(_asset_id),
 ]
 Moment = Annotated[
     str | None, Query(max_length=64, description="RFC 3339, integer ns, `now` or relative such as `2h-ago`")
