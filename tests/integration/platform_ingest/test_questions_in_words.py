@@ -30,7 +30,7 @@ def refused(answer: httpx.Response, status: int = 422) -> str:
 
 @pytest.mark.parametrize("seconds", [108_000, 200_001])
 def test_too_many_windows_are_answered_alike_and_name_the_limit(operator: httpx.Client, tag: int, seconds: int) -> None:
-    asked = {"tag": tag, "interval": "1s", "start": ARRIVAL_NS, "end": ARRIVAL_NS + seconds * 10**9}
+    asked: dict[str, Any] = {"tag": tag, "interval": "1s", "start": ARRIVAL_NS, "end": ARRIVAL_NS + seconds * 10**9}
     answer = operator.get("/v1/aggregates", params=asked)
     if seconds <= 200_000:
         assert len(answer.raise_for_status().json()["items"][0]["columns"]["start"]) == seconds

@@ -27,7 +27,7 @@ def known_queries(app: FastAPI) -> KnownQueries:
         (method, route.path): frozenset(_names(route.dependant))
         for route in app.routes
         if isinstance(route, APIRoute) and route.path.startswith(CHECKED)
-        for method in route.methods
+        for method in route.methods or ()
     }
 
 
