@@ -188,8 +188,10 @@ async def test_processed_history_is_the_same_on_both(calc: AsyncClient) -> None:
                 await client.aggregates(tag, aggregates=[name])
         with pytest.raises(InvalidRequestError, match=r"4\.2\.1\.2"):
             await client.aggregates(level, percent_data_good=10, percent_data_bad=10)
-        with pytest.raises(InvalidRequestError, match="no meaning"):
+        with pytest.raises(InvalidRequestError, match="values at given times need numbers"):
             await client.interpolated(note)
+        with pytest.raises(InvalidRequestError, match="a plot needs numbers"):
+            await client.plot(note)
     [row] = extremes.to_arrow().to_pylist()
     assert (row["MaximumActualTime2"], row["MaximumActualTime2.status"]) == (6.0, 0x40A40000)
     assert extremes.table["MaximumActualTime2.time"].to_pylist() == [hour + 30 * S]

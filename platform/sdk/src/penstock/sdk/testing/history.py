@@ -10,7 +10,6 @@ import httpx
 import pyarrow as pa
 
 from penstock.core import status as opcua
-from penstock.core.aggregate import Aggregate
 from penstock.core.times import format_rfc3339_ns, parse_asked_time
 from penstock.core.windows import Interval
 from penstock.sdk.frames import METADATA_KEY, VALUE_COLUMNS, WIRE, write_arrow
@@ -21,6 +20,7 @@ from penstock.sdk.testing.state import Row, State
 from penstock.sdk.testing.summaries import (
     Asked,
     flag,
+    need_numbers,
     need_suitable,
     points_of,
     settings_of,
@@ -140,7 +140,7 @@ def interpolated(state: State, call: Call) -> httpx.Response | dict[str, Any]:
     tables: dict[int, dict[str, list[Any]]] = {}
     times = sorted(named) or list(range(start, end, Interval.parse(call.one("step", "1m") or "1m").length_ns))
     for tag in chosen_tags(state, call):
-        need_suitable(state.tags[tag], [Aggregate.INTERPOLATIVE])
+        need_numbers(state.tags[tag], "values at given times need")
         settings = settings_of(call, state.tags[tag]["type"])
         found = values_at(state.rows[tag], times, settings, simple=flag(call, "simple"))
         tables[tag] = {"time": times, "value": [r.value for r in found], "status": [r.status for r in found]}
@@ -153,7 +153,7 @@ def plot(state: State, call: Call) -> httpx.Response | dict[str, Any]:
     tables: dict[int, dict[str, list[Any]]] = {}
     samples: dict[str, int] = {}
     for tag in chosen_tags(state, call):
-        need_suitable(state.tags[tag], [Aggregate.INTERPOLATIVE])
+        need_numbers(state.tags[tag], "a plot needs")
         rows = [row for row in state.rows[tag] if start <= row.time < end]
         samples[str(tag)] = len(rows)
         drawn = points_of(to_draw(rows, points))

@@ -62,6 +62,13 @@ def need_suitable(tag: Mapping[str, Any], wanted: Iterable[Aggregate]) -> None:
             raise Refused(422, "invalid-parameter", f"{told}; ask for one of {', '.join(sorted(suit))}")
 
 
+def need_numbers(tag: Mapping[str, Any], what: str) -> None:
+    """Refuse a tag of text where `what` needs numbers, as the platform does."""
+    if tag["type"] == "string":
+        told = f"{tag['key']} (tag {tag['id']}) is of type string; {what} numbers, or bool"
+        raise Refused(422, "invalid-parameter", f"{told}; its values are in /v1/samples")
+
+
 def settings_of(call: Call, value_type: str) -> AggregateSettings:
     """Read the settings of a request, fitted to a tag's type as the platform does."""
     is_number = value_type not in ("string", "bool")
