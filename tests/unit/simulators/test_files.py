@@ -16,6 +16,7 @@ from penstock.core.values import ValueType
 from penstock.simulators.control import write_control_file
 from penstock.simulators.demo_plant import DEMO_PLANT
 from penstock.simulators.emission import Emission, Point
+from penstock.simulators.fault_cli import commands as fault_commands
 from penstock.simulators.folder import Changes, PlantFolder, is_simulated
 from penstock.simulators.load import load_device_file
 from penstock.simulators.main import commands
@@ -27,6 +28,7 @@ from penstock.simulators.recording import RecordingError, read_recording, tag_na
 from penstock.simulators.servers.mqtt import BrokerAddress, BrokerError
 from penstock.simulators.servers.outbox import Message, Outbox
 from penstock.simulators.state import StateFile
+from tests.builders.ports import free_port
 from tests.builders.simulators import SIGNALS_ONLY, parse, plant_folder, simulated
 
 S = 1_000_000_000
@@ -299,3 +301,11 @@ def test_demo_plant_has_six_devices_and_some_fifty_values_a_second() -> None:
     for file in files:
         for tag in file.tags:
             assert not {"severity", "wear", "fault", "truth"} & set(tag.split("_"))
+
+
+def test_faults_of_simulators_that_are_gone_are_told_in_a_sentence(tmp_path: Path) -> None:
+    write_control_file(tmp_path / "sim-control.json", url := f"http://127.0.0.1:{free_port()}")
+    told = CliRunner().invoke(fault_commands, ["inject", "bearing", "--control", str(tmp_path / "sim-control.json")])
+    assert told.exit_code == 1
+    assert told.output.startswith(f"no simulators answer at {url}")
+    assert isinstance(told.exception, SystemExit), "no traceback"

@@ -11,6 +11,10 @@ from penstock.cli.demo.command import demo
 from penstock.cli.doctor.command import doctor
 from penstock.cli.plugins import PluginGroup
 
+EXPECTED = frozenset(
+    {"penstock.core.errors.PenstockError", "penstock.sdk.errors.ClientError", "penstock.platform.kit.problems.Problem"}
+)
+
 cli = typer.Typer(
     cls=PluginGroup,
     no_args_is_help=True,
@@ -34,5 +38,17 @@ def root(show_version: bool = typer.Option(False, "--version", help="Print the v
 
 
 def main() -> None:
-    """Run the command line."""
-    cli()
+    """Run the command line; an expected error is its own words and exit status 1, all else keeps its traceback."""
+    try:
+        cli()
+    except Exception as failed:  # boundary: of all commands
+        if not is_expected(failed):
+            raise
+        notes = "".join(f"\n  {note}" for note in getattr(failed, "__notes__", ()))
+        sys.stderr.write(f"{failed}{notes}\n")
+        raise SystemExit(1) from None
+
+
+def is_expected(failed: Exception) -> bool:
+    """Tell an error that a room raises on purpose, in words for people; by name, since no room is imported here."""
+    return any(f"{kind.__module__}.{kind.__qualname__}" in EXPECTED for kind in type(failed).__mro__)
