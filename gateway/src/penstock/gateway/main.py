@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import time
@@ -12,7 +13,8 @@ from typing import Annotated, NoReturn
 import httpx
 import typer
 
-from penstock.core.errors import ConfigError
+from penstock.core.errors import ConfigError, PenstockError
+from penstock.core.settings import settings_of, unknown_settings
 from penstock.gateway.bootstrap import Gateway, hold_data_folder
 from penstock.gateway.credential import load_credential
 from penstock.gateway.delivery import NotEnrolled, enrol, new_epoch_id
@@ -25,6 +27,7 @@ journal = typer.Typer(help="Look at the journal, or hand it to another platform.
 commands.add_typer(journal, name="journal")
 
 HEALTH_TIMEOUT_S = 5.0
+log = logging.getLogger("penstock.gateway")
 
 Data = Annotated[Path | None, typer.Option(help="data folder of the gateway (PENSTOCK_GATEWAY_DATA)")]
 
@@ -39,6 +42,8 @@ def run(
     """Run the gateway until Ctrl-C or SIGTERM."""
     configure_logging()
     settings = _settings(data=data, plant=plant, platform_url=platform_url, health_port=health_port)
+    if unknown := unknown_settings(Settings, os.environ):
+        log.warning("%s", unknown)
     try:
         asyncio.run(_run(settings))
     except ConfigError as error:
@@ -148,9 +153,9 @@ def _opened(settings: Settings) -> Iterator[JournalStore]:
 
 def _settings(**given: object) -> Settings:
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    except ValueError as error:
-        _stop(f"settings: {error}")
+        return settings_of(Settings, **given)
+    except PenstockError as error:
+        _stop(str(error))
 
 
 def _stop(message: str) -> NoReturn:
