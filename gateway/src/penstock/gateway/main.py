@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import httpx
 import typer
 
+from penstock.core.demo_ports import PORTS_FILE, demo_ports
 from penstock.core.errors import ConfigError, PenstockError
 from penstock.core.settings import settings_of, unknown_settings
 from penstock.gateway.bootstrap import Gateway, hold_data_folder
@@ -87,7 +88,7 @@ def problems(
     """Ask the running gateway what is wrong: one problem a line, exit code 1 where there is any."""
     settings = _settings(health_port=health_port)
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.health_host, settings.health_host)  # noqa: S104
-    url = f"http://{f'[{host}]' if ':' in host else host}:{settings.health_port}/health"
+    url = f"http://{f'[{host}]' if ':' in host else host}:{_port_of(settings)}/health"
     try:
         said = httpx.get(url, timeout=HEALTH_TIMEOUT_S).raise_for_status().json()
         found = [str(problem) for problem in said["problems"]]
@@ -98,6 +99,15 @@ def problems(
     if found:
         raise typer.Exit(1)
     typer.echo(f"{said.get('gateway', 'the gateway')}: no problem")
+
+
+def _port_of(settings: Settings) -> int:
+    """Give the port of /health: as told, else the demo's whose folder this is, else the usual one."""
+    if "health_port" not in settings.model_fields_set:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            said = (settings.data.parent / PORTS_FILE).read_text(encoding="utf-8")
+            return demo_ports(said).get("gateway", settings.health_port)
+    return settings.health_port
 
 
 @journal.command("status")

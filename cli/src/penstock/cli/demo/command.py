@@ -84,6 +84,7 @@ def run_demo(layout: Layout, ports: Ports, parts: Parts, *, browser: bool) -> No
     with only_one(layout.data):
         check_ports(ports, parts)
         layout.prepare()
+        layout.remember(ports)
         say(f"Penstock demo; everything is kept in {layout.data.absolute()}" + ("" if fresh else ", going on with it"))
         if names := ignored(layout, ports):
             say(f"Not taken from the environment, the demo decides: {', '.join(names)}")

@@ -14,11 +14,13 @@ from penstock.cli.doctor.checks import Verdict, all_checks
 
 def doctor(
     data: Path = typer.Option(Path("penstock-data"), help="Data folder to look at."),
-    port: list[str] = typer.Option([], help="NAME=PORT where a process does not use its usual port."),
+    port: list[str] = typer.Option(
+        [], help="NAME=PORT where a process does not use the port that the demo had last, or its usual one."
+    ),
 ) -> None:
     """Look at Python, packages, disk, secrets, ports and each process's health, and say what to do."""
-    wrong = 0
-    for finding in all_checks(Layout(data), _ports(port)):
+    wrong, layout = 0, Layout(data)
+    for finding in all_checks(layout, _ports(port, layout.remembered())):
         mark = {Verdict.OK: "  ok   ", Verdict.NOTE: "  --   ", Verdict.WRONG: "  WRONG"}[finding.verdict]
         remedy = f"\n          → {finding.remedy}" if finding.remedy else ""
         sys.stdout.write(f"{mark} {finding.what}{remedy}\n")
@@ -28,8 +30,8 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _ports(given: list[str]) -> Ports:
-    ports, known = Ports(), {f.name for f in fields(Ports)}
+def _ports(given: list[str], ports: Ports) -> Ports:
+    known = {f.name for f in fields(Ports)}
     for text in given:
         name, _, number = text.partition("=")
         if name not in known or not number.isdigit():

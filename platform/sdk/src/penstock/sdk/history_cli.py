@@ -14,6 +14,7 @@ import typer
 
 from penstock.core.times import format_rfc3339_ns, parse_time
 from penstock.sdk.async_client import AsyncClient
+from penstock.sdk.data_folder import PLATFORM_HELP, platform_of
 from penstock.sdk.errors import ClientError
 from penstock.sdk.models import Tag
 from penstock.sdk.times import spoken
@@ -26,12 +27,11 @@ commands = typer.Typer(
     no_args_is_help=True, help="Move history in and out: Parquet and CSV; ask what is safely stored."
 )
 
-Platform = Annotated[str, typer.Option(envvar="PENSTOCK_APP_PLATFORM_URL", help="The platform's address.")]
+Platform = Annotated[str | None, typer.Option(envvar="PENSTOCK_APP_PLATFORM_URL", help=PLATFORM_HELP)]
 Data = Annotated[Path, typer.Option(help="Data folder, with the secrets of the platform.")]
 Credentials = Annotated[
     Path | None, typer.Option(help="Credentials file with the scopes needed; else <data>/secrets/cli.json.")
 ]
-DEFAULT_PLATFORM = "http://127.0.0.1:8080"
 DEFAULT_DATA = Path("penstock-data")
 
 
@@ -51,7 +51,7 @@ def import_(
     replace: Annotated[
         bool, typer.Option("--replace", help="Samples take the place of those that are there at the same times.")
     ] = False,
-    platform: Platform = DEFAULT_PLATFORM,
+    platform: Platform = None,
     data: Data = DEFAULT_DATA,
     credentials: Credentials = None,
 ) -> None:
@@ -85,7 +85,7 @@ def export(
     ] = "1d-ago",
     end: Annotated[str, typer.Option(help="Up to before this time.")] = "now",
     format_: Annotated[str, typer.Option("--format", help="parquet or csv.")] = "parquet",
-    platform: Platform = DEFAULT_PLATFORM,
+    platform: Platform = None,
     data: Data = DEFAULT_DATA,
     credentials: Credentials = None,
 ) -> None:
@@ -122,7 +122,7 @@ def delete(
     reason: Annotated[str, typer.Option(help="Why, for the audit log.")] = "",
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; needed where nobody can be asked.")] = False,
-    platform: Platform = DEFAULT_PLATFORM,
+    platform: Platform = None,
     data: Data = DEFAULT_DATA,
     credentials: Credentials = None,
 ) -> None:
@@ -154,7 +154,7 @@ def safe(
     gateway: Annotated[str | None, typer.Option(help="A gateway, by name or id.")] = None,
     start: Annotated[str | None, typer.Option(help="Losses count from then on; else a day before.")] = None,
     *,
-    platform: Platform = DEFAULT_PLATFORM,
+    platform: Platform = None,
     data: Data = DEFAULT_DATA,
     credentials: Credentials = None,
 ) -> None:
@@ -205,8 +205,8 @@ class Progress:
         )
 
 
-def _client(platform: str, data: Path, credentials: Path | None) -> AsyncClient:
-    return AsyncClient(platform, credentials=credentials or data / "secrets" / "cli.json")
+def _client(platform: str | None, data: Path, credentials: Path | None) -> AsyncClient:
+    return AsyncClient(platform_of(platform, data), credentials=credentials or data / "secrets" / "cli.json")
 
 
 def _of_file(options: Options, path: Path) -> Options:
