@@ -1,5 +1,6 @@
-"""Commands find the platform of the data folder that they look at."""
+"""Commands find the platform of the data folder that they look at, and count in words."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from typer.testing import CliRunner
 
 from penstock.sdk.data_folder import DEFAULT_PLATFORM, platform_of
 from penstock.sdk.history_cli import commands
+from penstock.sdk.transfer.exporting import NOTE
 from tests.builders.ports import free_port
 
 
@@ -29,3 +31,14 @@ def test_history_asks_the_demo_of_its_data_folder(
     told = CliRunner().invoke(commands, [*words, "--data", str(tmp_path)])
     assert told.exit_code == 1
     assert f"http://127.0.0.1:{port}" in told.output
+
+
+@pytest.mark.parametrize(("rows", "parts", "said"), [(1, 1, "1 sample in 1 part."), (2, 3, "2 samples in 3 parts.")])
+def test_an_export_that_is_whole_is_told_in_the_right_number(rows: int, parts: int, said: str, tmp_path: Path) -> None:
+    note = dict.fromkeys(("start", "end", "format", "tags", "group", "cursor"))
+    note |= {"platform": "http://127.0.0.1:1", "done": True, "rows": rows, "parts": [""] * parts}
+    (tmp_path / NOTE).write_text(json.dumps(note))
+    (tmp_path / "cli.json").write_text('{"client_id": "a", "client_secret": "b"}')
+    options = ["--platform", "http://127.0.0.1:1", "--credentials", str(tmp_path / "cli.json")]
+    told = CliRunner().invoke(commands, ["export", str(tmp_path), *options])
+    assert f"whole already, {said}" in told.output
