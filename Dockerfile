@@ -22,6 +22,8 @@ RUN groupadd --gid 10001 penstock && useradd --uid 10001 --gid 10001 --create-ho
     && for name in "" /postgres /mqtt-gateway /mqtt-sim /mosquitto /edge-1 /monitoring /maintenance /operator; do \
            install -d -o penstock -g penstock -m 0755 "/secrets$name"; done
 ENV PATH=/opt/penstock/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# The image comes without the compiled standard library, and our user may not write it: each start would compile it anew.
+RUN python -m compileall -q -j 0 "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 WORKDIR /home/penstock
 COPY requirements/cli.txt /requirements/cli.txt
 

@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 UV     := .tools/bin/uv
 WORKERS ?= 2
 ROOMS  := core edge gateway platform platform/sdk apps simulators cli
-STAMP  := $(VENV)/.installed
+STAMP  := $(VENV)/.compiled
 PEER   := tests/peers/node-opcua
 PEERS  := $(PEER)/node_modules/.installed
 export UV_SYSTEM_CERTS := 1
@@ -26,6 +26,9 @@ $(STAMP): $(UV) requirements/dev.txt $(addsuffix /pyproject.toml,$(ROOMS))
 	@test -x $(BIN)/python || $(UV) venv --quiet --python "$(PYTHON)" $(VENV)
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ./,$(ROOMS))
+	@# Not left to the first start: there six processes compile the same at once, and where PYTHONDONTWRITEBYTECODE is
+	@# set each start does so again. What cannot be compiled says so where it is imported.
+	@$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib/python*/site-packages $(addsuffix /src,$(ROOMS)) || true
 	@touch $@
 
 $(PEERS): $(STAMP) $(PEER)/package.json $(PEER)/package-lock.json

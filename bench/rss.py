@@ -23,7 +23,8 @@ from bench._processes import load, pss_MiB, rss_MiB
 from bench._results import store
 from tests.builders.stack import BIN, free_port, wait_for
 
-PORTS = ("platform", "monitoring", "maintenance", "gateway", "simulators", "mqtt", "broker", "pump-plc", "filling-plc")
+PORTS = ("platform", "platform-tls", "monitoring", "maintenance", "gateway", "simulators", "mqtt", "broker",
+         "pump-plc", "filling-plc")  # fmt: skip
 LIMIT_MIB = 1200
 READ_EVERY_S = 10.0
 

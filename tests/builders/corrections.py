@@ -10,9 +10,11 @@ import numpy as np
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
-from penstock.platform.historian.aggregates import Series, summarise, wants_more
+from penstock.platform.historian.aggregates import summarise, wants_more
 from penstock.platform.historian.erasures import Entries
 from penstock.platform.historian.ports import Erasing, RowKey, Table
+from penstock.platform.historian.scene import scene_of
+from penstock.platform.historian.series import Series, one_lane
 from penstock.platform.historian.service import Historian
 from penstock.platform.historian.store import CLOCK_SKEW_MAX_NS
 from tests.builders.historian import NOON_NS, SECOND_NS, Sample, batch_of
@@ -258,7 +260,7 @@ async def plain_aggregates(model: Model, tag: int, windows: list[Window]) -> str
         )
 
     found = series(low, high)
-    if wants_more(found, windows, wanted, AggregateSettings()):
+    if wants_more(scene_of(one_lane(found), windows, AggregateSettings()), wanted).any():
         reach = max(window.end_ns - window.start_ns for window in windows)
         found = series(low - reach, high + reach)
     return repr(summarise(found, windows, wanted, AggregateSettings()))

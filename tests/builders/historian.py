@@ -1,16 +1,19 @@
 """Builders of batches for the historian's tests."""
 
+import asyncio
 import zlib
 from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 
-from penstock.platform.historian.ports import ROWS, LedgerRecord, Quarantine, Table, WriterBatch
+from penstock.platform.historian.errors import NotNow
+from penstock.platform.historian.ports import ROWS, CommitResult, Hot, LedgerRecord, Quarantine, Table, WriterBatch
 
 SECOND_NS = 1_000_000_000
 NOON_NS = 1_790_000_000 * SECOND_NS
 EPOCH = "00" * 16
+RETRY_S = 0.02
 Sample = tuple[int, int, int, float | int | bool | str | None]
 
 
@@ -66,6 +69,15 @@ def batch_of(
         quarantine=quarantine,
         frame=b"the frame",
     )
+
+
+async def append_until_taken(historian: Hot, batch: WriterBatch) -> CommitResult:
+    """Append as a gateway does: what is answered "later" is kept and sent again."""
+    while True:
+        try:
+            return await historian.append([batch])
+        except NotNow:
+            await asyncio.sleep(RETRY_S)
 
 
 def plain_rows(table: Table) -> list[Sample]:

@@ -113,6 +113,12 @@ def test_no_container_runs_as_root(compose: Compose) -> None:
         assert compose("exec", "-T", service, "id", "-u").strip() != "0", service
 
 
+def test_images_bring_compiled_modules(compose: Compose) -> None:
+    """Compiled anew at each start, the standard library alone costs as much as all else that a probe does."""
+    look = "import json, pathlib, httpx; print(all(pathlib.Path(m.__cached__).exists() for m in (json, httpx)))"
+    assert compose("exec", "-T", "platform", "python", "-c", look).strip() == "True"
+
+
 def test_an_app_cannot_read_the_operators_secret(compose: Compose) -> None:
     for app in ("monitoring", "maintenance"):
         listing = compose("exec", "-T", app, "find", "/secrets", "-type", "f").split()

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from penstock.platform.historian.sealing import MERGE_STEPS
 from penstock.platform.historian.sealing import STEPS as STEPS_OF_SEALING
-from tests.builders.historian import EPOCH, NOON_NS, Sample, batch_of, plain_rows
+from tests.builders.historian import EPOCH, NOON_NS, Sample, append_until_taken, batch_of, plain_rows
 from tests.faults.campaign import Campaign, Options, Result
 from tests.faults.plants import plant_historian
 from tests.faults.stores.historian import FOLDER, TAGS, open_historian, samples_of
@@ -82,7 +82,7 @@ async def _write(folder: Path, chance: random.Random, on_step: Callable[[str], N
         again = range(max(1, seq - chance.randint(0, 2)), seq + 1)
         fresh_ones = range(seq + 1, seq + chance.randint(2, 4))
         seqs = [*again, *fresh_ones]
-        await asyncio.gather(*(store.append([batch_of(samples_of(each), seq=each)]) for each in seqs))
+        await asyncio.gather(*(append_until_taken(store, batch_of(samples_of(each), seq=each)) for each in seqs))
         seq = seqs[-1]
         sys.stdout.write(f"{seq}\n")
         sys.stdout.flush()

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from penstock.core.errors import PenstockError
 from penstock.platform.historian.service import Historian
-from tests.builders.historian import EPOCH, NOON_NS, batch_of, plain_rows, rows_of
+from tests.builders.historian import EPOCH, NOON_NS, append_until_taken, batch_of, plain_rows, rows_of
 from tests.faults.plants import plant_writer
 from tests.faults.telling import Told, newest, tell
 
@@ -33,7 +33,7 @@ async def _historian(folder: Path, chance: random.Random, steps: int) -> None:
         appends = []
         for _ in range(chance.randint(1, 3)):
             seq += 1
-            appends.append(store.append([batch_of(samples_of(seq), seq=seq)]))
+            appends.append(append_until_taken(store, batch_of(samples_of(seq), seq=seq)))
         await asyncio.gather(*appends)
         tell(seq=seq)
         if chance.random() < 0.06:

@@ -137,6 +137,7 @@ CASES: dict[tuple[str, str], list[Case]] = {
         Case(query={"tag": "$tag_id", "start": "7d-ago"}),
         Case(query={"key": "$key", "start": "7d-ago"}),
     ],
+    ("get", "/v1/ledger/erasures"): [NONE, Case(query={"gateway": "$gateway"}), Case(query={"tag": "$tag_id"})],
     ("get", "/v1/ledger/thinned"): [NONE, Case(query={"gateway": "$gateway"}), Case(query={"tag": "$tag_id"})],
     ("get", "/v1/ledger/duplicates"): [NONE, Case(query={"gateway": "$gateway"}), Case(query={"tag": "$tag_id"})],
     ("get", "/v1/ledger/summary"): [NONE, Case(query={"gateway": "$gateway"})],

@@ -83,6 +83,33 @@ async def test_a_deletion_is_counted_audited_and_seen_by_every_reader(world: tup
     assert asked[0][1].items() < detail.items()
 
 
+async def test_the_ledger_tells_what_was_erased_by_whom_and_why(world: tuple[Platform, House]) -> None:
+    platform, house = world
+    tag = int(house.ids["tag_id"])
+    await commit(platform, house, [(NOW - k * S, 0, float(k)) for k in range(10)], seq=1)
+    span: dict[str, Any] = {"tag": tag, "start": NOW - 4 * S, "end": NOW + S}
+    async with browser(platform, house.tokens["admin"]) as http:
+        await http.delete("/v1/samples", params=span | {"reason": "sensor was swapped"})
+        (listed,) = (await http.get("/v1/ledger/erasures", params={"tag": tag})).json()["items"]
+        assert (listed["tag"], listed["count"], listed["cause"], listed["how"]) == (
+            tag,
+            5,
+            "sensor was swapped",
+            "delete",
+        )
+        within = {"tag": tag, "start": NOW - 20 * S, "end": NOW + 20 * S}
+        (account,) = (await http.get("/v1/ledger/tags", params=within)).json()["items"]
+        assert (account["stored"], account["erased"]) == (5, 5)
+        (cause,) = [each for each in account["causes"] if each["kind"] == "erasure"]
+        assert (cause["cause"], cause["samples"]) == ("sensor was swapped", 5)
+        safe = (await http.get("/v1/ledger/safe", params={"tag": tag, "at": NOW, "start": NOW - 20 * S})).json()
+        assert "5 samples are deleted or replaced on order (sensor was swapped)" in safe["text"]
+        assert [each["effect"] for each in safe["reasons"] if each["kind"] == "erasure"] == [None]
+        summary = (await http.get("/v1/ledger/summary", params={"start": "1h-ago"})).json()
+        assert summary["erased"] == 5
+        assert sum(each["erased"] for each in summary["writers"]) == 5
+
+
 async def test_only_the_administrator_deletes_and_what_is_wrong_is_said(world: tuple[Platform, House]) -> None:
     platform, house = world
     other = furnish(platform, "south")

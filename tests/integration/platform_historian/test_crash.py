@@ -26,7 +26,7 @@ WRITER = """
 import asyncio, sys
 from pathlib import Path
 from penstock.platform.historian.service import Historian
-from tests.builders.historian import EPOCH, NOON_NS, batch_of
+from tests.builders.historian import EPOCH, NOON_NS, append_until_taken, batch_of
 
 async def main(folder, limit):
     if limit:
@@ -40,7 +40,7 @@ async def main(folder, limit):
         for _ in range(4):
             seq += 1
             rows = [(1 + k %% 5, NOON_NS + seq * 1000 + k, 0, float(seq)) for k in range(%d)]
-            batches.append(historian.append([batch_of(rows, seq=seq)]))
+            batches.append(append_until_taken(historian, batch_of(rows, seq=seq)))
         await asyncio.gather(*batches)
         print(seq, flush=True)
 

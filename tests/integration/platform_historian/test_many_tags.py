@@ -41,7 +41,10 @@ async def historian(tmp_path: Path) -> AsyncIterator[Historian]:
 
 
 async def test_each_tag_gets_what_it_would_get_alone(historian: Historian) -> None:
-    settings = {tag: replace(PLAIN, treat_uncertain_as_bad=tag % 2 == 0) for tag in TAGS}
+    settings = {
+        tag: replace(PLAIN, treat_uncertain_as_bad=tag % 2 == 0, stepped=tag % 7 < 2, textual=tag % 7 == 0)
+        for tag in TAGS
+    }
     together = await historian.aggregate_many(settings, OVER, list(Aggregate))
     assert list(together) == list(TAGS)
     some = 0
@@ -51,6 +54,7 @@ async def test_each_tag_gets_what_it_would_get_alone(historian: Historian) -> No
         for name, column in alone.columns.items():
             found = together[tag].columns[name]
             assert found.status.tolist() == column.status.tolist(), (tag, name)
+            assert found.time.tolist() == column.time.tolist(), (tag, name)
             assert found.value[found.present].tolist() == column.value[column.present].tolist(), (tag, name)
             some += int(column.present.sum())
     assert some > 2000

@@ -125,6 +125,34 @@ def test_types_get_what_suits_them_or_words(make_gateway: Make, operator: httpx.
         assert operator.get(f"/v1/{path}", params={"tag": tags["valve"]}).status_code == 200
 
 
+def test_tags_in_one_answer_have_what_each_has_alone(make_gateway: Make, operator: httpx.Client) -> None:
+    gateway = make_gateway()
+    tags = make_tags(gateway, operator, none="float64", few="float64", text="string", many="float64", valve="bool")
+    send(gateway, 1, noisy(9), alias=1)
+    send(gateway, 11, noisy(300, seed=8), alias=3)
+    told = {"none": 0, "few": 9, "many": 300}
+    span: dict[str, Any] = {"start": START, "end": START + 90 * MINUTE}
+    numbers = [tags[name] for name in told]
+    questions: list[tuple[str, list[int], dict[str, Any]]] = [
+        ("aggregates", numbers, {"interval": "7m", "aggregate": EVERY, "statuses": True}),
+        ("aggregates", list(tags.values()), {"interval": "1h", "aggregate": ["Count", "PercentBad"]}),
+        ("interpolated", numbers, {"step": "3m"}),
+        ("plot", numbers, {"points": 100}),
+    ]
+    for path, asked, more in questions:
+        question = span | more
+        together = operator.get(f"/v1/{path}", params=question | {"tag": asked}).raise_for_status().json()
+        alone = [operator.get(f"/v1/{path}", params=question | {"tag": tag}).json()["items"] for tag in asked]
+        assert together["items"] == [item for [item] in alone]
+        answer = operator.get(f"/v1/{path}", params=question | {"tag": asked}, headers=ARROW)
+        table = pa.ipc.open_stream(answer.content).read_all()
+        first = table.column_names[1]
+        rows = [(item["tag"], time) for item in together["items"] for time in item["columns"][first]]
+        times = [format_rfc3339_ns(time) for time in table[first].to_pylist()]
+        assert list(zip(table["tag"].to_pylist(), times, strict=True)) == rows
+    assert together["samples"] == {str(tags[name]): count for name, count in told.items()}
+
+
 def test_values_at_given_times(make_gateway: Make, operator: httpx.Client) -> None:
     gateway = make_gateway()
     tag = make_tags(gateway, operator, flow="float64")["flow"]

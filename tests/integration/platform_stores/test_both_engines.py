@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from penstock.core.alarm import AlarmSample
 from penstock.platform.alarms.log import AlarmFilter, AlarmLog
@@ -20,7 +23,7 @@ from penstock.platform.identity.roles import Role
 from penstock.platform.identity.throttle import Throttle
 from penstock.platform.kit import audit
 from penstock.platform.kit.access import Principal
-from penstock.platform.kit.db import Base, Database
+from penstock.platform.kit.db import MIGRATIONS, NEWEST, Base, Database
 from penstock.platform.kit.problems import Problem
 from penstock.platform.registry.assets import AssetFilter, AssetService
 from penstock.platform.registry.service import TagDirectory
@@ -60,6 +63,23 @@ def test_migrations_make_what_the_models_say_and_may_run_again(db: Database) -> 
     db.create_or_migrate()
     with db.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_the_newest_revision_is_where_the_migrations_end() -> None:
+    assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [NEWEST]
+
+
+def test_an_older_store_is_brought_to_the_newest_revision(tmp_path: Path) -> None:
+    db = Database(f"sqlite:///{tmp_path / 'relational.sqlite'}")
+    with db.engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    db.create_or_migrate()
+    with db.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    db.close()
 
 
 def test_people_log_in_and_out(db: Database) -> None:

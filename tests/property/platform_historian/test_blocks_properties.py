@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from penstock.core.aggregate import AggregateSettings
 from penstock.core.windows import Window
 from penstock.platform.historian.aggregates import Summary, summarise, summed_up
-from penstock.platform.historian.blocks import BY_PARTS, BY_PURE_PARTS, Blocks, BlockScene, needs_pure
+from penstock.platform.historian.blocks import BY_PARTS, BY_PURE_PARTS, Blocks, block_scene_of, needs_pure
 from penstock.platform.historian.period import PERIOD_NS
-from penstock.platform.historian.scene import Series
+from penstock.platform.historian.series import Series, one_lane
 from penstock.platform.historian.summary import SUMMARY, summaries, summary_of
 
 S = 1_000_000_000
@@ -55,7 +55,10 @@ def part(series: Series, marked: np.ndarray) -> Series:
 
 def blocks_of(table: pa.Table) -> Blocks:
     columns = {name: table[name].to_numpy() for name in table.column_names}
-    return Blocks(columns | {"severity": columns["severity"].astype(np.int64), "block": columns["start"]})
+    return Blocks(
+        columns
+        | {"severity": columns["severity"].astype(np.int64), "block": columns["start"], "lane": columns["tag"] - 1}
+    )
 
 
 def split(series: Series, chosen: set[int], *, pure: bool) -> tuple[Series, Blocks]:
@@ -101,7 +104,7 @@ def judge(series: Series, cuts: list[int], left: set[int], settings: AggregateSe
     inside, used = set(range(cuts[0], cuts[-1])) - left, 0
     for wanted in ([name for name in WANTED if name in BY_PARTS], WANTED):
         rest, blocks = split(series, inside, pure=needs_pure(wanted, settings))
-        found = summed_up(BlockScene(rest, blocks, over, settings), wanted)
+        found = summed_up(block_scene_of(one_lane(rest), blocks, over, settings), wanted)
         assert_alike(found, summarise(series, over, wanted, settings))
         used += len(blocks)
     return used

@@ -1,3 +1,4 @@
+import gc
 import sys
 from importlib.metadata import EntryPoint
 
@@ -46,8 +47,8 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
         "absent": "no_such_module_at_all:commands",
         "wrong": "cli_plugins_under_test:not_typer",
     }
-    made = {name: EntryPoint(name, value, plugins.GROUP) for name, value in found.items()}
-    monkeypatch.setattr(plugins, "plugins", lambda: made)
+    made = [EntryPoint(name, value, plugins.GROUP) for name, value in found.items()]
+    monkeypatch.setattr(plugins, "entry_points", lambda group: made)
 
 
 def test_help_lists_every_plugin_without_importing_any(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,6 +92,7 @@ def test_the_version_is_told() -> None:
 def test_an_expected_error_of_any_command_is_its_words_alone(
     how: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setitem(sys.modules, "httpx._main", None)  # as main() does, and taken back after the test
     monkeypatch.setattr(sys, "argv", ["penstock", "good", "fail", how])
     with pytest.raises(SystemExit) as ended:
         main()
@@ -99,6 +101,23 @@ def test_an_expected_error_of_any_command_is_its_words_alone(
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "httpx._main", None)  # as main() does, and taken back after the test
     monkeypatch.setattr(sys, "argv", ["penstock", "good", "fail", "bug"])
     with pytest.raises(LookupError, match="a bug"):
         main()
+
+
+def test_garbage_is_collected_again_whether_a_plugin_loads_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    while_loading: list[bool] = []
+
+    def look(plugin: EntryPoint) -> typer.Typer:
+        while_loading.append(gc.isenabled())
+        if plugin.name == "absent":
+            raise ModuleNotFoundError
+        return good
+
+    monkeypatch.setattr(EntryPoint, "load", look)
+    for name in ("good", "absent"):
+        plugins.load(plugins.plugins()[name])
+        assert gc.isenabled()
+    assert while_loading == [False, False]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from penstock.platform.historian.plot import thin
-from penstock.platform.historian.scene import Series
+from penstock.platform.historian.series import Series
 
 BAD = 0x8031_0000
 

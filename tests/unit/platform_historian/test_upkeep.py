@@ -24,10 +24,11 @@ def test_four_small_neighbours_are_merged_and_three_are_not() -> None:
     assert mergeable(runs[:3], 100) == ()
 
 
-def test_merged_runs_are_merged_once_more_and_then_left() -> None:
-    twice = [run(k, k + 3, rows=400) for k in range(1, 17, 4)]
-    assert mergeable(twice, 100) == twice
-    thrice = [run(k, k + 15, rows=1600) for k in range(1, 65, 16)]
+def test_merged_runs_are_merged_twice_more_and_then_left() -> None:
+    for length in (4, 16):
+        merged = [run(k, k + length - 1, rows=100 * length) for k in range(1, 4 * length, length)]
+        assert mergeable(merged, 100) == merged
+    thrice = [run(k, k + 63, rows=6400) for k in range(1, 256, 64)]
     assert mergeable(thrice, 100) == ()
 
 

@@ -1,4 +1,4 @@
-"""The command `penstock`: its own verbs, and those that installed rooms bring by entry point."""
+"""The command `penstock`: its verbs are loaded when called, those too that installed rooms bring by entry point."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from importlib.metadata import PackageNotFoundError, version
 
 import typer
 
-from penstock.cli.demo.command import demo
-from penstock.cli.doctor.command import doctor
 from penstock.cli.plugins import PluginGroup
 
 EXPECTED = frozenset(
@@ -22,8 +20,6 @@ cli = typer.Typer(
     help="Penstock: an open industrial IoT platform that you run whole. Start with `penstock demo`.",
     epilog="`penstock COMMAND --help` says more about each.",
 )
-cli.command()(demo)
-cli.command()(doctor)
 
 
 @cli.callback(invoke_without_command=True)
@@ -39,6 +35,7 @@ def root(show_version: bool = typer.Option(False, "--version", help="Print the v
 
 def main() -> None:
     """Run the command line; an expected error is its own words and exit status 1, all else keeps its traceback."""
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]  # httpx's own command: it would load rich and pygments
     try:
         cli()
     except Exception as failed:  # boundary: of all commands

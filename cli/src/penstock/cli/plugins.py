@@ -1,4 +1,4 @@
-"""Commands by entry point (group `penstock.commands`), loaded only when called.
+"""Commands, our own and by entry point (group `penstock.commands`), loaded only when called.
 
 `penstock --help` imports no room: the short texts below stand for known commands. A plug-in that cannot be loaded is
 named with its error when it is called, and the others work.
@@ -6,6 +6,7 @@ named with its error when it is called, and the others work.
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -14,7 +15,11 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 GROUP = "penstock.commands"
+OWN = {"demo": "penstock.cli.demo.command:commands", "doctor": "penstock.cli.doctor.command:commands"}
+"""Late like the others: they load an HTTP client, which a platform would wait for at each start."""
 SHORT_HELP = {
+    "demo": "Run the whole stack here, embedded: machines, gateway, platform, apps.",
+    "doctor": "Look at what is installed and at each process's health, and say what to do.",
     "ca": "The platform's certificate authority: export, show, renew.",
     "app": "Make, register and run apps.",
     "fault": "Inject, clear and repair faults of simulated machines.",
@@ -27,29 +32,26 @@ SHORT_HELP = {
 
 
 class PluginGroup(TyperGroup):
-    """A group whose further commands are found by entry point."""
+    """A group whose commands are found by name and loaded when called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Name own commands first, then those of plug-ins."""
-        own = list(self.commands)
-        return own + sorted(name for name in plugins() if name not in own)
+        return [*OWN, *sorted(name for name in plugins() if name not in OWN)]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Give an own command, or the stand-in of a plug-in, which suffices for the help text."""
+        """Give the stand-in of a command, which suffices for the help text."""
         plugin = plugins().get(cmd_name)
-        return self.commands.get(cmd_name) or (_named(plugin) if plugin else None)
+        return _named(plugin) if plugin else None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Load the one plug-in that is called."""
+        """Load the one command that is called."""
         plugin = plugins().get(args[0])
-        if plugin is not None and args[0] not in self.commands:
-            return args[0], load(plugin), args[1:]
-        return super().resolve_command(ctx, args)
+        return (args[0], load(plugin), args[1:]) if plugin else super().resolve_command(ctx, args)
 
 
 def plugins() -> dict[str, EntryPoint]:
-    """Find the installed commands; the first of two with one name wins."""
-    found: dict[str, EntryPoint] = {}
+    """Find our own and the installed commands; the first of two with one name wins."""
+    found = {name: EntryPoint(name, value, GROUP) for name, value in OWN.items()}
     for plugin in entry_points(group=GROUP):
         found.setdefault(plugin.name, plugin)
     return found
@@ -57,6 +59,7 @@ def plugins() -> dict[str, EntryPoint]:
 
 def load(plugin: EntryPoint) -> Any:
     """Import a plug-in's command; a broken one becomes a command that says so and ends with status 1."""
+    gc.disable()  # what an import makes stays; to look for garbage in it takes a tenth of a process's start
     try:
         made = plugin.load()
         if not isinstance(made, typer.Typer):
@@ -65,6 +68,8 @@ def load(plugin: EntryPoint) -> Any:
         command = typer.main.get_command(made)
     except Exception as broken:  # noqa: BLE001 - boundary: a plug-in may fail in any way; it is named, the rest works
         return _broken(plugin, broken)
+    finally:
+        gc.enable()
     command.name = plugin.name
     if not command.short_help and not command.help:
         command.short_help = SHORT_HELP.get(plugin.name)

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-import pint
-
 UNIT_MAX_CHARS: Final = 64
 _UNIT_TEXT = re.compile(
     r"(?:[^\W\d_]|[ _%°*/().·⋅²³⁻¹-]|\^|(?<=[^\W\d])[1-4](?!\d)|(?<=[*^ -])[1-4](?!\d)|\b1(?=\s*/)|^1$)*"
@@ -164,7 +162,7 @@ def conversion(from_unit: str, to_unit: str) -> Conversion:
         zero, one, far = (
             (_registry().Quantity(x, source).to(target).magnitude for x in (0.0, 1.0, _FAR)) if fits else _NO
         )
-    except (pint.PintError, ArithmeticError) as error:
+    except (_pint().PintError, ArithmeticError) as error:
         message = f"unit {from_unit!r} does not convert to {to_unit!r}: {error}"
         raise ValueError(message) from None
     if not fits:
@@ -224,7 +222,13 @@ def is_known_unit(unit: str) -> bool:
 
 @cache
 def _registry() -> Any:
-    return pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+    return _pint().UnitRegistry(autoconvert_offset_to_baseunit=True)
+
+
+def _pint() -> Any:
+    import pint  # late: a quarter of a second of CPU, which the platform would spend at each start and never needs
+
+    return pint
 
 
 def _parse(unit: str) -> Any:

@@ -1,12 +1,14 @@
 """Whom the gateway takes for its platform: certificate authorities, and how they are renewed without a person.
 
 Trusted is the bundle that the settings name (or else the system's authorities) and what the platform itself, once it
-was recognised, gave as its authorities: so a successor is known long before it signs. A bundle that an operator
-replaces is read again; an authority is dropped from memory only at the next start.
+was recognised, gave as its authorities: so a successor is known long before it signs. What was learnt counts under the
+bundle alone under which it was learnt: another bundle, or none, withdraws it. A bundle that an operator replaces is
+read again while the gateway runs; what is withdrawn so is dropped from memory at the next start.
 """
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
@@ -22,6 +24,7 @@ ASK_S = 6 * 3600.0
 LOOK_S = 5.0
 """A replaced bundle is read within this."""
 BUNDLE_MAX_CHARS = 100_000
+LEARNT_UNDER = "# learnt under"
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +37,11 @@ class Trust:
     learnt: Path
     context: ssl.SSLContext = field(init=False)
     _seen: tuple[int, int] | None = None
+    _under: str = field(init=False)
+    """First line of what is learnt: the bundle of this process's start."""
 
     def __post_init__(self) -> None:
+        self._under = f"{LEARNT_UNDER} {_digest(self.given)}\n"
         if self.given is None:
             self.context = ssl.create_default_context()
         else:
@@ -44,10 +50,17 @@ class Trust:
                 log.warning("%s is not there yet: no platform is trusted until it is", self.given)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.learnt.exists():
-            try:
-                self.context.load_verify_locations(self.learnt)
-            except OSError as error:  # ssl.SSLError is one
-                log.warning("%s is no bundle of certificates (%s): the platform gives it again", self.learnt, error)
+            self._recall()
+
+    def _recall(self) -> None:
+        """Trust what was learnt, if that was under the bundle that is given now."""
+        if not (told := self.learnt.read_text("ascii", errors="replace")).startswith(self._under):
+            log.warning("%s was learnt under another bundle than the one given now: it is not trusted", self.learnt)
+            return
+        try:
+            self.context.load_verify_locations(cadata=told)
+        except OSError as error:  # ssl.SSLError is one
+            log.warning("%s is no bundle of certificates (%s): the platform gives it again", self.learnt, error)
 
     def look(self) -> bool:
         """Read the operator's bundle again if it was replaced; say whether it was."""
@@ -55,11 +68,14 @@ class Trust:
 
     def learn(self, pem: str) -> bool:
         """Take the platform's authorities, heard over a connection that was trusted; say whether they are new."""
-        if not pem or len(pem) > BUNDLE_MAX_CHARS or (self.learnt.exists() and self.learnt.read_text("ascii") == pem):
+        if not pem or len(pem) > BUNDLE_MAX_CHARS:
+            return False
+        whole = (self._under + pem).encode("ascii")
+        if self.learnt.exists() and self.learnt.read_bytes() == whole:
             return False
         self.context.load_verify_locations(cadata=pem)
         make_folder(self.learnt.parent)
-        write_durably(self.learnt, pem.encode("ascii"))
+        write_durably(self.learnt, whole)
         return True
 
     async def follow(self, ask: Callable[[], Awaitable[Answer]]) -> None:
@@ -103,3 +119,13 @@ class Trust:
             raise ConfigError(message, file=str(self.given), line=None, key="PENSTOCK_GATEWAY_PLATFORM_CA") from error
         self._seen = stamp
         return True
+
+
+def _digest(bundle: Path | None) -> str:
+    """Name a bundle by its content."""
+    if bundle is None:
+        return "the system's authorities"
+    try:
+        return hashlib.sha256(bundle.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return "nothing"

@@ -32,6 +32,7 @@ FIGURES = (
     ("drops", "Dropped", "declared by a full journal", "bad"),
     ("rejects", "Rejected", "with their reasons below", "warn"),
     ("thinned", "Thinned", "left out by deadbands", ""),
+    ("erased", "Erased", "deleted or replaced on order", ""),
     ("quarantined_batches", "Quarantined batches", "kept for a look and a retry", "bad"),
     ("quarantined_samples", "Quarantined samples", "in those batches", "bad"),
 )
@@ -62,6 +63,7 @@ class DeliveryPage:
             "gaps": Listing("Gaps", ("Tag", "Cause", "From", "To", "State"), "No gap in this span."),
             "drops": Listing("Drops", ("Tag", "Cause", "From", "To", "›Count"), "Nothing was dropped."),
             "thinned": Listing("Thinned", ("Tag", "Cause", "From", "To", "›Count"), "No deadband left anything out."),
+            "erasures": Listing("Erased", ("Tag", "Reason", "From", "To", "›Count"), "Nothing was erased on order."),
             "rejects": Listing("Rejects", ("Device", "Reason", "Excerpt", "Time", "›Count"), "Nothing was rejected."),
             "quarantine": Listing(
                 "Quarantine", ("Gateway", "Reason", "Detail", "Came", "›Rows"), "No batch is in quarantine."
@@ -90,6 +92,8 @@ class DeliveryPage:
         self._lists["drops"].show([_drop(d, names, now_ns) for d in drops])
         thinned = await ledger.thinned(limit=LISTED_MAX, start=since)
         self._lists["thinned"].show([_drop(t, names, now_ns) for t in thinned])
+        erased = await ledger.erasures(limit=LISTED_MAX, start=since)
+        self._lists["erasures"].show([_drop(e, names, now_ns) for e in erased])
         rejects = await ledger.rejects(limit=LISTED_MAX, start=since)
         self._lists["rejects"].show([reject_cells(r, now_ns) for r in rejects])
         quarantined = await ledger.quarantine(limit=LISTED_MAX, start=since)
@@ -150,7 +154,7 @@ class Listing:
     """A titled table, or a sentence when it is empty."""
 
     def __init__(self, name: str, columns: Sequence[str], nothing: str) -> None:
-        marked = [f"·{c}" if c in ("Excerpt", "From", "Detail") else c for c in columns]
+        marked = [f"·{c}" if c in ("Excerpt", "To", "Detail") else c for c in columns]
         with card(name):
             self._table = Table(marked, WIDTHS)
             self._nothing = ui.label(nothing).classes("ps-sub")

@@ -23,7 +23,10 @@ from penstock.cli.demo.supervisor import Supervisor
 LOGIN_LINK_WITHIN_S = 30.0
 DEFAULT = Ports()
 
+commands = typer.Typer()
 
+
+@commands.command()
 def demo(
     data: Path = typer.Option(Path("penstock-data"), help="Folder that keeps everything."),
     no_browser: bool = typer.Option(False, "--no-browser", help="Do not open a browser."),

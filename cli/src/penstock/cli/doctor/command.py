@@ -11,7 +11,10 @@ import typer
 from penstock.cli.demo.layout import Layout, Ports
 from penstock.cli.doctor.checks import Verdict, all_checks
 
+commands = typer.Typer()
 
+
+@commands.command()
 def doctor(
     data: Path = typer.Option(Path("penstock-data"), help="Data folder to look at."),
     port: list[str] = typer.Option(

@@ -150,6 +150,7 @@ class Ledger(Blocking[AsyncLedger]):
     drops = blocking(AsyncLedger.drops)
     rejects = blocking(AsyncLedger.rejects)
     thinned = blocking(AsyncLedger.thinned)
+    erasures = blocking(AsyncLedger.erasures)
     duplicates = blocking(AsyncLedger.duplicates)
     quarantine = blocking(AsyncLedger.quarantine)
     quarantine_payload = blocking(AsyncLedger.quarantine_payload)

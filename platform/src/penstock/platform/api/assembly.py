@@ -32,7 +32,7 @@ def assemble(
     app = FastAPI(title="Penstock", version=VERSION, openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.authenticator = authenticator
     for router in routers:
-        app.include_router(router)
+        app.router.routes.extend(router.routes)  # whole already: include_router would build each a second time
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     install_problem_handlers(app)
     app.add_middleware(BodyLimit)

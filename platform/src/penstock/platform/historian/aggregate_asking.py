@@ -16,6 +16,8 @@ WINDOWS_MAX = 200_000
 CELLS_MAX = 1_000_000
 """Values of one answer, all columns together: 20 MB of JSON."""
 
+_SUIT = {ValueType.STRING: BY_STATUS, ValueType.BOOL: BY_STATE}
+_EVERY = frozenset(Aggregate)
 Percent = Annotated[float, Query(ge=0, le=100)]
 
 
@@ -59,7 +61,7 @@ def need_suitable(tags: Mapping[int, TagRef], wanted: Iterable[Aggregate]) -> No
     """Raise Problem 422 that names the first tag and aggregate that do not go together."""
     for tag in tags.values():
         kind = ValueType(tag.value_type)
-        suit = {ValueType.STRING: BY_STATUS, ValueType.BOOL: BY_STATE}.get(kind, frozenset(Aggregate))
+        suit = _SUIT.get(kind, _EVERY)
         for name in wanted:
             if name not in suit:
                 some = ", ".join(sorted(suit))

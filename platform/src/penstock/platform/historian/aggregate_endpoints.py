@@ -112,9 +112,9 @@ class AggregateEndpoints:
             for part in batched(settings, TAGS_A_PASS):
                 found |= await self._historian.aggregate_many({each: settings[each] for each in part}, over, wanted)
         starts = np.array([window.start_ns for window in over], np.int64)
-        tables = {each: _summary_table(starts, wanted, summary, statuses=statuses) for each, summary in found.items()}
+        table = _summary_table(starts, wanted, list(found.values()), statuses=statuses)
         removed = told_removed(self._historian.removed(over[0].start_ns, over[-1].end_ns))
-        return _answer(request, tables, _schema(wanted, statuses=statuses), removed)
+        return _answer(request, dict.fromkeys(found, len(over)), table, removed)
 
     async def interpolated(
         self,
@@ -145,12 +145,9 @@ class AggregateEndpoints:
             return await self._historian.at_times(each.id, at, settings=settings_of(each, asked, now), simple=simple)
 
         found = await _of_each(tags, read)
-        schema = pa.schema([("time", pa.int64()), ("value", pa.float64()), ("status", pa.uint32())])
-        tables = {
-            each: pa.table([at, pa.array(column.value, mask=~column.present), column.status], schema=schema)
-            for each, column in found.items()
-        }
-        return _answer(request, tables, schema, told_removed(self._historian.removed(int(at[0]), int(at[-1]) + 1)))
+        removed = told_removed(self._historian.removed(int(at[0]), int(at[-1]) + 1))
+        table = _point_table([(at, column.value, column.present, column.status) for column in found.values()])
+        return _answer(request, dict.fromkeys(found, len(at)), table, removed)
 
     async def plot(
         self,
@@ -175,13 +172,11 @@ class AggregateEndpoints:
             return await self._historian.plot(each.id, start_ns, end_ns, points=points)
 
         found = await _of_each(tags, read)
-        schema = pa.schema([("time", pa.int64()), ("value", pa.float64()), ("status", pa.uint32())])
-        tables = {
-            each: pa.table([p.series.time, pa.array(p.series.value, mask=~p.drawn), p.series.status], schema=schema)
-            for each, p in found.items()
-        }
-        beside = {"samples": {str(each): p.samples for each, p in found.items()}}
-        return _answer(request, tables, schema, beside | told_removed(self._historian.removed(start_ns, end_ns)))
+        parts = [(plot.series, plot.drawn) for plot in found.values()]
+        table = _point_table([(series.time, series.value, drawn, series.status) for series, drawn in parts])
+        rows = {each: len(plot.drawn) for each, plot in found.items()}
+        beside = {"samples": {str(each): plot.samples for each, plot in found.items()}}
+        return _answer(request, rows, table, beside | told_removed(self._historian.removed(start_ns, end_ns)))
 
 
 async def _of_each(tags: Mapping[int, TagRef], read: Callable[[TagRef], Awaitable[T]]) -> dict[int, T]:
@@ -244,41 +239,58 @@ def _schema(wanted: Sequence[Aggregate], *, statuses: bool) -> pa.Schema:
     return pa.schema([*fields, ("status", pa.uint32())])
 
 
-def _summary_table(starts: Any, wanted: Sequence[Aggregate], summary: Summary, *, statuses: bool) -> pa.Table:
-    columns = [pa.array(starts)]
+def _summary_table(starts: Any, wanted: Sequence[Aggregate], found: Sequence[Summary], *, statuses: bool) -> pa.Table:
+    """Put the windows of all tags into one table, tag after tag."""
+    columns = [pa.array(np.tile(starts, len(found)))]
     for name in wanted:
-        found = summary.columns[name]
-        columns.append(pa.array(found.value, mask=~found.present))
+        each = [summary.columns[name] for summary in found]
+        columns.append(_masked([column.value for column in each], [column.present for column in each]))
         if name in ACTUAL_TIME:
-            columns.append(pa.array(found.time))
+            columns.append(pa.array(_whole([column.time for column in each], np.int64)))
         if statuses:
-            columns.append(pa.array(found.status))
-    return pa.table([*columns, pa.array(summary.status)], schema=_schema(wanted, statuses=statuses))
+            columns.append(pa.array(_whole([column.status for column in each], np.uint32)))
+    columns.append(pa.array(_whole([summary.status for summary in found], np.uint32)))
+    return pa.table(columns, schema=_schema(wanted, statuses=statuses))
+
+
+def _point_table(found: Sequence[tuple[Any, Any, Any, Any]]) -> pa.Table:
+    """Put times, values, which of these are there, and statuses of all tags into one table, tag after tag."""
+    times, values, present, statuses = zip(*found, strict=True) if found else ((), (), (), ())
+    schema = pa.schema([("time", pa.int64()), ("value", pa.float64()), ("status", pa.uint32())])
+    return pa.table([_whole(times, np.int64), _masked(values, present), _whole(statuses, np.uint32)], schema=schema)
+
+
+def _masked(values: Sequence[Any], present: Sequence[Any]) -> pa.Array:
+    return pa.array(_whole(values, np.float64), mask=~_whole(present, np.bool_))
+
+
+def _whole(parts: Sequence[Any], kind: type[T]) -> Any:
+    return np.concatenate([np.zeros(0, kind), *parts])
 
 
 def _answer(
-    request: Request, tables: Mapping[int, pa.Table], schema: pa.Schema, beside: Mapping[str, Any] | None = None
+    request: Request, rows: Mapping[int, int], table: pa.Table, beside: Mapping[str, Any] | None = None
 ) -> Response:
-    """Answer with one Arrow table of all tags, or JSON columns per tag."""
+    """Answer with one Arrow table of all tags, or JSON columns per tag; `rows` says how many each tag has, in order."""
     if wants_arrow(request.headers.get("accept", "")):
-        whole = pa.schema([("tag", pa.int64()), *schema])
-        parts = [whole.empty_table()]
-        for tag, table in tables.items():
-            number = pa.array(np.full(table.num_rows, tag, np.int64))
-            parts.append(pa.table([number, *table.columns], schema=whole))
-        return arrow_answer(pa.concat_tables(parts), beside)
-    items = [{"tag": tag, "columns": _json(table)} for tag, table in tables.items()]
+        numbers = pa.array(np.repeat(*(np.array([*each], np.int64) for each in (rows, rows.values()))))
+        return arrow_answer(table.add_column(0, "tag", numbers), beside)
+    columns = {name: _json(table[name]) for name in table.column_names}
+    items, begin = [], 0
+    for tag, count in rows.items():
+        own = {name: column[begin : begin + count] for name, column in columns.items()}
+        items.append({"tag": tag, "columns": own})
+        begin += count
     return json_answer({"items": items, **(beside or {})})
 
 
-def _json(table: pa.Table) -> dict[str, Any]:
-    columns: dict[str, Any] = {}
-    for name in table.column_names:
-        column = table[name]
-        if column.type == pa.int64():
-            columns[name] = times_text(column.to_numpy())
-        elif column.type == pa.float64():
-            columns[name] = float_column(column.to_numpy(), column.is_valid().to_numpy())
-        else:
-            columns[name] = column.to_pylist()
-    return columns
+def _json(column: pa.ChunkedArray) -> list[Any]:
+    values = column.to_numpy()
+    if column.type == pa.int64():  # windows are the same for all tags
+        times, place = np.unique(values, return_inverse=True)
+        texts = times_text(times)
+        return [texts[each] for each in place.tolist()]
+    if column.type == pa.float64():
+        return float_column(values, column.is_valid().to_numpy())
+    plain: list[Any] = values.tolist()
+    return plain

@@ -1,7 +1,7 @@
 """Aggregates in columns: what core.aggregate says one sample at a time, said with arrays; the reference judges it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,9 +17,8 @@ from penstock.core.aggregate import (
 )
 from penstock.core.windows import Window
 from penstock.platform.historian.columns_by_count import BY_COUNT, Column, column
-from penstock.platform.historian.scene import BAD, GOOD, UNCERTAIN, Bools, Codes, Floats, Ints, Scene, Series, status_of
-
-__all__ = ["Series", "Summary", "at_times", "summarise", "wants_more"]
+from penstock.platform.historian.scene import BAD, GOOD, UNCERTAIN, Scene, scene_of, status_of
+from penstock.platform.historian.series import Bools, Codes, Floats, Ints, Series, one_lane
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
@@ -32,26 +31,34 @@ class Summary:
     columns: dict[Aggregate, Column]
     status: Codes
 
+    def parts(self, lanes: int) -> "list[Summary]":
+        """Give each lane's."""
+        size = len(self.status) // lanes
+        spans = [slice(begin, begin + size) for begin in range(0, size * lanes, size)]
+        return [
+            Summary({name: column.where(span) for name, column in self.columns.items()}, self.status[span])
+            for span in spans
+        ]
+
 
 def summarise(
     series: Series, over: Sequence[Window], wanted: Sequence[Aggregate], settings: AggregateSettings
 ) -> Summary:
     """Compute each wanted aggregate over adjoining windows; `series` holds the bounding samples as well."""
-    return summed_up(Scene(series, over, settings), wanted)
+    return summed_up(scene_of(one_lane(series), over, settings), wanted)
 
 
 def summed_up(scene: Scene, wanted: Sequence[Aggregate]) -> Summary:
-    """Compute each wanted aggregate of a scene."""
-    if scene.is_empty:
-        return _nothing(scene, wanted)
-    return Summary({name: _finished(scene, name) for name in wanted}, _window_status(scene))
+    """Compute each wanted aggregate of a scene, the windows of one lane after those of another."""
+    later = scene.stage.shift[scene.stage.lane_of]
+    found = {name: _finished(scene, name) for name in wanted}
+    told = {name: replace(column, time=column.time - later) for name, column in found.items()}
+    return Summary(told, _window_status(scene))
 
 
 def at_times(series: Series, times: Ints, settings: AggregateSettings, *, simple: bool = False) -> Column:
     """Give the value at each time, as ReadAtTime does (Part 11, 6.5.5.2); `simple`: by simple bounding values."""
-    scene = Scene(series, [Window(0, 1)], settings)
-    if scene.is_empty:
-        return _no_data(times)
+    scene = scene_of(one_lane(series), [Window(0, 1)], settings)
     found = scene.simple_bound(times) if simple else scene.interpolated_bound(times, stepped=settings.stepped)
     return Column(found.value, found.present, found.status, times)
 
@@ -61,39 +68,17 @@ _NEED_USABLE = frozenset(
 )
 
 
-def wants_more(
-    series: Series, over: Sequence[Window], wanted: Sequence[Aggregate], settings: AggregateSettings
-) -> bool:
-    """Say whether the samples next to the windows are Bad where usable ones further out would be used (3.1.8)."""
-    if not _NEED_USABLE.intersection(wanted) or len(series.time) == 0:
-        return False
-    return scene_wants_more(Scene(series, over, settings), wanted)
-
-
-def scene_wants_more(scene: Scene, wanted: Sequence[Aggregate]) -> bool:
-    """Say the same of a scene."""
-    if not _NEED_USABLE.intersection(wanted) or len(scene.time) == 0:
-        return False
-    first = int(np.searchsorted(scene.knot_time, scene.starts[0], side="right")) - 1
-    last = int(np.searchsorted(scene.knot_time, scene.ends[-1], side="left"))
-    enough = first > 0 or not scene.settings.use_sloped_extrapolation
-    before = first < 0 or (enough and bool(scene.knot_usable[first]))
-    after = last >= len(scene.knot_time) or bool(scene.knot_usable[last])
-    return not (before and after)
-
-
-def _nothing(scene: Scene, wanted: Sequence[Aggregate]) -> Summary:
-    bits = np.where(
-        scene.cut, codes.INFO_TYPE_DATA_VALUE | CALCULATED | PARTIAL, codes.INFO_TYPE_DATA_VALUE | CALCULATED
-    )
-    status = (bits | codes.BAD_NO_DATA).astype(np.uint32)
-    return Summary({name: _no_data(scene.starts) for name in wanted}, status)
-
-
-def _no_data(times: Ints) -> Column:
-    size = len(times)
-    nothing = np.full(size, codes.BAD_NO_DATA, np.uint32)
-    return Column(np.full(size, np.nan), np.zeros(size, np.bool_), nothing, times)
+def wants_more(scene: Scene, wanted: Sequence[Aggregate]) -> Bools:
+    """Say in which lanes the samples next to the windows are Bad where usable ones further out would serve (3.1.8)."""
+    if not _NEED_USABLE.intersection(wanted):
+        return np.zeros(len(scene.is_empty), np.bool_)
+    first = np.searchsorted(scene.knot_time, scene.stage.begins, side="right") - 1
+    last = np.searchsorted(scene.knot_time, scene.stage.stops)
+    enough = (first > scene.first_knot) | (not scene.settings.use_sloped_extrapolation)
+    before = (first < scene.first_knot) | (enough & scene.knot_usable[np.maximum(first, 0)])
+    after = (last > scene.last_knot) | scene.knot_usable[np.minimum(last, scene.last_knot)]
+    more: Bools = ~scene.is_empty & ~(before & after)
+    return more
 
 
 _EXTRAPOLATING = frozenset({Aggregate.INTERPOLATIVE, Aggregate.TIME_AVERAGE, Aggregate.TOTAL})
@@ -104,10 +89,10 @@ def _finished(scene: Scene, name: Aggregate) -> Column:
     """Compute one, then set what holds for all: outside of the data there is nothing, a cut window says so."""
     found = (_BY_TIME.get(name) or BY_COUNT[name])(scene)
     extrapolates = name in _EXTRAPOLATING
-    outside = scene.ends <= scene.knot_time[0]
+    outside = scene.ends <= scene.data_start
     partial = scene.cut | scene.starts_in
     if not extrapolates:
-        outside = outside | (scene.starts >= scene.region_end)
+        outside = outside | (scene.starts >= scene.data_end)
         partial = partial | scene.ends_in
     status = found.status
     if name not in _NEVER_PARTIAL:
@@ -138,9 +123,9 @@ def _time_average(scene: Scene) -> Column:
     usable = pieces.severity != BAD
     duration = scene.duration(pieces, usable)
     bounds = [scene.interpolated_bound(time, stepped=False).severity for time in (scene.starts, scene.ends)]
-    doubtful = scene.knot_severity[: scene.real_knots] != GOOD
-    window = np.searchsorted(scene.starts, scene.knot_time[: scene.real_knots], side="right") - 1
-    inside = doubtful & (window >= 0) & (scene.knot_time[: scene.real_knots] < scene.ends[-1])
+    doubtful = scene.knot_time[(scene.knot_severity != GOOD) & scene.is_real]
+    window = np.searchsorted(scene.starts, doubtful, side="right") - 1
+    inside = (window >= 0) & (doubtful < scene.ends[window])
     doubts = np.bincount(window[inside], minlength=scene.size)
     severity = np.where((np.maximum(*bounds) == GOOD) & (doubts == 0), GOOD, UNCERTAIN)
     return column(scene, _mean(scene, usable, duration), duration > 0, severity)

@@ -14,19 +14,9 @@ import numpy as np
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
 from penstock.platform.historian.period import NS_PER_S
-from penstock.platform.historian.scene import (
-    BAD,
-    GOOD,
-    UNCERTAIN,
-    Bools,
-    Floats,
-    Ints,
-    Pieces,
-    Scene,
-    Series,
-    firsts,
-    severities,
-)
+from penstock.platform.historian.scene import BAD, GOOD, UNCERTAIN, Pieces, Scene, severities
+from penstock.platform.historian.series import Bools, Floats, Ints, Lanes, Series, chained, ends_of, firsts, places_of
+from penstock.platform.historian.stage import Stage
 
 BY_PARTS = frozenset(
     {
@@ -88,7 +78,7 @@ def needs_pure(wanted: Iterable[Aggregate], settings: AggregateSettings) -> bool
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """Hold rows of summaries: those columns of SUMMARY that are needed, and `block`, a number for each block."""
+    """Hold rows of summaries: the columns of SUMMARY that are needed, `lane` in order, a number for each `block`."""
 
     columns: dict[str, np.ndarray]
 
@@ -101,6 +91,19 @@ class Blocks:
     def where(self, marked: "Bools | Ints | slice") -> "Blocks":
         """Give the marked rows."""
         return Blocks({name: column[marked] for name, column in self.columns.items()})
+
+    def some(self, lanes: Ints) -> "Blocks":
+        """Give the rows of these lanes, which are numbered anew."""
+        low, high = (np.searchsorted(self["lane"], lanes, side=side) for side in ("left", "right"))
+        place = places_of(low, high)
+        found = self if np.array_equal(place, np.arange(len(self))) else self.where(place)
+        return Blocks(found.columns | {"lane": np.repeat(np.arange(len(lanes)), high - low)})
+
+    def laid(self, stage: Stage) -> "Blocks":
+        """Give the same with the times on the time line."""
+        shift = stage.shift[self["lane"]]
+        times = {name: column + shift for name, column in self.columns.items() if name.endswith("_time")}
+        return Blocks(self.columns | times)
 
     @property
     def samples(self) -> int:
@@ -122,11 +125,6 @@ class Blocks:
         """Give the first, last, low or high sample of each row."""
         return Series(self[f"{name}_time"], self[f"{name}_status"].astype(np.uint32), self[f"{name}_value"])
 
-    def sample(self, row: int, *, last: bool) -> Series:
-        """Give the first or the last sample of one row."""
-        name = "last" if last else "first"
-        return Series(*(self[f"{name}_{column}"][row : row + 1] for column in ("time", "status", "value")))
-
     def knots(self) -> Series:
         """Give the first and the last sample of each block."""
         both = [self.ends(last=False), self.ends(last=True)]
@@ -136,26 +134,18 @@ class Blocks:
         return Series(time[place], status[place].astype(np.uint32), value[place])
 
 
-def joined(samples: Series, blocks: Blocks) -> Series:
-    """Give samples and the knots of blocks in one order; the samples keep theirs where times are equal."""
-    knots = blocks.knots()
-    time = np.concatenate([samples.time, knots.time])
-    order = np.argsort(time, kind="stable")
-    status = np.concatenate([samples.status, knots.status])
-    return Series(time[order], status[order], np.concatenate([samples.value, knots.value])[order])
-
-
 class BlockScene(Scene):
-    """Hold one tag's samples, and blocks for the rest, under windows that cut no block."""
+    """Hold samples in lanes, and blocks for the rest, under windows that cut no block."""
 
-    def __init__(self, samples: Series, blocks: Blocks, over: Sequence[Window], settings: AggregateSettings) -> None:
-        whole = joined(samples, blocks)
-        super().__init__(whole, over, settings)
+    def __init__(self, stage: Stage, samples: Lanes, blocks: Blocks, settings: AggregateSettings) -> None:
+        """Take samples and blocks as the stage lays them."""
+        super().__init__(stage, _joined(stage, samples, blocks), settings)
         self._blocks = blocks
-        dropped = len(whole.time) - len(self.time)  # Bad_NoData at the beginning, which no block begins with
-        window = np.searchsorted(self.starts, samples.time, side="right") - 1
-        kept = (np.arange(len(window)) >= dropped) & (window >= 0) & (samples.time < self.ends[-1])
-        time, status, value = (getattr(samples, name)[kept] for name in ("time", "status", "value"))
+        series, place = samples.series, np.arange(samples.begins[-1])
+        window = np.searchsorted(self.starts, series.time, side="right") - 1
+        kept = place >= np.repeat(samples.begins[:-1] + self.dropped, samples.counts)  # no block begins with Bad_NoData
+        kept &= (window >= 0) & (series.time < self.ends[window])
+        time, status, value = (getattr(series, name)[kept] for name in ("time", "status", "value"))
         one = np.ones(len(time), np.int64)
         plain = {
             "severity": severities(status, value), "rows": one, "sum": value, "squares": np.zeros(len(one)),
@@ -286,3 +276,17 @@ class BlockScene(Scene):
         told = Pieces(start, start + length, window, severity, severity, mean, mean)
         names = ("start", "end", "window", "severity", "start_severity", "first", "last")
         return Pieces(*(np.concatenate([getattr(pieces, name)[outside], getattr(told, name)]) for name in names))
+
+
+def block_scene_of(samples: Lanes, blocks: Blocks, over: Sequence[Window], settings: AggregateSettings) -> BlockScene:
+    """Make a scene of samples and blocks with their own times; blocks lie within the windows."""
+    stage = Stage(samples, over, settings)
+    return BlockScene(stage, stage.laid(samples), blocks.laid(stage), settings)
+
+
+def _joined(stage: Stage, samples: Lanes, blocks: Blocks) -> Lanes:
+    """Give samples and the knots of blocks in one order; the samples keep theirs where times are equal."""
+    knots = blocks.knots()
+    series = chained(samples.series, knots)
+    counts = samples.counts + np.bincount(stage.lane_at(knots.time), minlength=len(samples))
+    return Lanes(series.where(np.argsort(series.time, kind="stable")), ends_of(counts))

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from penstock.core import status as codes
 from penstock.core.aggregate import CALCULATED, MULTIPLE_VALUES, Aggregate
-from penstock.platform.historian.scene import BAD, GOOD, UNCERTAIN, Bools, Codes, Floats, Ints, Scene, firsts, status_of
+from penstock.platform.historian.scene import BAD, GOOD, UNCERTAIN, Scene, status_of
+from penstock.platform.historian.series import Bools, Codes, Floats, Ints, firsts
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,10 @@ class Column:
     present: Bools
     status: Codes
     time: Ints
+
+    def where(self, span: slice) -> "Column":
+        """Give a part of it."""
+        return Column(self.value[span], self.present[span], self.status[span], self.time[span])
 
 
 def column(
@@ -66,9 +71,9 @@ def _count(scene: Scene) -> Column:
 
 def _transitions(scene: Scene) -> Column:
     place = np.flatnonzero(scene.usable)
-    value = scene.value[place]
+    value, lane = scene.value[place], scene.stage.lane_at(scene.time[place])
     changed = np.ones(len(place), np.bool_)
-    changed[1:] = value[1:] != value[:-1]
+    changed[1:] = (value[1:] != value[:-1]) | (lane[1:] != lane[:-1])
     marked = np.zeros(len(scene.time), np.bool_)
     marked[place[changed]] = True
     number = scene.count(marked).astype(np.float64)

@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 
 from penstock.core.errors import PenstockError
+from penstock.platform.historian.backlog import Backlog
 from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.errors import NotNow
 from penstock.platform.historian.generation import Generation
@@ -30,6 +31,7 @@ QUEUE_BYTES_MAX = 128 << 20
 ERASURES_MAX = 1_000_000  # 40 MB in memory; spans count, not samples
 ERASED_RETRY_MS = 3_600_000
 RETRY_MS = 1_000
+SEAL_RETRY_MS = 2_000  # about a seal
 DISK_RETRY_MS = 5_000
 DISK_FREE_MIN_BYTES = 64 << 20  # room for one group, its log and a checkpoint
 
@@ -58,8 +60,9 @@ class Committer:
         on_correction: Callable[[], None],
         on_full: Callable[[Generation], None],
         disk_free: Callable[[Path], int],
+        backlog: Backlog,
     ) -> None:
-        self._engine, self._store = engine, store
+        self._engine, self._store, self._backlog = engine, store, backlog
         self._on_commit, self._on_correction, self._on_full = on_commit, on_correction, on_full
         self._disk_free = disk_free
         self._queue: deque[_Pending] = deque()
@@ -68,6 +71,7 @@ class Committer:
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="historian-committer", daemon=True)
         self.refused = 0
+        self.refused_unsealed = 0
         self.failed_groups = 0
         self._closed = False  # files that could not be opened again are tried before the next commit
 
@@ -89,7 +93,7 @@ class Committer:
         return self._rows
 
     def submit(self, batches: Sequence[WriterBatch]) -> "Future[CommitResult]":
-        """Queue batches that are answered together; raise NotNow when the queue is full."""
+        """Queue batches that are answered together; raise NotNow when too much waits, here or for its seal."""
         alone = any(each.corrects for each in batches)
         if alone and self._engine.views.current.erasures.log.size >= ERASURES_MAX:
             raise NotNow(ERASED_RETRY_MS, f"{ERASURES_MAX} erasures are kept already; the oldest go after 7 days")
@@ -99,6 +103,9 @@ class Committer:
         with self._wake:
             if self._stopping:
                 raise NotNow(RETRY_MS, "the historian is stopping; send again in a moment")
+            if batches and self._backlog.is_over:
+                self.refused_unsealed += 1
+                raise NotNow(SEAL_RETRY_MS, "full hot files wait for their seal; keep what you have and send again")
             if self._queue and self._is_over(pending):
                 self.refused += 1
                 raise NotNow(RETRY_MS, f"the historian's queue is full ({self._rows} rows wait); keep and send again")
@@ -165,6 +172,7 @@ class Committer:
             _fail(group, NotNow(DISK_RETRY_MS, "the historian could not write; keep what you have and send again"))
             self._recover()
             return
+        is_busy = bool(self._queue)  # before the answers, which bring the next ones
         outcomes = iter(judged)
         for pending in group:
             mine = [next(outcomes) for _ in pending.batches]
@@ -177,9 +185,20 @@ class Committer:
         self._on_commit(self._store.head)
         if group[0].alone:
             self._on_correction()
+        if not is_busy or self._backlog.is_long:  # a busy door goes first: the sealer folds what is full
+            self._fold()
         self._rotate()
 
+    def _fold(self) -> None:
+        try:
+            self._store.fold_if_due()
+        except (duckdb.Error, OSError) as error:  # the log is as good as the file
+            log.error("the hot file's log could not be folded into it, the historian opens its files again: %s", error)
+            self._recover()
+
     def _rotate(self) -> None:
+        if self._closed:
+            return
         try:
             full = self._store.rotate_if_full()
         except (duckdb.Error, OSError) as error:  # the old one can grow on; the next commit tries again

@@ -31,11 +31,19 @@ class DurableFolder:
 
     def sync_new_names(self) -> None:
         """Sync the folder when it holds a file that was not there at the last call."""
-        with os.scandir(self.path) as entries:
-            names = {(entry.name, entry.inode()) for entry in entries}
+        names = self._names()
         if not names <= self._known:
             sync_folder(self.path)
         self._known = names
+
+    def sync(self) -> None:
+        """Sync the folder whatever is new in it: names that went are then gone for good, and may come again."""
+        self._known = self._names()
+        sync_folder(self.path)
+
+    def _names(self) -> set[tuple[str, int]]:
+        with os.scandir(self.path) as entries:
+            return {(entry.name, entry.inode()) for entry in entries}
 
 
 def sync_file(path: Path) -> None:
@@ -50,7 +58,8 @@ def sync_file(path: Path) -> None:
 def keep_before(path: Path) -> None:
     """Keep a durable copy of a database file that is about to be checkpointed; one that is there already is the better.
 
-    The caller knows that nothing is committed to the file until `forget_before`.
+    The caller knows that nothing is committed to the file until `forget_before`, and the folder synced after it: a copy
+    that comes back beside the next log would take the file back to before what that log follows.
     """
     kept = _beside(path, BEFORE_SUFFIX)
     if kept.exists():
@@ -68,13 +77,18 @@ def forget_before(path: Path) -> None:
     _beside(path, BEFORE_SUFFIX).unlink()
 
 
+def log_of(path: Path) -> Path:
+    """Give the path of a database file's log."""
+    return _beside(path, LOG_SUFFIX)
+
+
 def settle(path: Path) -> None:
     """Undo a checkpoint that did not end: it had ended if the log is gone."""
     kept = _beside(path, BEFORE_SUFFIX)
     _beside(kept, ".part").unlink(missing_ok=True)
     if not kept.exists():
         return
-    if _beside(path, LOG_SUFFIX).exists():
+    if log_of(path).exists():
         log.warning("%s: a checkpoint was cut short; the file is taken back to before it, its log has the rest", path)
         kept.rename(path)
     else:

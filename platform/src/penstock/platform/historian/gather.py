@@ -23,7 +23,8 @@ from penstock.platform.historian.period import PERIOD_NS
 from penstock.platform.historian.ports import Table
 from penstock.platform.historian.repeats import column_i64
 from penstock.platform.historian.run import Run
-from penstock.platform.historian.scene import GOOD, Bools, Ints, Series, chained
+from penstock.platform.historian.scene import GOOD
+from penstock.platform.historian.series import Bools, Ints, Lanes, Series, chained, firsts
 from penstock.platform.historian.view import KeptSummary, Source, View, over
 
 PERIODS_MIN = 4
@@ -45,12 +46,25 @@ Plain = tuple[Sequence[Source], Sequence[int]]
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Hold of one tag what lies in the span and next to it: samples in order, and blocks for the others."""
+    """Hold what lies in the span and next to it, a lane for each tag: samples in order, and blocks for the others."""
 
-    samples: Series
+    tags: Sequence[int]
+    samples: Lanes
     blocks: Blocks
-    gone: bool
-    """Whether blocks stand for samples that retention has removed: then they are all there is."""
+    gone: Bools
+    """Of which tags blocks stand for samples that retention has removed: then they are all there is."""
+
+    @property
+    def rows(self) -> Ints:
+        """Give how many samples and rows of summaries there are of each tag."""
+        return self.samples.counts + np.bincount(self.blocks["lane"], minlength=len(self.tags))
+
+    @property
+    def calm(self) -> Bools:
+        """Say of which tags all is Good."""
+        calm = self.samples.calm
+        calm[self.blocks["lane"][self.blocks["severity"] != GOOD]] = False
+        return calm
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +72,7 @@ class Wanted:
     """Say what is asked: tags, a span, the columns of summaries it takes, and whether only Good periods can serve."""
 
     tags: Sequence[int]
+    """In order."""
     start_ns: int
     end_ns: int
     columns: Collection[str]
@@ -75,14 +90,17 @@ class Wanted:
         low, high = self.periods
         return low - PERIOD_NS, high + PERIOD_NS
 
+    def lane(self, tag: Ints) -> Ints:
+        """Give the place of each tag."""
+        return np.searchsorted(np.asarray(self.tags, np.int64), tag)
+
     def key(self, tag: Ints, time: Ints) -> Ints:
         """Give one number for each tag and period within the wide span."""
         low, high = self.wide
-        place = np.searchsorted(np.sort(np.asarray(self.tags, np.int64)), tag)
-        return place * ((high - low) // PERIOD_NS) + (time - low) // PERIOD_NS
+        return self.lane(tag) * ((high - low) // PERIOD_NS) + (time - low) // PERIOD_NS
 
 
-def gather(engine: Engine, view: View, wanted: Wanted) -> dict[int, Gathered] | None:
+def gather(engine: Engine, view: View, wanted: Wanted) -> Gathered | None:
     """Give what lies in the span and, for bounding values, next to it; None where the samples alone do as well.
 
     Raise TooManyRows where it is more than the limit.
@@ -101,8 +119,9 @@ def gather(engine: Engine, view: View, wanted: Wanted) -> dict[int, Gathered] | 
     samples = [_read(engine, view, plain, wanted.wide, f"SELECT {ROW} FROM $G.sample", wanted.limit)]
     blocks = _Found(table, wanted, len(summed), _erased_keys(view, summed, wanted))
     refused = blocks.refused(samples[0])
-    dirty = np.unique(blocks.key[refused & _within(blocks.columns["start"], wanted.periods)])
-    if len(dirty) * DIRTY_SHARE > len(np.unique(blocks.key)) and not kept:
+    dirty = blocks.key[refused & _within(blocks.columns["start"], wanted.periods)]
+    dirty = dirty[firsts(dirty)]
+    if len(dirty) * DIRTY_SHARE > len(firsts(blocks.key)) and not kept:
         return None
     samples += _read_periods(engine, view, summed, dirty, wanted=wanted)
     found = pa.concat_tables([_NO_SAMPLES, *(each.cast(_NO_SAMPLES.schema) for each in samples if each is not None)])
@@ -214,6 +233,7 @@ class _Found:
         order = np.lexsort((column_i64(table, "severity"), file, column_i64(table, "start"), column_i64(table, "tag")))
         self.columns = {name: table[name].to_numpy()[order] for name in table.column_names}
         self.columns["severity"] = self.columns["severity"].astype(np.int64)
+        self.columns["lane"] = wanted.lane(self.columns["tag"])
         self.key = wanted.key(self.columns["tag"], self.columns["start"])
         begins = np.ones(len(order), np.bool_)
         begins[1:] = (self.key[1:] != self.key[:-1]) | (file[order][1:] != file[order][:-1])
@@ -300,7 +320,7 @@ def _read_periods(
 ) -> list[Table | None]:
     """Read the samples of single periods, given by key, from the runs that sum them up."""
     begin, count = wanted.wide[0], (wanted.wide[1] - wanted.wide[0]) // PERIOD_NS
-    tags, place = np.sort(np.asarray(wanted.tags, np.int64))[dirty // count], dirty % count
+    tags, place = np.asarray(wanted.tags, np.int64)[dirty // count], dirty % count
     select = f"SELECT {ROW} FROM $G.sample"
     if len(places := np.unique(place)) <= PERIODS_APART:
         read = []
@@ -331,55 +351,71 @@ class _Ends:
         self._blocks, self._refused = Blocks(found.columns), refused
         self._first, self._last, self._gone = found.first, found.last, found.gone
 
-    def beside(self, series: dict[int, Series]) -> dict[int, Gathered]:
-        """Give each tag's samples and blocks in the span, with the sample before it and the first after."""
-        wanted, rows = self._wanted, self._blocks
-        parts = {tag: slice(*np.searchsorted(rows["tag"], [tag, tag + 1])) for tag in series}
-        ends: dict[tuple[int, bool], Series] = {}
+    def beside(self, samples: Lanes) -> Gathered:
+        """Give the samples and blocks in the span, with the sample before it and the first after."""
+        wanted, rows, time = self._wanted, self._blocks, samples.series.time
+        marked = _within(time, (wanted.start_ns, wanted.end_ns))
+        lanes, ends, at_end = [], [], []
         for before in (True, False):
-            near = {tag: self._near(series[tag], parts[tag], before=before) for tag in series}
-            far = self._far([tag for tag, found in near.items() if found is None], before=before)
-            ends |= {(tag, before): far.get(tag, _NONE) if found is None else found for tag, found in near.items()}
+            next_to = self._next_to(samples, before=before)
+            marked[next_to.places] = True
+            for lane, end in ((next_to.lane, next_to.of_rows), self._far(next_to.unknown, before=before)):
+                lanes.append(lane)
+                ends.append(end)
+                at_end.append(np.full(len(lane), not before))
+        framed = samples.where(marked).framed(np.concatenate(lanes), chained(*ends), at_end=np.concatenate(at_end))
         kept = ~self._refused & (self._first >= wanted.start_ns) & (self._last < wanted.end_ns)
-        gathered = {}
-        for tag, samples in series.items():
-            own = samples.where(_within(samples.time, (wanted.start_ns, wanted.end_ns)))
-            blocks = rows.where(parts[tag].start + np.flatnonzero(kept[parts[tag]]))
-            gone = bool((kept & self._gone)[parts[tag]].any())
-            gathered[tag] = Gathered(chained(ends[tag, True], own, ends[tag, False]), blocks, gone)
-        return gathered
+        gone = np.bincount(rows["lane"][kept & self._gone], minlength=len(samples)) > 0
+        return Gathered(wanted.tags, framed, rows.where(kept), gone)
 
-    def _near(self, samples: Series, part: slice, *, before: bool) -> Series | None:
-        """Give the sample next to the span out of what was read; None where that does not tell."""
-        wanted = self._wanted
+    def _next_to(self, samples: Lanes, *, before: bool) -> "_NextTo":
+        """Find the samples next to the span among what was read."""
+        wanted, rows = self._wanted, self._blocks
         if before:
-            beyond = samples.where(samples.time < wanted.start_ns)
-            there, outer = self._last[part] < wanted.start_ns, self._blocks["start"][part] < wanted.periods[0]
+            apart, row_apart = (wanted.start_ns - 1 - time for time in (samples.series.time, rows["last_time"]))
+            there = self._last < wanted.start_ns
+            outer, inner = rows["start"] < wanted.periods[0], wanted.start_ns - wanted.periods[0]
         else:
-            beyond = samples.where(samples.time >= wanted.end_ns)
-            there, outer = self._first[part] >= wanted.end_ns, self._blocks["start"][part] >= wanted.periods[1]
-        known = there & ~self._refused[part]
-        nearest = [beyond.where(beyond.time == beyond.time[-1 if before else 0])] if len(beyond.time) else []
-        if known.any():
-            place = part.start + np.flatnonzero(known)
-            times = self._blocks["last_time" if before else "first_time"][place]
-            nearest.append(self._blocks.sample(int(place[times.argmax() if before else times.argmin()]), last=before))
-        if not nearest:
-            return None
-        best = (max if before else min)(nearest, key=lambda series: int(series.time[0]))
-        hidden = (outer & self._refused[part]).any()  # samples there were not read
-        is_inner = best.time[0] >= wanted.periods[0] if before else best.time[0] < wanted.periods[1]
-        return best if is_inner or not hidden else None
+            apart, row_apart = (time - wanted.end_ns for time in (samples.series.time, rows["first_time"]))
+            there = self._first >= wanted.end_ns
+            outer, inner = rows["start"] >= wanted.periods[1], wanted.periods[1] - wanted.end_ns
+        place, row = np.flatnonzero(apart >= 0), np.flatnonzero(there & ~self._refused)
+        lane = np.searchsorted(samples.begins[1:], place, side="right")
+        near, row_near = (np.full(len(samples), _NOWHERE) for _ in range(2))
+        np.minimum.at(near, lane, apart[place])
+        np.minimum.at(row_near, rows["lane"][row], row_apart[row])
+        best = np.minimum(near, row_near)
+        hidden = np.bincount(rows["lane"][outer & self._refused], minlength=len(samples)) > 0  # not read
+        known = (best < inner) | ((best < _NOWHERE) & ~hidden)
+        by_row = known & (row_near < near)
+        row = row[by_row[rows["lane"][row]] & (row_apart[row] == row_near[rows["lane"][row]])]
+        row = row[firsts(rows["lane"][row])]
+        chosen = (known & ~by_row)[lane] & (apart[place] == near[lane])
+        points = rows.where(row).points("last" if before else "first")
+        return _NextTo(place[chosen], rows["lane"][row], points, np.flatnonzero(~known))
 
-    def _far(self, tags: Sequence[int], *, before: bool) -> dict[int, Series]:
-        """Look up the sample next to the span."""
+    def _far(self, lanes: Ints, *, before: bool) -> tuple[Ints, Series]:
+        """Look up the samples next to the span; give the lane of each."""
         edge = self._wanted.start_ns if before else self._wanted.end_ns
-        return rows_at(self._engine, self._view, bounds(self._engine, self._view, tags, edge, before=before))
+        tags = np.asarray(self._wanted.tags, np.int64)[lanes].tolist()
+        at = bounds(self._engine, self._view, tags, edge, before=before)
+        found = rows_at(self._engine, self._view, at)
+        return self._wanted.lane(np.array([*at], np.int64))[found.lane], found.series
 
 
+@dataclass(frozen=True, slots=True)
+class _NextTo:
+    """Say where the samples next to the span are: places of samples, ends of blocks, or lanes that do not tell."""
+
+    places: Ints
+    lane: Ints
+    of_rows: Series
+    unknown: Ints
+
+
+_NOWHERE = np.iinfo(np.int64).max
 _NO_SAMPLES = pa.schema(
     [(name, pa.int64()) for name in ("tag", "time")]
     + [("status", pa.uint32()), ("value", pa.float64())]
     + [(name, pa.int64()) for name in ("position", "row")]
 ).empty_table()
-_NONE = Series(np.zeros(0, np.int64), np.zeros(0, np.uint32), np.zeros(0))

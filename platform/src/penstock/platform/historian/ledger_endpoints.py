@@ -18,6 +18,7 @@ from penstock.platform.historian.ledger_schemas import (
     BatchItem,
     CountedItem,
     DropItem,
+    ErasureItem,
     GapItem,
     QuarantineItem,
     RejectItem,
@@ -117,6 +118,7 @@ class LedgerEndpoints:
         router.get("/drops")(self.drops)
         router.get("/rejects")(self.rejects)
         router.get("/thinned")(self.thinned)
+        router.get("/erasures")(self.erasures)
         router.get("/duplicates")(self.duplicates)
         router.get("/quarantine")(self.quarantine)
         payload = router.get("/quarantine/{quarantine_id}/payload", responses={200: {"content": {BYTES: _BINARY}}})
@@ -161,6 +163,10 @@ class LedgerEndpoints:
     async def thinned(self, principal: Auditor, asked: AskedRecords) -> Page[CountedItem]:
         """List what deadbands left out, a record per tag and minute, newest first."""
         return await self._records(principal, asked, "thinned", _counted)
+
+    async def erasures(self, principal: Auditor, asked: AskedRecords) -> Page[ErasureItem]:
+        """List what was deleted or replaced on order, a record per tag and order, newest first; `gateway`: by whom."""
+        return await self._records(principal, asked, "erasure", _erasure)
 
     async def duplicates(self, principal: Auditor, asked: AskedRecords) -> Page[CountedItem]:
         """List samples that came again and are stored once, a record per batch and tag, newest first."""
@@ -298,6 +304,10 @@ def _drop(entry: RecordEntry, told: Mapping[str, Any]) -> DropItem:
 
 def _counted(entry: RecordEntry, told: Mapping[str, Any]) -> CountedItem:
     return CountedItem(**told, from_=_text(entry.from_ns), to=_text(entry.to_ns))
+
+
+def _erasure(entry: RecordEntry, told: Mapping[str, Any]) -> ErasureItem:
+    return ErasureItem(**told, from_=_text(entry.from_ns), to=_text(entry.to_ns), how=entry.excerpt)
 
 
 def _reject(entry: RecordEntry, told: Mapping[str, Any]) -> RejectItem:

@@ -214,6 +214,7 @@ def _account(tag: TagRef, samples: TagSamples | None, told: Sequence[Told], miss
         missing_batches=missing,
         quarantined=count(RecordKind.QUARANTINED),
         thinned=count(RecordKind.THINNED),
+        erased=count(RecordKind.ERASURE),
         dropped=count(RecordKind.DROP),
         rejected=count(RecordKind.REJECT),
         causes=[_cause(each) for each in told if each.tag == tag.id or (each.tag is None and each.writer == tag.owner)],

@@ -5,8 +5,9 @@ Theory of operation
 Two questions are judged apart and answered together. *Delivered*: is all that the gateway journalled up to then, by its
 clock, committed? The historian's watermarks and what the gateway states of its journal tell; a gateway that has stated
 nothing since may hold more. *Missing*: is something of that span known not to be there? Gaps that were not refilled,
-declared drops, samples in quarantine. What could not become a sample, and what a deadband left out, is told and changes
-no answer. A loss that nobody can tie to a tag leaves the answer for a tag open. The worst reason decides.
+declared drops, samples in quarantine. What could not become a sample, what a deadband left out, and what was erased on
+somebody's order is told and changes no answer. A loss that nobody can tie to a tag leaves the answer for a tag open.
+The worst reason decides.
 """
 
 from collections.abc import Iterable, Sequence
@@ -131,6 +132,9 @@ def _loss(each: Told) -> Reason | None:
         case RecordKind.THINNED:
             text = f"{_many(n, 'sample')} {_are(n)} left out by a deadband ({each.cause})"
             return Reason("thinned", None, text, n, *common)
+        case RecordKind.ERASURE if n:
+            text = f"{_many(n, 'sample')} {_are(n)} deleted or replaced on order ({each.cause})"
+            return Reason("erasure", None, text, n, *common)
         case _:
             return None
 

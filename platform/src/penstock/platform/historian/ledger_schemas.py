@@ -29,13 +29,15 @@ class WriterSummary(BaseModel):
     drops: Count
     rejects: Count
     thinned: Count
+    erased: Count
     quarantined_batches: Count
     quarantined_samples: Count
 
 
 class Summary(BaseModel):
-    """The ledger in figures. `expected` null: no tag declares a rate. `drops`, `rejects` and `thinned` count samples.
+    """The ledger in figures. `expected` null: no tag declares a rate.
 
+    `drops`, `rejects`, `thinned` and `erased` count samples;
     `quarantined_batches`: of which something was set aside, retried or not; `quarantined_samples`: those in it.
     """
 
@@ -51,6 +53,7 @@ class Summary(BaseModel):
     drops: Count
     rejects: Count
     thinned: Count
+    erased: Count
     quarantined_batches: Count
     quarantined_samples: Count
     safe_until: list[SafeUntil] = Field(max_length=10_000)
@@ -110,6 +113,14 @@ class CountedItem(RecordItem):
 
     from_: Stamp | None = Field(serialization_alias="from")
     to: Stamp | None
+
+
+class ErasureItem(RecordItem):
+    """Samples that were stored, and were deleted or replaced on somebody's order; `how` says which."""
+
+    from_: Stamp | None = Field(serialization_alias="from")
+    to: Stamp | None
+    how: str = Field(max_length=256)
 
 
 class RejectItem(RecordItem):
@@ -183,6 +194,7 @@ class TagAccount(BaseModel):
     missing_batches: Count
     quarantined: Count
     thinned: Count
+    erased: Count
     dropped: Count
     rejected: Count
     causes: list[CauseItem] = Field(max_length=10_000)

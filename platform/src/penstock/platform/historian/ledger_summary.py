@@ -50,7 +50,7 @@ async def summarise(
 
 
 _SUMMED = (
-    "stored", "duplicates", "late", "future", "missing_batches", "open_gaps", "drops", "rejects", "thinned",
+    "stored", "duplicates", "late", "future", "missing_batches", "open_gaps", "drops", "rejects", "thinned", "erased",
     "quarantined_batches", "quarantined_samples",
 )  # fmt: skip
 
@@ -94,6 +94,7 @@ def _writer(
         drops=kinds["drop"].number if "drop" in kinds else 0,
         rejects=kinds["reject"].number if "reject" in kinds else 0,
         thinned=kinds["thinned"].number if "thinned" in kinds else 0,
+        erased=kinds["erasure"].number if "erasure" in kinds else 0,
         quarantined_batches=set_aside.batches if set_aside else 0,
         quarantined_samples=set_aside.samples if set_aside else 0,
     )

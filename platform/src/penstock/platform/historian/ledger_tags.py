@@ -64,6 +64,8 @@ _COUNTS = (
     "SELECT tag, count(*), count(*) FILTER (own AND delay > late), "
     "max(delay) FILTER (own AND delay > late), count(*) FILTER (future)"
 )
+BY_ANYBODY = f"($tags IS NOT NULL AND kind = '{RecordKind.ERASURE}')"
+"""Who has samples of a tag erased is seldom the gateway that wrote them."""
 _HOW_MANY = "SELECT count(*) AS n FROM $G.sample WHERE tag IN (SELECT unnest($tags)) AND time >= $start AND time < $end"
 _SUMS = (
     "SELECT kind, CASE WHEN $tags IS NOT NULL THEN tag END AS of_tag, writer, cause, count(*), sum(number)::BIGINT, "
@@ -129,7 +131,7 @@ class TagLedger:
             lambda view: (
                 f"{_SUMS} FROM (SELECT * FROM ({view.over(RECORDS_OF_ALL_TIME)}) "
                 "WHERE ($tags IS NULL OR tag IS NULL OR list_contains($tags, tag)) "
-                f"AND ($writers IS NULL OR list_contains($writers, writer)) QUALIFY {NEWEST_OF_GAP}) "
+                f"AND ({BY_ANYBODY} OR $writers IS NULL OR list_contains($writers, writer)) QUALIFY {NEWEST_OF_GAP}) "
                 f"WHERE {TOUCHES} AND (kind <> '{RecordKind.QUARANTINED}' OR position NOT IN ({view.over(retried)})) "
                 "GROUP BY kind, of_tag, writer, cause ORDER BY sum(number) DESC, kind, of_tag, cause LIMIT $limit"
             ),

@@ -10,17 +10,17 @@ from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.errors import TooManyRows
 from penstock.platform.historian.ports import Table
 from penstock.platform.historian.repeats import column_i64
-from penstock.platform.historian.scene import Ints, Series
+from penstock.platform.historian.series import NO_LANES, Ints, Lanes, Series, places_of
 from penstock.platform.historian.view import View
 
 _EDGES = "tag IN (SELECT unnest($tags)) AND time IN (SELECT unnest($edge_times))"
 SEGMENTS_A_TAG = 16
-"""Where rows change from tag to tag more often than that, they are sorted by tag first."""
+"""Where rows change from tag to tag more often than that, each is sorted by its tag, not whole segments."""
 ROW = 'tag, time, status, coalesce(vf, vi::DOUBLE, vb::INTEGER::DOUBLE) AS value, position, "row"'
 
 
-def series_of_many(engine: Engine, tags: Sequence[int], start_ns: int, end_ns: int, limit: int) -> dict[int, Series]:
-    """Give each tag's samples in [start, end), the newest before and the first after.
+def series_of_many(engine: Engine, tags: Sequence[int], start_ns: int, end_ns: int, limit: int) -> Lanes:
+    """Give each tag's samples in [start, end), the newest before and the first after; lanes in the order of the tags.
 
     Raise TooManyRows where they are more than `limit` together.
     """
@@ -38,28 +38,26 @@ def series_of_many(engine: Engine, tags: Sequence[int], start_ns: int, end_ns: i
         found = engine.query(f"SELECT * FROM ({sql}) LIMIT $limit", parameters)
     if found.num_rows > limit:
         raise TooManyRows(limit, f"the range of {len(tags)} tags")
-    return {
-        tag: _between(series, before.get(tag, start_ns), after.get(tag, end_ns))
-        for tag, series in split(found, tags).items()
-    }
+    return _between(
+        split(found, tags), [before.get(tag, start_ns) for tag in tags], [after.get(tag, end_ns) for tag in tags]
+    )
 
 
-def rows_at(engine: Engine, view: View, times: Mapping[int, int]) -> dict[int, Series]:
-    """Give of each tag the samples of one time."""
+def rows_at(engine: Engine, view: View, times: Mapping[int, int]) -> Lanes:
+    """Give of each tag the samples of one time; lanes in the order of the tags."""
     if not times:
-        return {}
+        return NO_LANES
     low, high = min(times.values()), max(times.values())
     select = f"SELECT {ROW} FROM $G.sample WHERE {_EDGES} AND time BETWEEN $low AND $high"
     sql = view.samples(select, list(times), low, high + 1)
     at = {"tags": list(times), "edge_times": sorted(set(times.values())), "low": low, "high": high}
-    return {
-        tag: _between(series, times[tag], times[tag]) for tag, series in split(engine.query(sql, at), [*times]).items()
-    }
+    return _between(split(engine.query(sql, at), [*times]), [*times.values()], [*times.values()])
 
 
-def _between(series: Series, low: int, high: int) -> Series:
-    """Give the samples in [low, high]: without those that a tag has at the edges of other tags."""
-    return series.where(slice(np.searchsorted(series.time, low), np.searchsorted(series.time, high, side="right")))
+def _between(lanes: Lanes, low: Sequence[int], high: Sequence[int]) -> Lanes:
+    """Give each lane's samples in [low, high]: without those that a tag has at the edges of other tags."""
+    first, last = (np.repeat(np.array(each, np.int64), lanes.counts) for each in (low, high))
+    return lanes.where((first <= lanes.series.time) & (lanes.series.time <= last))
 
 
 def bounds(engine: Engine, view: View, tags: Sequence[int], time_ns: int, *, before: bool) -> dict[int, int]:
@@ -84,30 +82,33 @@ def bounds(engine: Engine, view: View, tags: Sequence[int], time_ns: int, *, bef
     return found
 
 
-def split(found: Table, tags: Sequence[int]) -> dict[int, Series]:
-    """Part rows in any order into each tag's, ordered by (time, position, row).
+def split(found: Table, tags: Sequence[int]) -> Lanes:
+    """Part rows in any order into a lane for each tag, ordered by (time, position, row).
 
     Runs give them nearly in order, so only tags that need it are sorted; hot files give them as they came.
     """
     tag, time = column_i64(found, "tag"), column_i64(found, "time")
-    position, row = column_i64(found, "position"), column_i64(found, "row")
     status = found["status"].to_numpy().astype(np.uint32, copy=False)
     value = found["value"].to_numpy().astype(np.float64, copy=False)
+    order, lane = _by_lane(tag, time, tags)
+    rising = (np.diff(time[order]) > 0) | (np.diff(lane) > 0)
+    if not rising.all():
+        wild = np.flatnonzero(np.isin(lane, lane[1:][~rising]))
+        place = order[wild]
+        position, row = column_i64(found, "position")[place], column_i64(found, "row")[place]
+        order[wild] = place[np.lexsort((row, position, time[place], lane[wild]))]
+    begins = np.searchsorted(lane, np.arange(len(tags) + 1))
+    return Lanes(Series(time[order], status[order], value[order]), begins)
+
+
+def _by_lane(tag: Ints, time: Ints, tags: Sequence[int]) -> tuple[Ints, Ints]:
+    """Give an order of rows by lane, mostly by time as well, and the lane of each row in that order."""
+    known = np.argsort(np.asarray(tags, np.int64))
     begins = np.flatnonzero(np.diff(tag, prepend=tag[:1] - 1))
-    if len(begins) > SEGMENTS_A_TAG * len(tags):
-        order = np.argsort(tag, kind="stable")
-        begins = np.flatnonzero(np.diff(tag[order], prepend=tag[order[:1]] - 1))
-    else:
-        order = np.arange(len(tag))
+    if len(begins) > SEGMENTS_A_TAG * len(tags):  # hot rows, as they came
+        begins = np.arange(len(tag))
     ends = np.append(begins[1:], len(tag))[: len(begins)]
-    parts: dict[int, list[Ints]] = {each: [] for each in tags}
-    for each, begin, end in zip(tag[order[begins]].tolist(), begins.tolist(), ends.tolist(), strict=True):
-        parts[each].append(order[begin:end])
-    series = dict.fromkeys(tags, Series(time[:0], status[:0], value[:0]))
-    for each, places in parts.items():
-        if places:
-            place = np.concatenate(places)
-            if not (np.diff(time[place]) > 0).all():
-                place = place[np.lexsort((row[place], position[place], time[place]))]
-            series[each] = Series(time[place], status[place], value[place])
-    return series
+    lane = known[np.searchsorted(np.asarray(tags, np.int64)[known], tag[begins])]
+    order = np.lexsort((time[begins], lane))
+    begins, ends = begins[order], ends[order]
+    return places_of(begins, ends), np.repeat(lane[order], ends - begins)

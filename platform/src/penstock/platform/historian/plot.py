@@ -17,7 +17,8 @@ from tsdownsample import LTTBDownsampler, MinMaxLTTBDownsampler
 
 from penstock.platform.historian.blocks import Blocks
 from penstock.platform.historian.period import PERIOD_NS
-from penstock.platform.historian.scene import BAD, Bools, Ints, Series, chained, firsts
+from penstock.platform.historian.scene import BAD
+from penstock.platform.historian.series import Bools, Ints, Series, chained, firsts
 
 BUCKETS_PER_POINT = 2
 """Buckets of a least and a greatest sample for each point drawn: the ratio of 4 that MinMaxLTTB's authors advise."""

@@ -3,6 +3,7 @@
 # ruff: noqa: S608 the pieces are constants and names made of numbers; every value is a parameter
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,16 +16,8 @@ from numpy.typing import NDArray
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
 from penstock.platform.historian import blocks
-from penstock.platform.historian.aggregates import (
-    Series,
-    Summary,
-    at_times,
-    scene_wants_more,
-    summarise,
-    summed_up,
-    wants_more,
-)
-from penstock.platform.historian.blocks import BlockScene
+from penstock.platform.historian.aggregates import Summary, at_times, summed_up, wants_more
+from penstock.platform.historian.blocks import block_scene_of
 from penstock.platform.historian.columns_by_count import Column
 from penstock.platform.historian.engine import Engine
 from penstock.platform.historian.errors import CursorExpired, NotNow, TooManyRows
@@ -43,6 +36,9 @@ from penstock.platform.historian.plot import (
 )
 from penstock.platform.historian.ports import STORED_ROWS, RowKey, Since, Table
 from penstock.platform.historian.repeats import column_i64
+from penstock.platform.historian.scene import Scene, scene_of
+from penstock.platform.historian.series import Series, one_lane
+from penstock.platform.historian.stage import together
 from penstock.platform.historian.view import View
 
 QUERY_THREADS = 2
@@ -154,11 +150,17 @@ class Reader:
         self, tag: int, over: Sequence[Window], wanted: Sequence[Aggregate], settings: AggregateSettings, limit: int
     ) -> Summary:
         """Read a tag's samples and compute; further out where those next to the span do not tell enough."""
-        series = self.series(tag, over[0].start_ns, over[-1].end_ns, limit)
-        if wants_more(series, over, wanted, settings):
+        scene = self._scene(tag, over, settings, limit)
+        if wants_more(scene, wanted).any():
             reach = max(window.end_ns - window.start_ns for window in over)
-            series = self.series(tag, over[0].start_ns - reach, over[-1].end_ns + reach, limit)
-        return summarise(series, over, wanted, settings)
+            scene = self._scene(tag, over, settings, limit, reach=reach)
+        return summed_up(scene, wanted)
+
+    def _scene(
+        self, tag: int, over: Sequence[Window], settings: AggregateSettings, limit: int, *, reach: int = 0
+    ) -> Scene:
+        series = self.series(tag, over[0].start_ns - reach, over[-1].end_ns + reach, limit)
+        return scene_of(one_lane(series), over, settings)
 
     def aggregate_many(
         self,
@@ -205,14 +207,17 @@ class Reader:
             return {}
         pure = any(blocks.needs_pure(wanted, each) for each in settings.values())
         start, end = over[0].start_ns, over[-1].end_ns
-        asked = Wanted(list(settings), start, end, blocks.columns_of(wanted), pure=pure, limit=limit)
+        asked = Wanted(sorted(settings), start, end, blocks.columns_of(wanted), pure=pure, limit=limit)
         with self._engine.view() as view:
-            found = gather(self._engine, view, asked) or {}
-        told = {}
-        for tag, each in found.items():
-            scene = BlockScene(each.samples, each.blocks, over, settings[tag])
-            if each.gone or not scene_wants_more(scene, wanted):
-                told[tag] = summed_up(scene, wanted)
+            found = gather(self._engine, view, asked)
+        if found is None:
+            return {}
+        told: dict[int, Summary] = {}
+        each = [settings[tag] for tag in found.tags]
+        for lanes in together(found.samples, each, over, calm=found.calm, rows=found.rows):
+            scene = block_scene_of(found.samples.some(lanes), found.blocks.some(lanes), over, each[lanes[0]])
+            tags = [found.tags[lane] for lane in lanes.tolist()]
+            told |= _told(scene, tags, wanted, enough=found.gone[lanes])
         return told
 
     def _from_samples(
@@ -223,18 +228,16 @@ class Reader:
         limit: int,
     ) -> dict[int, Summary]:
         """Read the samples of several tags in one pass and compute; tag by tag where they are too many together."""
-        if len(settings) == 1:
-            return {tag: self._alone(tag, over, wanted, chosen, limit) for tag, chosen in settings.items()}
-        try:
-            found = series_of_many(self._engine, list(settings), over[0].start_ns, over[-1].end_ns, limit)
-        except TooManyRows:
-            return {tag: self._alone(tag, over, wanted, chosen, limit) for tag, chosen in settings.items()}
-        return {
-            tag: self._alone(tag, over, wanted, chosen, limit)
-            if wants_more(found[tag], over, wanted, chosen)
-            else summarise(found[tag], over, wanted, chosen)
-            for tag, chosen in settings.items()
-        }
+        tags, told = list(settings), dict[int, Summary]()
+        if len(tags) > 1:
+            with contextlib.suppress(TooManyRows):
+                found = series_of_many(self._engine, tags, over[0].start_ns, over[-1].end_ns, limit)
+                each = list(settings.values())
+                for lanes in together(found, each, over, calm=found.calm, rows=found.counts):
+                    scene = scene_of(found.some(lanes), over, each[lanes[0]])
+                    told |= _told(scene, [tags[lane] for lane in lanes.tolist()], wanted)
+        rest = {tag: settings[tag] for tag in tags if tag not in told}
+        return told | {tag: self._alone(tag, over, wanted, chosen, limit) for tag, chosen in rest.items()}
 
     def at_times(
         self, tag: int, times: NDArray[np.int64], settings: AggregateSettings, limit: int, *, simple: bool
@@ -243,7 +246,7 @@ class Reader:
         first, last = int(times[0]), int(times[-1])
         series = self.series(tag, first, last, limit)
         over = [Window(first, last + 1)]
-        if not simple and wants_more(series, over, [Aggregate.INTERPOLATIVE], settings):
+        if not simple and wants_more(scene_of(one_lane(series), over, settings), [Aggregate.INTERPOLATIVE]).any():
             reach = max(REACH_NS, last - first)
             series = self.series(tag, first - reach, last + reach, limit)
         return at_times(series, times, settings, simple=simple)
@@ -281,9 +284,9 @@ class Reader:
             return None
         if found is None:
             return None
-        samples, told = found[tag].samples, found[tag].blocks
+        samples, told = found.samples.series, found.blocks
         inside = int(((samples.time >= start_ns) & (samples.time < end_ns)).sum()) + told.samples
-        if inside <= PLOT_ROWS_MAX and not found[tag].gone:
+        if inside <= PLOT_ROWS_MAX and not found.gone.any():
             return None
         length = bucket_ns(start_ns, end_ns, points)
         origin = first_bucket(start_ns, start_ns, length)
@@ -338,3 +341,16 @@ class Reader:
         if len(kept) < rows.num_rows:
             return int(kept[-1])
         return int(kept[-1]) if rows.num_rows > limit else head
+
+
+def _told(
+    scene: Scene, tags: Sequence[int], wanted: Sequence[Aggregate], *, enough: NDArray[np.bool_] | None = None
+) -> dict[int, Summary]:
+    """Compute; without tags of which samples further out are needed, but where what there is must be `enough`."""
+    more = wants_more(scene, wanted)
+    if enough is not None:
+        more &= ~enough
+    if more.all():
+        return {}
+    summaries = summed_up(scene, wanted).parts(len(tags))
+    return {tag: summary for tag, summary, is_short in zip(tags, summaries, more.tolist(), strict=True) if not is_short}

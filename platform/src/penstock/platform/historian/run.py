@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from penstock.platform.historian.durable import sync_file
 from penstock.platform.historian.errors import SealingFailed
 from penstock.platform.historian.generation import UNBORN_SUFFIX, Extent
+from penstock.platform.historian.pieces import PIECES_TABLE, piece_bounds, register_pieces
 from penstock.platform.historian.summary import is_dense
 from penstock.platform.historian.summary_file import SUMMARY_TABLE, write_summary
 from penstock.platform.historian.view import Source, Tags, View, over, quoted
@@ -83,7 +84,7 @@ class TagSpans:
         return 0 if place is None else int(self.rows[place])
 
     def _place(self, tag: int) -> int | None:
-        place = int(np.searchsorted(self.tag, tag))
+        place = int(self.tag.searchsorted(tag))
         return None if place == len(self.tag) or self.tag[place] != tag else place
 
 
@@ -180,15 +181,25 @@ def parse_folder_name(name: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def write_run(cursor: Any, view: View, runs: Path, numbers: tuple[int, int], *, now_ns: int, revision: int = 0) -> Run:
+def write_run(
+    cursor: Any,
+    view: View,
+    runs: Path,
+    numbers: tuple[int, int],
+    *,
+    now_ns: int,
+    revision: int = 0,
+    piece_rows: int = 2**62,
+) -> Run:
     """Write what a view shows as a run under its unborn name, synced and read back; erased rows stay behind.
 
-    Raise SealingFailed where what is read back differs.
+    Of runs about `piece_rows` are sorted at a time. Raise SealingFailed where what is read back differs.
     """
     sources, name = view.sources, folder_name(*numbers, revision)
     folder = runs / (name + UNBORN_SUFFIX)
     folder.mkdir()
-    files = [_write_table(cursor, view, folder, table) for table in ORDERS]
+    pieces = _pieces(sources, piece_rows)
+    files = [_write_table(cursor, view, folder, table, pieces if table == "sample" else ()) for table in ORDERS]
     samples = f"({view.visible(sources, 'SELECT tag, time FROM $G.sample')})"
     tags = cursor.execute(
         f"SELECT tag, count(*), min(time), max(time) FROM {samples} GROUP BY tag ORDER BY tag"
@@ -243,13 +254,26 @@ def joined(extents: Sequence[Extent]) -> Extent:
     )
 
 
-def _write_table(cursor: Any, view: View, folder: Path, table: str) -> RunFile:
+def _pieces(sources: Sequence[Source], piece_rows: int) -> list[tuple[int, int]]:
+    """Give the ranges of tags to sort one after the other; none where a hot file is to be read, in any order."""
+    spans = [source.tags for source in sources if isinstance(source, Run)]
+    if len(spans) < len(sources):
+        return []
+    tag, rows = (np.concatenate([getattr(each, name) for each in spans]) for name in ("tag", "rows"))
+    return piece_bounds(tag, rows, piece_rows)
+
+
+def _write_table(cursor: Any, view: View, folder: Path, table: str, pieces: Sequence[tuple[int, int]]) -> RunFile:
     path = folder / f"{table}.parquet"
     rows = view.visible(view.sources, f"SELECT * FROM $G.{table}")
     options = f"FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}"
     if table == "sample" and _has_odd_nan(cursor, view.sources):
         options += ", DICTIONARY_SIZE_LIMIT 0"
-    cursor.execute(f"COPY (SELECT * FROM ({rows}) ORDER BY {ORDERS[table]}) TO '{quoted(path)}' ({options})")
+    ordered = f"SELECT * FROM ({rows}) ORDER BY {ORDERS[table]}"
+    if len(pieces) > 1:
+        register_pieces(cursor, rows, ORDERS[table], pieces)
+        ordered = f"SELECT * FROM {PIECES_TABLE}"
+    cursor.execute(f"COPY ({ordered}) TO '{quoted(path)}' ({options})")
     sync_file(path)
     counted = "SELECT count(*), bit_xor(hash(each)) FROM (SELECT * FROM {}) each"
     was = cursor.execute(counted.format(f"({rows})")).fetchone()

@@ -1,8 +1,10 @@
 """What aggregates are computed from: samples by window, bounding values and regions; core.bounding in columns.
 
-Theory of operation. *Knots* are the samples that hold: of equal times the one committed last, and, where the newest
-value is known to hold on, one more at that time. Windows are cut at the knots into *pieces* in which one knot is the
-newest; sums over pieces give what goes by duration, sums over samples what goes by count.
+Theory of operation. Several tags are computed at once, each in a lane of one time line (stage.py). *Knots* are the
+samples that hold: of equal times the one committed last, and, where the newest value of a lane is known to hold on,
+one more at that time. Windows are cut at the knots into *pieces* in which one knot is the newest; sums over pieces give
+what goes by duration, sums over samples what goes by count. A lane without samples is given a Bad one that is later
+than all that is asked, so that every lane has a first and a last knot.
 """
 
 from collections.abc import Sequence
@@ -15,32 +17,11 @@ from numpy.typing import NDArray
 from penstock.core import status as codes
 from penstock.core.aggregate import CALCULATED, INTERPOLATED, AggregateSettings
 from penstock.core.windows import Window
+from penstock.platform.historian.series import Bools, Codes, Floats, Ints, Lanes, Series, firsts, ranges_of
+from penstock.platform.historian.stage import Stage
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-Ints = NDArray[np.int64]
-Codes = NDArray[np.uint32]
 GOOD, UNCERTAIN, BAD = 0, 1, 2
 SEVERITY_CODES = np.array([codes.GOOD, codes.UNCERTAIN_DATA_SUB_NORMAL, codes.BAD], np.uint32)
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """Hold one tag's samples in order: time, status, value (NaN where it has no number)."""
-
-    time: Ints
-    status: Codes
-    value: Floats
-
-    def where(self, marked: "Bools | Ints | slice") -> "Series":
-        """Give the marked samples."""
-        return Series(self.time[marked], self.status[marked], self.value[marked])
-
-
-def chained(*parts: Series) -> Series:
-    """Give the samples of several one after another."""
-    columns = ([getattr(part, name) for part in parts] for name in ("time", "status", "value"))
-    return Series(*(np.concatenate(column) for column in columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,26 +57,46 @@ class Pieces:
         return self.end - self.start
 
 
-class Scene:
-    """Hold one tag's samples and adjoining windows over them; what several aggregates need is made once."""
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """Hold the knots between which lines are drawn: their places, and the range of each lane in these."""
 
-    def __init__(self, series: Series, over: Sequence[Window], settings: AggregateSettings) -> None:
-        self.settings = settings
-        self.starts = np.array([window.start_ns for window in over], np.int64)
-        self.ends = np.array([window.end_ns for window in over], np.int64)
-        self.cut = np.array([window.partial for window in over], np.bool_)
-        assert (self.starts[1:] == self.ends[:-1]).all(), "windows must adjoin"
-        self._take_samples(series)
+    place: Ints
+    low: Ints
+    high: Ints
+    ends: Ints
+    """The last knot of each lane that is known, usable or not."""
+
+
+class Scene:
+    """Hold samples in lanes and adjoining windows over each lane; what several aggregates need is made once."""
+
+    def __init__(self, stage: Stage, samples: Lanes, settings: AggregateSettings) -> None:
+        """Take samples as the stage lays them."""
+        self.stage, self.settings = stage, settings
+        self.starts, self.ends, self.cut = stage.starts, stage.ends, stage.cut
+        self._take_samples(samples)
         self._make_knots()
         self.low = np.searchsorted(self.time, self.starts)
         self.high = np.searchsorted(self.time, self.ends)
 
-    def _take_samples(self, series: Series) -> None:
-        data = np.flatnonzero(series.status & np.uint32(codes.CODE_MASK) != codes.BAD_NO_DATA)
-        first = int(data[0]) if len(data) else len(series.time)
-        self.time, self.status = series.time[first:], series.status[first:].astype(np.uint32)
-        value = series.value[first:]
-        self.value = np.zeros(len(value)) if self.settings.textual else value
+    def _take_samples(self, samples: Lanes) -> None:
+        data = np.flatnonzero(samples.series.status & np.uint32(codes.CODE_MASK) != codes.BAD_NO_DATA)
+        begins, ends = samples.begins[:-1], samples.begins[1:]
+        first = np.append(data, ends[-1])[np.searchsorted(data, begins)]
+        self.dropped = np.minimum(first, ends) - begins
+        """How many samples of each lane there are before its data begin."""
+        if self.dropped.any():
+            samples = samples.where(np.arange(ends[-1]) >= np.repeat(begins + self.dropped, samples.counts))
+        self.is_empty: Bools = samples.counts == 0
+        if self.is_empty.any():
+            lane = np.flatnonzero(self.is_empty)
+            status, value = np.full(len(lane), codes.BAD, np.uint32), np.full(len(lane), np.nan)
+            later = Series(self.stage.beyond[lane], status, value)
+            samples = samples.framed(lane, later, at_end=np.ones(len(lane), np.bool_))
+        self._samples, series = samples, samples.series
+        self.time, self.status = series.time, series.status.astype(np.uint32, copy=False)
+        self.value = np.zeros(len(series.value)) if self.settings.textual else series.value
         self.severity = severities(self.status, self.value)
         self.usable: Bools = self.severity <= (GOOD if self.settings.treat_uncertain_as_bad else UNCERTAIN)
 
@@ -103,56 +104,75 @@ class Scene:
         newest = np.ones(len(self.time), np.bool_)
         newest[:-1] = self.time[1:] != self.time[:-1]
         place = np.flatnonzero(newest)
-        self.real_knots = len(place)
+        last = np.searchsorted(place, self._samples.begins[1:] - 1)
         covered = self.settings.covered_until_ns
-        times = self.time[place]
-        self.is_held = len(place) > 0 and covered is not None and covered > int(times[-1])
-        if self.is_held:
-            place, times = np.append(place, place[-1]), np.append(times, np.int64(covered or 0))
-        self.knot_time: Ints = times
+        until = self.time[place[last]] if covered is None else self.stage.shift + covered
+        self.is_held: Bools = until > self.time[place[last]]
+        at = last[self.is_held] + 1
+        self.knot_time: Ints = np.insert(self.time[place], at, until[self.is_held])
+        self.is_real = np.insert(np.ones(len(place), np.bool_), at, values=False)
+        place = np.insert(place, at, place[at - 1])
         self.knot_value, self.knot_status = self.value[place], self.status[place]
         self.knot_severity, self.knot_usable = self.severity[place], self.usable[place]
+        self.last_knot = last + np.cumsum(self.is_held)
+        self.first_knot = np.append(0, self.last_knot[:-1] + 1)
 
     @property
     def size(self) -> int:
         """Give the number of windows."""
         return len(self.starts)
 
-    @property
-    def is_empty(self) -> bool:
-        """Say whether there are no samples at all."""
-        return self.real_knots == 0
+    @cached_property
+    def first_time(self) -> Ints:
+        """Give the first knot's time of each lane."""
+        found: Ints = self.knot_time[self.first_knot]
+        return found
 
     @cached_property
-    def region_end(self) -> int:
-        """Give where the data end: the newest sample lasts one unit of time when it is not held longer."""
-        return int(self.knot_time[-1]) + (0 if self.is_held else 1)
+    def last_time(self) -> Ints:
+        """Give the last knot's time of each lane."""
+        return self.knot_time[self.last_knot]
+
+    @cached_property
+    def stop_time(self) -> Ints:
+        """Give where the data of each lane end: a newest sample that is not held lasts one unit of time."""
+        return self.last_time + ~self.is_held
+
+    @cached_property
+    def data_start(self) -> Ints:
+        """Give for each window where the data of its lane start."""
+        found: Ints = self.first_time[self.stage.lane_of]
+        return found
+
+    @cached_property
+    def data_end(self) -> Ints:
+        """Give for each window where the data of its lane end."""
+        found: Ints = self.stop_time[self.stage.lane_of]
+        return found
 
     @cached_property
     def length(self) -> Ints:
         """Give each window's duration as far as there are data; at least 1 where it is used to divide."""
-        return np.maximum(np.minimum(self.ends, self.region_end) - self.starts, 1)
+        found: Ints = np.maximum(np.minimum(self.ends, self.data_end) - self.starts, 1)
+        return found
 
     @cached_property
     def starts_in(self) -> Bools:
         """Say in which window the data start."""
-        first = self.knot_time[0]
-        found: Bools = (self.starts < first) & (first < self.ends)
+        found: Bools = (self.starts < self.data_start) & (self.data_start < self.ends)
         return found
 
     @cached_property
     def ends_in(self) -> Bools:
         """Say in which window the data end."""
-        last = self.knot_time[-1]
+        last = self.last_time[self.stage.lane_of]
         found: Bools = (self.starts <= last) & (last < self.ends)
         return found
 
     @cached_property
     def window_of(self) -> Ints:
         """Give each sample's window, -1 outside."""
-        found = np.full(len(self.time), -1, np.int64)
-        found[self.low[0] : self.high[-1]] = np.repeat(np.arange(self.size), self.high - self.low)
-        return found
+        return ranges_of(self.low, self.high, len(self.time))
 
     def chosen(self, marked: Bools) -> tuple[Ints, Floats, Ints]:
         """Give window, value and time of the marked samples within the windows."""
@@ -222,36 +242,41 @@ class Scene:
     @cached_property
     def lenient(self) -> "Scene":
         """Give the same with TreatUncertainAsBad off."""
-        windows = [Window(int(s), int(e)) for s, e in zip(self.starts, self.ends, strict=True)]
-        series = Series(self.time, self.status, self.value)
-        return Scene(series, windows, replace(self.settings, treat_uncertain_as_bad=False))
+        return Scene(self.stage, self._samples, replace(self.settings, treat_uncertain_as_bad=False))
 
     def _region_severity(self, *, stepped: bool) -> Ints:
         """Judge from each knot to the next: sloped, also by the end (5.4.3.2.2)."""
         own = np.where(self.knot_usable, self.knot_severity, BAD)
         if stepped:
             return own
-        following = np.full(len(own), own[-1] if self.is_held else BAD)
-        following[:-1] = own[1:]
+        following = own[self._next_knot]
+        following[self.last_knot[~self.is_held]] = BAD
         sloped = np.where(following == BAD, UNCERTAIN, np.maximum(own, following))
         return np.where(own == BAD, BAD, sloped)
+
+    @cached_property
+    def _next_knot(self) -> Ints:
+        """Give the place of the next knot of the lane; of a lane's last one its own."""
+        found = np.arange(1, len(self.knot_time) + 1)
+        found[self.last_knot] = self.last_knot
+        return found
 
     def _on_line(self, at: Ints, time: Ints, *, stepped: bool) -> Floats:
         """Give the value at times within the regions of knots `at`: held, or on the line to the next usable one."""
         value = self.knot_value[at]
         if stepped:
             return value
-        after = np.minimum(at + 1, len(self.knot_time) - 1)
+        after = self._next_knot[at]
         sloped = (after > at) & self.knot_usable[at] & self.knot_usable[after]
         line = _line(self.knot_time[at], value, self.knot_time[after], self.knot_value[after], time)
         return np.where(sloped, line, value)
 
     def simple_bound(self, time: Ints) -> Bounds:
         """Give the simple bounding value at each time (3.1.9)."""
-        found = np.searchsorted(self.knot_time, time, side="right") - 1
-        at = np.maximum(found, 0)
-        present = (found >= 0) & (time <= self.knot_time[-1]) & self.knot_usable[at]
-        is_raw = present & (self.knot_time[at] == time) & (at < self.real_knots)
+        lane = self.stage.lane_at(time)
+        at = np.maximum(np.searchsorted(self.knot_time, time, side="right") - 1, 0)
+        present = (time >= self.first_time[lane]) & (time <= self.last_time[lane]) & self.knot_usable[at]
+        is_raw = present & (self.knot_time[at] == time) & self.is_real[at]
         region = self._region_severity(stepped=self.settings.stepped)[at]
         severity = np.where(is_raw, self.knot_severity[at], region)
         value = np.where(is_raw, self.knot_value[at], self._on_line(at, time, stepped=self.settings.stepped))
@@ -265,19 +290,18 @@ class Scene:
 
     def interpolated_bound(self, time: Ints, *, stepped: bool) -> Bounds:
         """Give the interpolated bounding value at each time (3.1.8)."""
-        knots, places = self._interpolation_knots()
-        if len(places) == 0:
-            nowhere = np.full(len(time), -1, np.int64)
-            return self._bounds(np.zeros(len(time)), np.full(len(time), BAD), np.zeros(len(time), np.bool_), nowhere)
+        lane, usable = self.stage.lane_at(time), self._usable_knots
+        places, low, last = usable.place, usable.low[lane], usable.high[lane] - 1
         found = np.searchsorted(self.knot_time[places], time, side="right") - 1
-        near = np.maximum(found, 0)
-        before, has_later = places[near], found + 1 < len(places)
-        after = places[np.minimum(near + 1, len(places) - 1)]
+        present = (low <= found) & (found <= last)
+        near, has_later = np.maximum(found, 0), found < last
+        before, after = places[near], places[np.minimum(near + 1, np.maximum(last, 0))]
         t0, v0 = self.knot_time[before], self.knot_value[before]
-        beyond = (time > self.knot_time[knots - 1]) | ((not stepped) & ~has_later & (t0 < time))
+        ends = usable.ends[lane]
+        beyond = (time > self.knot_time[ends]) | ((not stepped) & ~has_later & (t0 < time))
         held = ~beyond & (stepped | ~has_later)
         own = self.knot_severity[before]
-        newest = np.searchsorted(self.knot_time[:knots], time, side="right") - 1
+        newest = np.minimum(np.searchsorted(self.knot_time, time, side="right") - 1, ends)
         severity = np.where(held, np.maximum(own, (newest > before).astype(np.int64)), UNCERTAIN)
         skipped = (after - before > 1).astype(np.int64)
         lined = ~beyond & ~held
@@ -286,17 +310,19 @@ class Scene:
         if not stepped and self.settings.use_sloped_extrapolation:
             first = places[np.maximum(near - 1, 0)]
             slope = _line(self.knot_time[first], self.knot_value[first], t0, v0, time)
-            value = np.where(beyond & (near > 0), slope, value)
-        present = found >= 0
-        is_raw = present & (t0 == time) & (before < self.real_knots)
+            value = np.where(beyond & (near > low), slope, value)
+        is_raw = present & (t0 == time) & self.is_real[before]
         severity, value = np.where(is_raw, own, severity), np.where(is_raw, v0, value)
         return self._bounds(value, severity, present, np.where(is_raw, before, -1))
 
-    def _interpolation_knots(self) -> tuple[int, Ints]:
-        """Give how many knots interpolation knows, and the places of the usable ones."""
-        without = self.is_held and self.settings.use_sloped_extrapolation
-        knots = self.real_knots if without else len(self.knot_time)
-        return knots, np.flatnonzero(self.knot_usable[:knots])
+    @cached_property
+    def _usable_knots(self) -> Footing:
+        """Give the usable knots that interpolation knows: a slope goes on by itself, not to where a value is held."""
+        slope = self.settings.use_sloped_extrapolation
+        place = np.flatnonzero(self.knot_usable & (self.is_real | (not slope)))
+        low, high = (np.searchsorted(place, each) for each in (self.first_knot, self.last_knot + 1))
+        ends = self.last_knot - (self.is_held & slope)
+        return Footing(place if len(place) else np.zeros(1, np.int64), low, high, ends)
 
     @cached_property
     def pieces(self) -> Pieces:
@@ -310,11 +336,11 @@ class Scene:
 
     def _pieces(self, *, stepped: bool) -> Pieces:
         start, end, window = self._cut(self.knot_time)
-        kept = start < self.region_end
-        start, end, window = start[kept], np.minimum(end[kept], self.region_end), window[kept]
-        found = np.searchsorted(self.knot_time, start, side="right") - 1
-        at = np.maximum(found, 0)
-        severity = np.where(found < 0, BAD, self._region_severity(stepped=stepped)[at])
+        kept = start < self.data_end[window]
+        start, window = start[kept], window[kept]
+        end = np.minimum(end[kept], self.data_end[window])
+        at = np.maximum(np.searchsorted(self.knot_time, start, side="right") - 1, 0)
+        severity = np.where(start < self.data_start[window], BAD, self._region_severity(stepped=stepped)[at])
         at_start = np.where(start == self.knot_time[at], self.knot_severity[at], severity)
         first, last = (self._on_line(at, time, stepped=stepped) for time in (start, end))
         return Pieces(start, end, window, severity, np.where(severity == BAD, BAD, at_start), first, last)
@@ -322,31 +348,36 @@ class Scene:
     @cached_property
     def interpolated_pieces(self) -> Pieces:
         """Give the pieces between usable knots, always sloped (5.4.3.6)."""
-        _, places = self._interpolation_knots()
+        usable = self._usable_knots
+        places = usable.place
         start, end, window = self._cut(self.knot_time[places])
-        if len(places) == 0:
-            nothing = np.zeros(len(start))
-            return Pieces(start, end, window, np.full(len(start), BAD), np.full(len(start), BAD), nothing, nothing)
+        lane = self.stage.lane_of[window]
+        first, last = usable.low[lane], usable.high[lane] - 1
         found = np.searchsorted(self.knot_time[places], start, side="right") - 1
         near = np.maximum(found, 0)
         slope = self.settings.use_sloped_extrapolation
-        is_last = near == len(places) - 1
-        low = places[np.where(is_last & slope, np.maximum(near - 1, 0), near)]
-        high = places[np.where(is_last & (not slope), near, np.minimum(near + 1, len(places) - 1))]
-        first, last = (
+        is_last = near == last
+        low = places[np.where(is_last & slope & (near > first), near - 1, near)]
+        high = places[np.where(is_last & (not slope), near, np.minimum(near + 1, np.maximum(last, 0)))]
+        at_start, at_end = (
             _line(self.knot_time[low], self.knot_value[low], self.knot_time[high], self.knot_value[high], time)
             for time in (start, end)
         )
-        severity = np.where(found < 0, BAD, GOOD)
-        return Pieces(start, end, window, severity, severity, first, last)
+        severity = np.where((first <= found) & (found <= last), GOOD, BAD)
+        return Pieces(start, end, window, severity, severity, at_start, at_end)
 
     def _cut(self, times: Ints) -> tuple[Ints, Ints, Ints]:
-        within = times[(times > self.starts[0]) & (times < self.ends[-1])]
-        extra = [np.array([self.region_end], np.int64)] if self.starts[0] < self.region_end < self.ends[-1] else []
-        cuts = np.concatenate([within, self.starts, self.ends[-1:], *extra])
+        """Cut the windows at times, and where the data end: start, end and window of each part."""
+        begins, stops = self.stage.begins, self.stage.stops
+        low, high = np.searchsorted(times, begins, side="right"), np.searchsorted(times, stops)
+        within = times[ranges_of(low, high, len(times)) >= 0]
+        extra = self.stop_time[(begins < self.stop_time) & (self.stop_time < stops)]
+        cuts = np.concatenate([within, self.starts, stops, extra])
         cuts.sort(kind="stable")  # merges what is in order already
         cuts = cuts[firsts(cuts)]
-        return cuts[:-1], cuts[1:], np.searchsorted(self.starts, cuts[:-1], side="right") - 1
+        window = np.searchsorted(self.starts, cuts[:-1], side="right") - 1
+        inside = cuts[:-1] < self.ends[window]  # not from the last window of a lane to the first of the next
+        return cuts[:-1][inside], cuts[1:][inside], window[inside]
 
     def duration(self, pieces: Pieces, marked: Bools) -> Ints:
         """Sum the durations of the marked pieces per window."""
@@ -373,10 +404,10 @@ class Scene:
     @cached_property
     def usable_by_time(self) -> tuple[Ints, Ints]:
         """Give each window's usable duration, and its severity by it; of Good samples alone without cutting at each."""
-        if (self.settings.stepped or self.is_held) and self._all_good:
-            held = np.minimum(self.ends, self.region_end) - np.maximum(self.starts, self.knot_time[0])
+        if (self.settings.stepped or self.is_held.all()) and self._all_good:
+            held = np.minimum(self.ends, self.data_end) - np.maximum(self.starts, self.data_start)
             held = np.maximum(held, 0)
-            covered = np.minimum(self.ends, self.region_end) - self.starts
+            covered = np.minimum(self.ends, self.data_end) - self.starts
             bad = 100.0 * np.maximum(covered - held, 0) / self.length
             return held, self.judge(100.0 * held / self.length, bad)
         usable = self.duration(self.pieces, self.pieces.severity != BAD)
@@ -389,17 +420,16 @@ class Scene:
         return self.judge(good, bad)
 
 
+def scene_of(samples: Lanes, over: Sequence[Window], settings: AggregateSettings) -> Scene:
+    """Make a scene of samples with their own times."""
+    stage = Stage(samples, over, settings)
+    return Scene(stage, stage.laid(samples), settings)
+
+
 def severities(status: Codes, value: Floats) -> Ints:
     """Give each sample's severity; one without a number is Bad."""
     severity = np.minimum(status >> np.uint32(30), BAD).astype(np.int64)
     return np.where(np.isnan(value), BAD, severity)
-
-
-def firsts(ordered: NDArray[np.generic]) -> Ints:
-    """Give the place of the first of each run of equal values."""
-    begins = np.ones(len(ordered), np.bool_)
-    begins[1:] = ordered[1:] != ordered[:-1]
-    return np.flatnonzero(begins)
 
 
 def status_of(severity: Ints, bits: "NDArray[np.generic] | int" = CALCULATED) -> Codes:

@@ -39,6 +39,7 @@ from pathlib import Path
 import duckdb
 
 from penstock.core.errors import PenstockError
+from penstock.platform.historian.backlog import Backlog
 from penstock.platform.historian.durable import BEFORE_SUFFIX, LOG_SUFFIX
 from penstock.platform.historian.engine import Connection, Engine
 from penstock.platform.historian.erasures import ALWAYS
@@ -102,8 +103,8 @@ class Upkeep:
 class Sealer:
     """Own the thread that seals, merges and removes."""
 
-    def __init__(self, engine: Engine, upkeep: Upkeep) -> None:
-        self._engine, self._upkeep, self._step = engine, upkeep, upkeep.step
+    def __init__(self, engine: Engine, upkeep: Upkeep, backlog: Backlog) -> None:
+        self._engine, self._upkeep, self._step, self._backlog = engine, upkeep, upkeep.step, backlog
         self._wake = threading.Condition()
         self._asked = True  # a start may have something to do
         self._stopping = False
@@ -164,6 +165,7 @@ class Sealer:
             if self._stopping:
                 return False
             self.counts["seal_failures"] += 1
+            self._backlog.on_failed(len(self._engine.generations) - 1)
             log.error("sealing failed, the files there are serve on, next try in %d s: %s", RETRY_S, error)
             return False
         finally:
@@ -249,6 +251,7 @@ class Sealer:
         self.seconds += time.monotonic() - started
         self.counts["seals"] += 1
         self.counts["sealed_rows"] += run.extent.rows
+        self._backlog.on_sealed(len(self._engine.generations) - 1)
 
     def _merge(self, runs: Sequence[Run]) -> None:
         self._make(runs, (runs[0].first, runs[-1].last), "merge-")
@@ -262,7 +265,15 @@ class Sealer:
         now = engine.views.current
         view = View(sources, head=now.head, erasures=now.erasures)
         with self._interruptible() as cursor:
-            run = write_run(cursor, view, runs, numbers, now_ns=self._upkeep.now_ns(), revision=revision)
+            run = write_run(
+                cursor,
+                view,
+                runs,
+                numbers,
+                now_ns=self._upkeep.now_ns(),
+                revision=revision,
+                piece_rows=-(-self._upkeep.generation_rows // 2),
+            )
         self._step(f"{kind}written")
         with engine.layout:
             (runs / (run.name + UNBORN_SUFFIX)).rename(runs / run.name)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
 from penstock.platform.historian.aggregates import Summary
+from penstock.platform.historian.backlog import FULL_MAX, Backlog
 from penstock.platform.historian.columns_by_count import Column
 from penstock.platform.historian.committer import Committer
 from penstock.platform.historian.engine import Engine
@@ -40,6 +41,8 @@ from penstock.platform.historian.store import Store
 from penstock.platform.historian.upkeep import REWRITE_AFTER_NS, Deletion
 from penstock.platform.kit.files import make_folder
 
+FOLDS_A_GENERATION = 4
+"""By default a fold is of 125,000 rows, about a row group of DuckDB's, and lets go of 8 MB."""
 SCAN_ROWS_MAX = 3_000_000
 """Samples of a tag that one question may read: a month at one a second, 60 MB in memory."""
 SINCE_WINDOW_NS = 7 * 24 * 3600 * 1_000_000_000
@@ -56,11 +59,13 @@ class Historian:
         folder: Path,
         *,
         generation_rows: int,
+        fold_rows: int | None = None,
         now_ns: Callable[[], int] = time.time_ns,
         disk_free: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
         retention_ns: int | None = None,
         rewrite_after_ns: int = REWRITE_AFTER_NS,
         summary_retention_ns: int | None = None,
+        full_max: int = FULL_MAX,
         on_deletion: Callable[[Deletion], None] = lambda _: None,
         sealing_step: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -68,7 +73,11 @@ class Historian:
         self._now_ns = now_ns
         self._lock = OwnerLock(folder)
         self._engine = Engine(folder)
-        self._store = Store(self._engine, generation_rows=generation_rows)
+        self._store = Store(
+            self._engine,
+            generation_rows=generation_rows,
+            fold_rows=fold_rows or max(1, generation_rows // FOLDS_A_GENERATION),
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._reader = Reader(self._engine)
         upkeep = Upkeep(
@@ -81,7 +90,8 @@ class Historian:
             on_deletion=on_deletion,
             step=sealing_step,
         )
-        self._sealer = Sealer(self._engine, upkeep)
+        self._backlog = Backlog(full_max)
+        self._sealer = Sealer(self._engine, upkeep, self._backlog)
         self._committer = Committer(
             self._engine,
             self._store,
@@ -89,6 +99,7 @@ class Historian:
             on_correction=self._sealer.wake,
             on_full=self._on_full,
             disk_free=disk_free,
+            backlog=self._backlog,
         )
         self.hub = CommitHub()
         self.ledger = Ledger(self._engine, self._reader)
@@ -117,6 +128,7 @@ class Historian:
             self._engine.open()
             check_runs(self._engine)
             self._store.load()
+            self._backlog.on_open(len(self._engine.generations) - 1)
         except BaseException:
             self._engine.close()
             self._lock.release()
@@ -227,6 +239,7 @@ class Historian:
             "head": self._store.head,
             "queued_rows": self._committer.queued_rows,
             "refused_appends": self._committer.refused,
+            "refused_unsealed": self._committer.refused_unsealed,
             "failed_groups": self._committer.failed_groups,
             "generations": len(self._engine.generations),
             **self._sealer.counts,
@@ -248,4 +261,5 @@ class Historian:
 
     def _on_full(self, generation: Generation) -> None:
         log.info("generation %d is full with %d rows", generation.number, generation.extent.rows)
+        self._backlog.on_full(len(self._engine.generations) - 1)
         self._sealer.wake()

@@ -34,9 +34,11 @@ KEY_WINDOW_NS = 24 * 3600 * 1_000_000_000
 class Store:
     """Commit groups of batches to the current generation, and keep what memory holds of them in step."""
 
-    def __init__(self, engine: Engine, *, generation_rows: int) -> None:
+    def __init__(self, engine: Engine, *, generation_rows: int, fold_rows: int) -> None:
         self._engine = engine
-        self._generation_rows = generation_rows
+        self._generation_rows, self._fold_rows = generation_rows, fold_rows
+        self._folded = 0
+        """So many rows of the current generation were there when its log was last folded, or tried to be."""
         self.newest = Newest()
         self.writers = Writers()
         self.tail = Tail()
@@ -55,6 +57,7 @@ class Store:
         self._correct_newest(self._engine.views.current.erasures.tags())
         self._note_erased()
         self.tail = Tail(self.head)
+        self._folded = self._engine.generations[-1].extent.rows
 
     def commit(self, batches: Sequence[WriterBatch]) -> list[Judged]:
         """Write the batches in one transaction and give their verdicts; on any exception nothing is written."""
@@ -120,7 +123,20 @@ class Store:
             return None
         self._engine.add_generation(self.head, time.time_ns(), self._birth())
         self._note_erased()
+        self._folded = 0
         return full
+
+    def fold_if_due(self) -> None:
+        """Let go of the memory that rows since the last time hold; what fails is tried again after as many more.
+
+        A full file is folded before the next one is begun, unless little is left: it waits for its seal without a log.
+        """
+        current = self._engine.generations[-1]
+        rest = current.extent.rows - self._folded
+        is_full = current.extent.rows >= self._generation_rows
+        if rest >= self._fold_rows or (is_full and 2 * rest >= self._fold_rows):
+            self._folded = current.extent.rows
+            self._engine.fold(current)
 
     def _note_erased(self) -> None:
         """Note from which arrival on the hot file is to be sealed for the erased rows in it."""

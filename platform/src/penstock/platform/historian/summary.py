@@ -19,7 +19,8 @@ from penstock.core import status as codes
 from penstock.platform.historian.period import NS_PER_S, PERIOD_NS
 from penstock.platform.historian.ports import Table
 from penstock.platform.historian.repeats import column_i64
-from penstock.platform.historian.scene import BAD, GOOD, Bools, Codes, Floats, Ints, firsts, severities
+from penstock.platform.historian.scene import BAD, GOOD, severities
+from penstock.platform.historian.series import Bools, Codes, Floats, Ints, firsts
 
 DENSE_ROWS = 20
 """Rows a period from which on a summary pays: its row weighs as much as about twenty samples."""

@@ -12,8 +12,8 @@ from penstock.platform.historian.view import Source, View
 
 FAN_IN = 4
 """Runs merged at once: a question over four runs costs about twice that over one, a merge rewrites each row once."""
-MERGED_GENERATIONS_MAX = 16
-"""A run grows to so many generations' rows: two merges a row in its life, 40 million rows by default."""
+MERGES_MAX = 3
+"""A row is merged so often in its life: into runs of 64 generations' rows, 32 million by default."""
 MERGE_BYTES_A_ROW = 100
 """Disk that a merge may need for a row while it sorts: rows spilled, and the run beside those it replaces."""
 KEPT_AFTER_ARRIVAL_NS = 7 * 24 * 3600 * 1_000_000_000
@@ -38,11 +38,11 @@ class Deletion:
 
 def mergeable(runs: Sequence[Run], generation_rows: int) -> Sequence[Run]:
     """Give runs to merge into one: neighbours of about one size, small ones first; none when all is well."""
-    for rows_max in (2 * generation_rows, 2 * FAN_IN * generation_rows):
+    for rows_max in (2 * FAN_IN**merges * generation_rows for merges in range(MERGES_MAX)):
         for start in range(len(runs) - FAN_IN + 1):
             chosen = runs[start : start + FAN_IN]
             small = all(run.extent.rows <= rows_max for run in chosen)
-            if small and _adjoin(chosen) and _rows(chosen) <= MERGED_GENERATIONS_MAX * generation_rows:
+            if small and _adjoin(chosen) and _rows(chosen) <= FAN_IN**MERGES_MAX * generation_rows:
                 return chosen
     return ()
 

@@ -10,9 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import BigInteger, Engine, Integer, MetaData, create_engine, event, make_url
+from sqlalchemy import BigInteger, Engine, Integer, MetaData, create_engine, event, inspect, make_url
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -23,6 +21,10 @@ from penstock.platform.kit.files import make_folder
 BUSY_TIMEOUT_MS = 10_000
 POOL_SIZE = 10
 POOL_OVERFLOW = 30  # Starlette runs up to 40 threads
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+NEWEST = max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
+"""The newest revision: migrations are numbered, and each follows the one before."""
 
 _SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
 _SERVER_BUSY = {"40001", "40P01", "55P03"}  # serialization_failure, deadlock_detected, lock_not_available
@@ -78,16 +80,30 @@ class Database:
         with self.engine.begin() as connection:
             if not self.is_sqlite:
                 connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7306911)")
-            config = Config()
-            config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            if _revision(connection) != NEWEST:
+                _upgrade(connection)
         if self.is_sqlite and self.url.database:
             Path(self.url.database).chmod(0o600)
 
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # late: 0.2 s of CPU, and few starts have anything to upgrade
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def is_busy(error: SQLAlchemyError) -> bool:

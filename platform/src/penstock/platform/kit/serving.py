@@ -36,6 +36,7 @@ def configuration(app: Any, **more: Any) -> uvicorn.Config:
         access_log=False,  # its lines hold query strings: one-time links and codes
         server_header=False,
         proxy_headers=False,
+        ws="none",  # no route speaks it
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
         **more,

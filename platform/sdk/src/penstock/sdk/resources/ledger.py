@@ -57,7 +57,7 @@ class AsyncLedger:
     ) -> Sequence[Record]:
         """Account for tags (id or key), or for those of a device, over a span of source time; absent: the last hour.
 
-        Per tag: stored, late, duplicates, gaps, quarantined, thinned, dropped, rejected, and `causes`.
+        Per tag: stored, late, duplicates, gaps, quarantined, thinned, erased, dropped, rejected, and `causes`.
         """
         params = [*_span(start, end, None), *_tags(tag), *([("device", device)] if device is not None else [])]
         body = await self._transport.json("GET", "/v1/ledger/tags", params=params)
@@ -84,6 +84,10 @@ class AsyncLedger:
     async def thinned(self, /, *, limit: int | None = 100, **filters: Any) -> Sequence[Record]:
         """List what deadbands left out: tag, from, to, count; `tag=` and `by="time"` narrow it, as of all records."""
         return await self._records("thinned", limit, filters)
+
+    async def erasures(self, /, *, limit: int | None = 100, **filters: Any) -> Sequence[Record]:
+        """List what was deleted or replaced on order: tag, from, to, count, cause (the reason given), how."""
+        return await self._records("erasures", limit, filters)
 
     async def duplicates(self, /, *, limit: int | None = 100, **filters: Any) -> Sequence[Record]:
         """List samples that came again and are stored once: tag, from, to, count."""

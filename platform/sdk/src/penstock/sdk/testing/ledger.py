@@ -10,10 +10,10 @@ from penstock.sdk.testing.call import Call, paged
 from penstock.sdk.testing.problem import Refused
 from penstock.sdk.testing.state import State
 
-LISTS = "batches|gaps|drops|rejects|thinned|duplicates|quarantine"
+LISTS = "batches|gaps|drops|rejects|thinned|erasures|duplicates|quarantine"
 _NEVER = (
-    "late", "missing_batches", "open_gaps", "drops", "rejects", "thinned", "quarantined_batches",
-    "quarantined_samples",
+    "late", "missing_batches", "open_gaps", "drops", "rejects", "thinned", "erased",
+    "quarantined_batches", "quarantined_samples",
 )  # fmt: skip
 _DAY_NS = 24 * 3600 * 1_000_000_000
 
@@ -65,6 +65,7 @@ def accounts(state: State, call: Call) -> dict[str, Any]:
             "missing_batches",
             "quarantined",
             "thinned",
+            "erased",
             "dropped",
             "rejected",
         ),
