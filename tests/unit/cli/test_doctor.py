@@ -5,10 +5,11 @@ from pathlib import Path
 from threading import Thread
 
 import httpx
+import pytest
 from typer.testing import CliRunner
 
 from penstock.cli.demo.layout import Layout, Ports
-from penstock.cli.doctor import checks
+from penstock.cli.doctor import checks, command
 from penstock.cli.doctor.checks import Verdict
 from penstock.cli.main import cli
 
@@ -107,3 +108,11 @@ def test_doctor_looks_at_the_ports_that_the_demo_of_the_folder_had(tmp_path: Pat
     assert "8080" not in told
     (tmp_path / "ports.json").write_text('{"platform": "x", "strange": 1')
     assert "platform, port 8080" in CliRunner().invoke(cli, ["doctor", "--data", str(tmp_path)]).output
+
+
+def test_doctor_calls_nothing_right_that_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "all_checks", lambda *_: iter([checks.Finding(Verdict.OK, "fine")]))
+    for running, said in ((set(), "nothing runs on these ports"), ({8080}, "Nothing is wrong.\n")):
+        monkeypatch.setattr(command, "is_taken", running.__contains__)
+        told = CliRunner().invoke(cli, ["doctor", "--data", str(tmp_path)])
+        assert (told.exit_code, said in told.output) == (0, True)

@@ -13,6 +13,7 @@ from penstock.core.device_file import DEVICE_FILE_MAX_BYTES
 from penstock.core.errors import ConfigError
 from penstock.core.status import BAD_NO_DATA, GOOD, UNCERTAIN
 from penstock.core.values import ValueType
+from penstock.simulators import playback_cli
 from penstock.simulators.control import write_control_file
 from penstock.simulators.demo_plant import DEMO_PLANT
 from penstock.simulators.emission import Emission, Point
@@ -22,7 +23,7 @@ from penstock.simulators.load import load_device_file
 from penstock.simulators.main import commands
 from penstock.simulators.payload import JsonMapping
 from penstock.simulators.pki import TrustFolder, own_certificate
-from penstock.simulators.playback import shift_of
+from penstock.simulators.playback import Plan, PlaybackError, shift_of
 from penstock.simulators.playback_cli import playback
 from penstock.simulators.recording import RecordingError, read_recording, tag_name
 from penstock.simulators.servers.mqtt import BrokerAddress, BrokerError
@@ -309,3 +310,23 @@ def test_faults_of_simulators_that_are_gone_are_told_in_a_sentence(tmp_path: Pat
     assert told.exit_code == 1
     assert told.output.startswith(f"no simulators answer at {url}")
     assert isinstance(told.exception, SystemExit), "no traceback"
+
+
+@pytest.mark.parametrize(("kept", "broker"), [(True, "mqtt://127.0.0.1:19830"), (False, "mqtt://127.0.0.1:18830")])
+def test_playback_finds_the_broker_of_the_demo_that_keeps_the_plant(
+    kept: bool, broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = plant_folder(tmp_path / "plant")
+    if kept:
+        (tmp_path / "ports.json").write_text('{"mqtt": 19830, "gateway": 19090}')
+    planned: list[str] = []
+
+    def stop(plan: Plan, *_: object, gateway: str, **__: object) -> None:
+        planned.extend((plan.address, gateway))
+        message = "planned"
+        raise PlaybackError(message)
+
+    monkeypatch.setattr(playback_cli, "_play", stop)
+    monkeypatch.delenv("PENSTOCK_MQTT_URL", raising=False)
+    CliRunner().invoke(playback, ["--driver", "mqtt", "--plant", str(plant)])
+    assert planned == [broker, f"http://127.0.0.1:{19090 if kept else 8090}"]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import typer
 
 from penstock.cli.demo.layout import Layout, Ports
+from penstock.cli.demo.ports import is_taken
 from penstock.cli.doctor.checks import Verdict, all_checks
+
+NOTHING_RUNS = (
+    "Nothing is wrong with what was looked at, but nothing runs on these ports: "
+    "`penstock demo` starts it; --data and --port NAME=PORT look elsewhere."
+)
 
 commands = typer.Typer()
 
@@ -23,14 +29,17 @@ def doctor(
 ) -> None:
     """Look at Python, packages, disk, secrets, ports and each process's health, and say what to do."""
     wrong, layout = 0, Layout(data)
-    for finding in all_checks(layout, _ports(port, layout.remembered())):
+    ports = _ports(port, layout.remembered())
+    for finding in all_checks(layout, ports):
         mark = {Verdict.OK: "  ok   ", Verdict.NOTE: "  --   ", Verdict.WRONG: "  WRONG"}[finding.verdict]
         remedy = f"\n          → {finding.remedy}" if finding.remedy else ""
         sys.stdout.write(f"{mark} {finding.what}{remedy}\n")
         wrong += finding.verdict is Verdict.WRONG
-    sys.stdout.write("\nNothing is wrong.\n" if not wrong else f"\n{wrong} to mend.\n")
     if wrong:
+        sys.stdout.write(f"\n{wrong} to mend.\n")
         raise typer.Exit(1)
+    runs = any(is_taken(number) for number in asdict(ports).values())
+    sys.stdout.write("\nNothing is wrong.\n" if runs else f"\n{NOTHING_RUNS}\n")
 
 
 def _ports(given: list[str], ports: Ports) -> Ports:
