@@ -237,13 +237,16 @@ def problem(status: int, name: str, detail: str, **headers: str) -> Response:
 
 
 def wait_until(condition: Callable[[], Any], what: str, *, within_s: float = READY_S) -> Any:
-    """Wait until the condition gives something true, and give that."""
+    """Wait until the condition gives something true, and give that; what it does not find yet may still come."""
     ends = time.monotonic() + within_s
     while True:
-        found = condition()
-        if found:
-            return found
-        assert time.monotonic() < ends, f"{what}: not within {within_s} s"
+        missing: LookupError | None = None
+        try:
+            if found := condition():
+                return found
+        except LookupError as error:  # `/health` answers before the devices are read
+            missing = error
+        assert time.monotonic() < ends, f"{what}: not within {within_s} s, {missing!r}"
         time.sleep(0.05)
 
 
