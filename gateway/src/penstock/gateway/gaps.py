@@ -1,11 +1,12 @@
 """Which tags are without communication, and what that means for the journal. Pure.
 
-A gap of a tag opens with a Bad sample (BadNoCommunication), so that no average holds a stale Good value; its record says
-from when. That is 1 ns after the tag's own newest sample, where it was heard of lately: what a device had measured and
-not yet sent when the link broke lies in the gap, however busy the device was. A tag that had long been silent was told
-to be so, by other tags or by the device itself: its gap begins 1 ns after the newest time of the device. A gap closes
-with the tag's first sample from then on: a second record, with the same `from`, says until when. A reading that only repeats what the device still held over the
-break (GOOD_HELD) is a sample only while it closes a gap; otherwise it says nothing new and is left out.
+A gap of a tag opens with a Bad sample (BadNoCommunication), so that no average holds a stale Good value; its record
+says from when. That is 1 ns after the tag's own newest sample, where it was heard of lately: what a device had measured
+and not yet sent when the link broke lies in the gap, however busy the device was. A tag that had long been silent was
+told to be so, by other tags or by the device itself: its gap begins 1 ns after the newest time of the device. A gap
+closes with the tag's first sample from then on: a second record, with the same `from`, says until when. A reading that
+only repeats what the device still held over the break (GOOD_HELD) is a sample only while it closes a gap; otherwise it
+says nothing new and is left out.
 """
 
 from collections.abc import Iterable, Sequence
