@@ -255,5 +255,7 @@ async def test_answers_say_what_retention_has_removed(tmp_path: Path) -> None:
 
 def test_summaries_that_would_go_before_their_samples_stop_the_start() -> None:
     for given in ({"summary_retention_days": 60}, {"retention_days": 60, "summary_retention_days": 60}):
-        with pytest.raises(ValidationError, match="summary_retention_days must be more than retention_days"):
+        with pytest.raises(
+            ValidationError, match="SUMMARY_RETENTION_DAYS must be more than PENSTOCK_PLATFORM_RETENTION_DAYS"
+        ):
             Settings(**given)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from penstock.platform.bootstrap import Platform
 from penstock.platform.kit import audit
+from penstock.platform.kit.settings import Settings
 from tests.builders.platform_control import ISSUER, PASSWORD, House, browser, furnish, running_platform
 
 pytestmark = pytest.mark.integration
@@ -221,3 +222,19 @@ async def test_audit_is_complete_and_every_edit_is_seen(world: tuple[Platform, H
             session.execute(text(edit))
             assert audit.verify(session) is not None, edit
             session.rollback()
+
+
+async def test_an_unused_login_link_follows_the_public_address(tmp_path: Path) -> None:
+    file, moved = tmp_path / "secrets" / "login-link", "http://127.0.0.1:9080"
+    async with running_platform(tmp_path):
+        link = file.read_text().strip()
+    for address in (moved, ISSUER):
+        settings = Settings(data=tmp_path / "platform", secrets=tmp_path / "secrets", public_url=address)
+        platform = Platform(settings)
+        async with platform.running():
+            assert file.read_text().strip() == address + link.removeprefix(ISSUER), "the same link, where it is reached"
+    async with browser(platform) as http:
+        assert (await http.get(link.removeprefix(ISSUER))).status_code == 303
+    file.write_text(link + "\n")
+    async with running_platform(tmp_path):
+        assert file.read_text().strip() not in ("", link), "a spent one is made anew while there is no password"

@@ -197,7 +197,7 @@ def test_history_is_replaced_there_and_back_and_deleted(tmp_path: Path) -> None:
         span = ["--tag", key, "--start", f"{DAY}2", "--end", f"{DAY}3"]
         refused = history(stack, "delete", *span, check=False)
         assert "give --yes" in refused.stderr
-        assert "1 samples deleted" in history(stack, "delete", *span, "--yes", "--reason", "test").stdout
+        assert "1 sample deleted" in history(stack, "delete", *span, "--yes", "--reason", "test").stdout
         history(stack, "export", str(tmp_path / "out"), "--tag", key, "--start", "0", "--end", "now")
         with operator(stack) as client:
             audit = client.portal.call(client._client.transport.json, "GET", "/v1/audit")

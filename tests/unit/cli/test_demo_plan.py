@@ -112,10 +112,40 @@ def test_a_taken_port_is_told_with_its_use_its_holder_and_the_option_that_change
         check_ports(Ports(**{**free, "maintenance": number}), Parts(apps=False))
 
 
-def test_settings_of_the_caller_do_not_leak_into_the_processes(layout: Layout) -> None:
-    environ = environment(layout, Ports(), {"PENSTOCK_PLATFORM_HOST": "0.0.0.0", "PATH": "/bin"})
-    assert "PENSTOCK_PLATFORM_HOST" not in environ
-    assert environ["PATH"] == "/bin"
+def test_settings_of_the_caller_reach_the_processes_but_for_what_the_demo_decides(layout: Layout) -> None:
+    taken = {
+        "PENSTOCK_PLATFORM_RETENTION_DAYS": "7",
+        "PENSTOCK_PLATFORM_GENERATION_ROWS": "100000",
+        "PENSTOCK_PLANT_HOST": "10.0.0.7",
+        "PATH": "/bin",
+    }
+    decided = {
+        "PENSTOCK_PLATFORM_HOST": "0.0.0.0",
+        "PENSTOCK_GATEWAY_HEALTH_HOST": "0.0.0.0",
+        "PENSTOCK_SIM_CONTROL_HOST": "0.0.0.0",
+        "PENSTOCK_APP_HOST": "0.0.0.0",
+        "PENSTOCK_PLATFORM_DATA": "/elsewhere",
+    }
+    withheld = {"PENSTOCK_PLATFORM_DATABASE_URL": "postgresql://theirs", "PENSTOCK_PLATFORM_TLS_CERTIFICATE": "/c.pem"}
+    environ = environment(layout, Ports(), taken | decided | withheld)
+    assert taken.items() <= environ.items()
+    assert not withheld.keys() & environ.keys()
+    assert environ["PENSTOCK_PLATFORM_DATA"] == str(layout.data.absolute() / "platform")
+    hosts = {environ[name] for name in decided if name.endswith("_HOST")}
+    assert hosts == {"127.0.0.1"}, "whatever the caller sets, the demo is reached from this machine alone"
+
+
+def test_settings_that_the_demo_does_not_take_over_are_named(layout: Layout) -> None:
+    given = {
+        "PENSTOCK_PLATFORM_RETENTION_DAYS": "7",
+        "PENSTOCK_PLATFORM_PORT": "9080",
+        "PENSTOCK_PLATFORM_DATABASE_URL": "postgresql://theirs",
+        "PENSTOCK_APP_PORT": "9081",
+        "PENSTOCK_OPCUA_PUMP_PORT": "4840",
+        "PYTHONUNBUFFERED": "0",
+    }
+    names = plan.ignored(layout, Ports(), given)
+    assert names == ["PENSTOCK_APP_PORT", "PENSTOCK_PLATFORM_DATABASE_URL", "PENSTOCK_PLATFORM_PORT"]
 
 
 def test_what_others_need_is_started_first_and_stopped_last(layout: Layout) -> None:

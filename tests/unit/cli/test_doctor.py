@@ -1,13 +1,15 @@
 import socket
+from dataclasses import fields
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 from threading import Thread
 
 import httpx
+import pytest
 from typer.testing import CliRunner
 
-from penstock.cli.demo.layout import Layout
-from penstock.cli.doctor import checks
+from penstock.cli.demo.layout import Layout, Ports
+from penstock.cli.doctor import checks, command
 from penstock.cli.doctor.checks import Verdict
 from penstock.cli.main import cli
 
@@ -95,3 +97,22 @@ def test_doctor_refuses_a_process_it_does_not_know() -> None:
     result = CliRunner().invoke(cli, ["doctor", "--port", "nix=1"])
     assert result.exit_code == 2
     assert "NAME=PORT" in result.output
+
+
+def test_doctor_looks_at_the_ports_that_the_demo_of_the_folder_had(tmp_path: Path) -> None:
+    numbers = iter(range(47_101, 47_120))
+    Layout(tmp_path).remember(Ports(**{f.name: next(numbers) for f in fields(Ports)}))
+    told = CliRunner().invoke(cli, ["doctor", "--data", str(tmp_path), "--port", "gateway=47200"]).output
+    assert "platform, port 47101" in told
+    assert "gateway, port 47200" in told, "an option goes first"
+    assert "8080" not in told
+    (tmp_path / "ports.json").write_text('{"platform": "x", "strange": 1')
+    assert "platform, port 8080" in CliRunner().invoke(cli, ["doctor", "--data", str(tmp_path)]).output
+
+
+def test_doctor_calls_nothing_right_that_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "all_checks", lambda *_: iter([checks.Finding(Verdict.OK, "fine")]))
+    for running, said in ((set(), "nothing runs on these ports"), ({8080}, "Nothing is wrong.\n")):
+        monkeypatch.setattr(command, "is_taken", running.__contains__)
+        told = CliRunner().invoke(cli, ["doctor", "--data", str(tmp_path)])
+        assert (told.exit_code, said in told.output) == (0, True)

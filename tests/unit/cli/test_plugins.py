@@ -7,7 +7,10 @@ import typer
 from typer.testing import CliRunner
 
 from penstock.cli import plugins
-from penstock.cli.main import cli
+from penstock.cli.main import cli, main
+from penstock.core.errors import ConfigError
+from penstock.platform.kit.problems import Problem
+from penstock.sdk.scaffold import ScaffoldError
 
 runner = CliRunner()
 good = typer.Typer(help="Works.")
@@ -21,6 +24,16 @@ def hello(name: str) -> None:
 @good.command()
 def other() -> None:
     """Make the group a group."""
+
+
+@good.command()
+def fail(how: str) -> None:
+    raise {
+        "told": ConfigError("7 is no port", file="a.yaml", line=3, key="port"),
+        "client": ScaffoldError("no"),
+        "problem": Problem(404, "not-found", "no such thing"),
+        "bug": LookupError("a bug"),
+    }[how]
 
 
 not_typer = 7
@@ -70,6 +83,28 @@ def test_an_unknown_command_is_refused() -> None:
 
 def test_the_version_is_told() -> None:
     assert runner.invoke(cli, ["--version"]).output.startswith("penstock 0.")
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [("told", "a.yaml:3: port: 7 is no port\n"), ("client", "no\n"), ("problem", "404 not-found: no such thing\n")],
+)
+def test_an_expected_error_of_any_command_is_its_words_alone(
+    how: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "httpx._main", None)  # as main() does, and taken back after the test
+    monkeypatch.setattr(sys, "argv", ["penstock", "good", "fail", how])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == said
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "httpx._main", None)  # as main() does, and taken back after the test
+    monkeypatch.setattr(sys, "argv", ["penstock", "good", "fail", "bug"])
+    with pytest.raises(LookupError, match="a bug"):
+        main()
 
 
 def test_garbage_is_collected_again_whether_a_plugin_loads_or_not(monkeypatch: pytest.MonkeyPatch) -> None:

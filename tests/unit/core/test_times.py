@@ -103,6 +103,22 @@ def test_datetime_without_zone_is_utc() -> None:
     assert times.from_datetime(moment) % 1_000_000 == 1000
 
 
+@pytest.mark.parametrize(
+    "text", ["1677-01-01T00:00:00Z", "2300-01-01T00:00:00Z", "9999999999999999999", "9999999w-ago"]
+)
+def test_a_time_beyond_int64_is_told_with_the_bounds(text: str) -> None:
+    with pytest.raises(times.OutOfRange, match="1677-09-21T00:12:44Z to 2262-04-11T23:47:16Z"):
+        times.parse_time(text, 0)
+
+
+def test_the_bounds_that_are_told_are_the_bounds() -> None:
+    first, last = times.FIRST_AND_LAST.split(" to ")
+    for text, step in ((first, -times.NS_PER_S), (last, times.NS_PER_S)):
+        at = times.parse_rfc3339_ns(text)
+        with pytest.raises(times.OutOfRange):
+            times.bounded(at + step, text)
+
+
 def test_datetime_beyond_int64_is_refused() -> None:
     with pytest.raises(ValueError, match="64 bits"):
         times.from_datetime(datetime(9999, 1, 1, tzinfo=UTC))

@@ -8,7 +8,7 @@ from penstock.core.columns import SampleColumns
 from penstock.core.status import BAD_NO_COMMUNICATION, GOOD
 from penstock.edge.driver import GOOD_HELD
 from penstock.gateway import gaps
-from penstock.gateway.gaps import GapTracker, OpenGap
+from penstock.gateway.gaps import LATELY_NS, GapTracker, OpenGap
 from penstock.gateway.journal.unsettled import UnsettledGap
 
 
@@ -22,12 +22,19 @@ def heard(*rows: tuple[int, int]) -> GapTracker:
     return tracker
 
 
-def test_disconnect_stamps_every_tag_after_the_newest_time_of_the_device() -> None:
+def test_gap_begins_behind_each_tags_own_newest_sample() -> None:
+    """What a busy device had measured, and not sent when the link broke, lies behind it, whatever else was heard."""
     tracker = heard((0, 100), (1, 70))
-    marked = tracker.on_gap([0, 1], "pulled plug", 90)
-    assert marked.columns.time.tolist() == [101, 91]
+    marked = tracker.on_gap([0, 1], "pulled plug", 70 + LATELY_NS)
+    assert marked.columns.time.tolist() == [101, 71]
     assert set(marked.columns.status.tolist()) == {BAD_NO_COMMUNICATION}
-    assert marked.records == (Gap(0, 101, None, "pulled plug"), Gap(1, 91, None, "pulled plug"))
+    assert marked.records == (Gap(0, 101, None, "pulled plug"), Gap(1, 71, None, "pulled plug"))
+
+
+def test_gap_of_a_long_silent_tag_begins_behind_the_newest_time_of_its_device() -> None:
+    tracker = heard((0, 100), (1, 101))
+    newest = 101 + LATELY_NS
+    assert tracker.on_gap([0, 1], "x", newest).columns.time.tolist() == [newest + 1, 102]
 
 
 def test_tag_without_any_sample_has_no_gap() -> None:
@@ -97,11 +104,11 @@ def test_mark_that_is_taken_back_repeats_what_held_behind_the_bad_sample() -> No
     tracker.on_samples(samples((1, 300)))
     marked = tracker.on_continued([0, 1], 5_000)
     assert marked.columns.tag.tolist() == [0], "the other gap has its end already"
-    assert marked.columns.time.tolist() == [202]
+    assert marked.columns.time.tolist() == [102]
     assert marked.columns.status.tolist() == [GOOD | GOOD_HELD]
-    assert marked.records == (Gap(0, 201, 5_000, "x", refilled=True),)
+    assert marked.records == (Gap(0, 101, 5_000, "x", refilled=True),)
     assert tracker.open == {}
-    assert tracker.on_gap([0], "y", None).columns.time.tolist() == [203], "behind what was repeated"
+    assert tracker.on_gap([0], "y", None).columns.time.tolist() == [103], "behind what was repeated"
 
 
 def test_mark_without_a_sample_before_it_is_taken_back_by_its_record_alone() -> None:
@@ -116,7 +123,7 @@ def test_closed_gap_of_a_watched_tag_waits_for_the_devices_history() -> None:
     tracker.on_gap([0, 2], "x", 150)
     tracker.on_samples(samples((0, 300), (2, 300)))
     ((key, one),) = tracker.unsettled.items()
-    assert (key, one.after_ns, one.gap) == ((0, 151), 100, Gap(0, 151, 300, "x"))
+    assert (key, one.after_ns, one.gap) == ((0, 101), 100, Gap(0, 101, 300, "x"))
 
 
 def test_held_samples_are_none_that_a_history_could_have() -> None:
@@ -153,10 +160,10 @@ def test_what_the_journal_is_to_remember_of_closed_gaps_is_told_once(monkeypatch
     tracker = watched((0, 100))
     tracker.on_gap([0], "x", 150)
     tracker.on_samples(samples((0, 300)))
-    assert tracker.changes() == [UnsettledGap(0, 151, 300, 100, "x")]
+    assert tracker.changes() == [UnsettledGap(0, 101, 300, 100, "x")]
     assert tracker.changes() == ()
     tracker.on_overflow(0, 400, 500, "full")
     kept, forgotten = tracker.changes()
-    assert (kept.from_ns, forgotten) == (400, UnsettledGap(0, 151, None, 100, "x"))
+    assert (kept.from_ns, forgotten) == (400, UnsettledGap(0, 101, None, 100, "x"))
     tracker.settle(0, 400, missing_to_ns=500)
     assert [(gap.from_ns, gap.to_ns) for gap in tracker.changes()] == [(400, None)]

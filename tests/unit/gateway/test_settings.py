@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from penstock.core.errors import ConfigError
 from penstock.gateway.credential import (
@@ -15,7 +16,9 @@ from penstock.gateway.credential import (
 )
 from penstock.gateway.health import listen
 from penstock.gateway.logs import OneLine
+from penstock.gateway.main import commands
 from penstock.gateway.settings import Settings, check_platform_url
+from tests.builders.ports import free_port
 
 
 @pytest.mark.parametrize(
@@ -94,3 +97,15 @@ def test_taken_port_is_named() -> None:
 def test_what_comes_from_outside_cannot_forge_a_log_line() -> None:
     record = logging.LogRecord("x", logging.INFO, "", 0, "lost: %s", ("a\n2026 ERROR forged\x1b[31m",), None)
     assert OneLine("%(message)s").format(record) == "lost: a\\n2026 ERROR forged\\x1b[31m"
+
+
+def test_problems_are_asked_of_the_gateway_of_the_demo_whose_folder_this_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    (tmp_path / "ports.json").write_text(f'{{"gateway": {port}}}')
+    monkeypatch.setenv("PENSTOCK_GATEWAY_DATA", str(tmp_path / "gateway"))
+    told = CliRunner().invoke(commands, ["problems"])
+    assert f"no gateway answers at http://127.0.0.1:{port}/health" in told.output
+    told = CliRunner().invoke(commands, ["problems", "--health-port", "1"])
+    assert "127.0.0.1:1/health" in told.output

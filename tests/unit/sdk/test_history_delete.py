@@ -1,5 +1,9 @@
+from pathlib import Path
+
+import pytest
 from typer.testing import CliRunner
 
+from penstock.sdk import history_cli
 from penstock.sdk.history_cli import commands
 from tests.builders.sdk import NOW, S, ramp, small_plant
 
@@ -14,6 +18,35 @@ def test_a_deletion_says_what_it_does_from_the_command_line_to_the_options() -> 
     told = CliRunner().invoke(commands, ["delete", "--tag", "plc/flow", "--start", "-2", "--end", "-2", "--yes"])
     assert told.exit_code == 1
     assert "--start -2 does not lie before --end -2" in told.output
+
+
+@pytest.mark.parametrize("words", [["delete", "--tag", "plc/flow", "--yes"], ["export", "{new}", "--all"]])
+@pytest.mark.parametrize(
+    ("start", "end", "span"),
+    [
+        ("2026-11-24 10:32", "2026-11-24T10:32:05Z", ("2026-11-24T10:32:00.0", "2026-11-24T10:32:05.0")),
+        ("2026-11-23", "2026-11-24", ("2026-11-23T00:00:00.0", "2026-11-24T00:00:00.0")),
+    ],
+)
+def test_a_span_takes_the_times_that_people_say(
+    words: list[str], start: str, end: str, span: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = small_plant()
+    fake.feed("plc/flow", ramp(3))
+    monkeypatch.setattr(history_cli, "AsyncClient", lambda *_, **__: fake.client())
+    told = CliRunner().invoke(
+        commands, [*(word.format(new=tmp_path / "new") for word in words), "--start", start, "--end", end]
+    )
+    assert told.exit_code == 0, told.output
+    assert all(moment in told.output for moment in span)
+
+
+def test_a_clock_time_is_taken_and_what_is_none_is_told_with_the_forms() -> None:
+    command = ["delete", "--tag", "plc/flow", "--yes"]
+    told = CliRunner().invoke(commands, [*command, "--start", "10:32", "--end", "10:32"])
+    assert "--start 10:32 does not lie before --end 10:32" in told.output
+    told = CliRunner().invoke(commands, [*command, "--start", "half past ten", "--end", "now"])
+    assert "write 10:32, 2026-11-26" in told.output
 
 
 def test_the_synchronous_client_deletes_and_replaces() -> None:

@@ -192,6 +192,7 @@ async def test_whether_all_is_safely_stored_is_answered_with_the_reason() -> Non
         ("12:01", "2026-11-25T12:01:00Z"),
         ("2026-11-24 9:05", "2026-11-24T09:05:00Z"),
         ("2026-11-24T09:05:00Z", "2026-11-24T09:05:00Z"),
+        ("2026-11-24", "2026-11-24T00:00:00Z"),
     ],
 )
 def test_a_clock_time_is_the_last_one_that_has_been(said: str, meant: str) -> None:
@@ -202,4 +203,10 @@ def test_a_clock_time_is_the_last_one_that_has_been(said: str, meant: str) -> No
 @pytest.mark.parametrize("said", ["25:00", "10:61", "half past ten", "2026-13-01 10:00", ""])
 def test_what_is_no_time_is_told_how_to_write_one(said: str) -> None:
     with pytest.raises(ValueError, match="write 10:32, 2026-11-26 10:32"):
+        spoken(said, 0)
+
+
+@pytest.mark.parametrize("said", ["1677-01-01", "2300-01-01 10:00", "2300-01-01T00:00:00Z", "9" * 19, "9999999w-ago"])
+def test_a_time_that_cannot_be_kept_is_told_with_the_bounds(said: str) -> None:
+    with pytest.raises(ValueError, match="times go from 1677-09-21T00:12:44Z to 2262-04-11T23:47:16Z"):
         spoken(said, 0)

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from penstock.core.times import parse_rfc3339_ns
 from penstock.sdk.models import Tag
+from penstock.sdk.testing import FakePlatform
 from penstock.sdk.transfer.columns import Refused, statuses, times, values
 from penstock.sdk.transfer.exporting import PARQUET
 from penstock.sdk.transfer.files import open_source
+from penstock.sdk.transfer.importing import Importer, Options
 from penstock.sdk.transfer.layout import layout_of
 from penstock.sdk.transfer.progress import TransferError, identity, read_progress, write_progress
 from penstock.simulators.generate import SCHEMA
@@ -231,3 +233,17 @@ def test_a_changed_file_has_another_identity_and_a_broken_progress_is_named(tmp_
         (tmp_path / "p.json").write_text(broken, encoding="utf-8")
         with pytest.raises(TransferError, match="remove it to begin anew"):
             read_progress(tmp_path / "p.json")
+
+
+@pytest.mark.parametrize(
+    ("differs", "said"),
+    [("platform", "into another platform"), ("file", "of another file"), ("options", "with other options")],
+)
+async def test_progress_of_another_import_is_told_as_what_it_is(differs: str, said: str, tmp_path: Path) -> None:
+    path = csv(tmp_path, "time,d/flow\n1,2\n")
+    async with FakePlatform().client() as client:
+        importer = Importer(client, path, Options())
+        mark = {"platform": client.url, "file": identity(path), "options": Options().mark()}
+        write_progress(importer.progress, mark | {differs: "of old"})
+        with pytest.raises(TransferError, match=f"tells of an import {said}; give --restart"):
+            await importer.run()

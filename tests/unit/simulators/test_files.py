@@ -13,20 +13,23 @@ from penstock.core.device_file import DEVICE_FILE_MAX_BYTES
 from penstock.core.errors import ConfigError
 from penstock.core.status import BAD_NO_DATA, GOOD, UNCERTAIN
 from penstock.core.values import ValueType
+from penstock.simulators import playback_cli
 from penstock.simulators.control import write_control_file
 from penstock.simulators.demo_plant import DEMO_PLANT
 from penstock.simulators.emission import Emission, Point
+from penstock.simulators.fault_cli import commands as fault_commands
 from penstock.simulators.folder import Changes, PlantFolder, is_simulated
 from penstock.simulators.load import load_device_file
 from penstock.simulators.main import commands
 from penstock.simulators.payload import JsonMapping
 from penstock.simulators.pki import TrustFolder, own_certificate
-from penstock.simulators.playback import shift_of
+from penstock.simulators.playback import Plan, PlaybackError, shift_of
 from penstock.simulators.playback_cli import playback
 from penstock.simulators.recording import RecordingError, read_recording, tag_name
 from penstock.simulators.servers.mqtt import BrokerAddress, BrokerError
 from penstock.simulators.servers.outbox import Message, Outbox
 from penstock.simulators.state import StateFile
+from tests.builders.ports import free_port
 from tests.builders.simulators import SIGNALS_ONLY, parse, plant_folder, simulated
 
 S = 1_000_000_000
@@ -299,3 +302,31 @@ def test_demo_plant_has_six_devices_and_some_fifty_values_a_second() -> None:
     for file in files:
         for tag in file.tags:
             assert not {"severity", "wear", "fault", "truth"} & set(tag.split("_"))
+
+
+def test_faults_of_simulators_that_are_gone_are_told_in_a_sentence(tmp_path: Path) -> None:
+    write_control_file(tmp_path / "sim-control.json", url := f"http://127.0.0.1:{free_port()}")
+    told = CliRunner().invoke(fault_commands, ["inject", "bearing", "--control", str(tmp_path / "sim-control.json")])
+    assert told.exit_code == 1
+    assert told.output.startswith(f"no simulators answer at {url}")
+    assert isinstance(told.exception, SystemExit), "no traceback"
+
+
+@pytest.mark.parametrize(("kept", "broker"), [(True, "mqtt://127.0.0.1:19830"), (False, "mqtt://127.0.0.1:18830")])
+def test_playback_finds_the_broker_of_the_demo_that_keeps_the_plant(
+    kept: bool, broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = plant_folder(tmp_path / "plant")
+    if kept:
+        (tmp_path / "ports.json").write_text('{"mqtt": 19830, "gateway": 19090}')
+    planned: list[str] = []
+
+    def stop(plan: Plan, *_: object, gateway: str, **__: object) -> None:
+        planned.extend((plan.address, gateway))
+        message = "planned"
+        raise PlaybackError(message)
+
+    monkeypatch.setattr(playback_cli, "_play", stop)
+    monkeypatch.delenv("PENSTOCK_MQTT_URL", raising=False)
+    CliRunner().invoke(playback, ["--driver", "mqtt", "--plant", str(plant)])
+    assert planned == [broker, f"http://127.0.0.1:{19090 if kept else 8090}"]

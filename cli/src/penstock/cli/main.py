@@ -9,6 +9,10 @@ import typer
 
 from penstock.cli.plugins import PluginGroup
 
+EXPECTED = frozenset(
+    {"penstock.core.errors.PenstockError", "penstock.sdk.errors.ClientError", "penstock.platform.kit.problems.Problem"}
+)
+
 cli = typer.Typer(
     cls=PluginGroup,
     no_args_is_help=True,
@@ -30,6 +34,18 @@ def root(show_version: bool = typer.Option(False, "--version", help="Print the v
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; an expected error is its own words and exit status 1, all else keeps its traceback."""
     sys.modules["httpx._main"] = None  # type: ignore[assignment]  # httpx's own command: it would load rich and pygments
-    cli()
+    try:
+        cli()
+    except Exception as failed:  # boundary: of all commands
+        if not is_expected(failed):
+            raise
+        notes = "".join(f"\n  {note}" for note in getattr(failed, "__notes__", ()))
+        sys.stderr.write(f"{failed}{notes}\n")
+        raise SystemExit(1) from None
+
+
+def is_expected(failed: Exception) -> bool:
+    """Tell an error that a room raises on purpose, in words for people; by name, since no room is imported here."""
+    return any(f"{kind.__module__}.{kind.__qualname__}" in EXPECTED for kind in type(failed).__mro__)

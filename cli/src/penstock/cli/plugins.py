@@ -24,7 +24,7 @@ SHORT_HELP = {
     "app": "Make, register and run apps.",
     "fault": "Inject, clear and repair faults of simulated machines.",
     "gateway": "Run the edge gateway; enrol it, look at its journal.",
-    "history": "Move history in and out: Parquet and CSV.",
+    "history": "Move history in and out (Parquet, CSV), delete it, ask what is safely stored.",
     "platform": "Run the platform; tokens, users, login links.",
     "playback": "Play a recorded file as a device.",
     "sim": "Run the simulated machines.",

@@ -24,6 +24,8 @@ EPOCH_UNITS_NS: Final[dict[str, int]] = {unit: DURATION_UNITS_NS[unit] for unit 
 INTEGERS_BEGIN_NS: Final = 10**17
 """1973-03-03: what lies between 1970 and this, as an integer, are seconds, ms or µs of other years."""
 _MISTAKEN: Final = ((10**11, "seconds"), (10**14, "milliseconds"), (INTEGERS_BEGIN_NS, "microseconds"))
+FIRST_AND_LAST: Final = "1677-09-21T00:12:44Z to 2262-04-11T23:47:16Z"
+"""What 64 bits of nanoseconds hold, to the second."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(
@@ -32,6 +34,10 @@ _RFC3339 = re.compile(
 _DURATION = re.compile(r"(\d{1,15})(ns|us|ms|s|m|h|d|w)", re.ASCII)
 _INTEGER = re.compile(r"-?\d{1,19}", re.ASCII)
 _AGO: Final = "-ago"
+
+
+class OutOfRange(ValueError):
+    """A time or duration, well written, that 64 bits of nanoseconds do not hold."""
 
 
 def format_rfc3339_ns(time_ns: int) -> str:
@@ -62,7 +68,7 @@ def parse_rfc3339_ns(text: str) -> int:
         raise ValueError(message) from None
     since = whole - _EPOCH
     seconds = since.days * 86_400 + since.seconds + leap - _offset_s(match)
-    return _bounded(seconds * NS_PER_S + int((match.group(7) or "").ljust(9, "0")), text)
+    return bounded(seconds * NS_PER_S + int((match.group(7) or "").ljust(9, "0")), text)
 
 
 def _offset_s(match: re.Match[str]) -> int:
@@ -80,11 +86,13 @@ def parse_time(text: str, now_ns: int) -> int:
     if text == "now":
         return now_ns
     if text.endswith(_AGO):
-        return _bounded(now_ns - parse_duration_ns(text.removesuffix(_AGO)), text)
+        return bounded(now_ns - parse_duration_ns(text.removesuffix(_AGO)), text)
     if _INTEGER.fullmatch(text):
-        return _bounded(int(text), text)
+        return bounded(int(text), text)
     try:
         return parse_rfc3339_ns(text)
+    except OutOfRange:
+        raise
     except ValueError:
         message = f"{text[:64]!r} is no time: use 2026-11-23T04:00:00Z, integer nanoseconds, now, or 2h-ago (s m h d w)"
         raise ValueError(message) from None
@@ -113,7 +121,7 @@ def parse_duration_ns(text: str) -> int:
     if match is None:
         message = f"{text[:64]!r} is no duration: a whole number and one of ns us ms s m h d w, such as 30s"
         raise ValueError(message)
-    return _bounded(int(match.group(1)) * DURATION_UNITS_NS[match.group(2)], text)
+    return bounded(int(match.group(1)) * DURATION_UNITS_NS[match.group(2)], text)
 
 
 def from_datetime(moment: datetime) -> int:
@@ -121,11 +129,12 @@ def from_datetime(moment: datetime) -> int:
     aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     since = aware - _EPOCH
     nanoseconds = (since.days * 86_400 + since.seconds) * NS_PER_S + since.microseconds * 1000
-    return _bounded(nanoseconds, moment.isoformat())
+    return bounded(nanoseconds, moment.isoformat())
 
 
-def _bounded(time_ns: int, text: str) -> int:
+def bounded(time_ns: int, text: str) -> int:
+    """Give the nanoseconds; OutOfRange, with the bounds, where they do not fit int64."""
     if INT64_MIN <= time_ns <= INT64_MAX:
         return time_ns
-    message = f"{text[:64]!r} does not fit 64 bits of nanoseconds (years 1677 to 2262)"
-    raise ValueError(message)
+    message = f"{text[:64]!r} does not fit 64 bits of nanoseconds: times go from {FIRST_AND_LAST}"
+    raise OutOfRange(message)

@@ -1,9 +1,12 @@
 """Which tags are without communication, and what that means for the journal. Pure.
 
-A gap of a tag opens with a Bad sample (BadNoCommunication), stamped 1 ns after the newest source time that is known, so
-that no average holds a stale Good value; its record says from when. It closes with the tag's first sample from then on:
-a second record, with the same `from`, says until when. A reading that only repeats what the device still held over the
-break (GOOD_HELD) is a sample only while it closes a gap; otherwise it says nothing new and is left out.
+A gap of a tag opens with a Bad sample (BadNoCommunication), so that no average holds a stale Good value; its record
+says from when. That is 1 ns after the tag's own newest sample, where it was heard of lately: what a device had measured
+and not yet sent when the link broke lies in the gap, however busy the device was. A tag that had long been silent was
+told to be so, by other tags or by the device itself: its gap begins 1 ns after the newest time of the device. A gap
+closes with the tag's first sample from then on: a second record, with the same `from`, says until when. A reading that
+only repeats what the device still held over the break (GOOD_HELD) is a sample only while it closes a gap; otherwise it
+says nothing new and is left out.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,6 +26,8 @@ FLAGS_MASK = 0xFFFF
 UNKNOWN_NS = np.iinfo(np.int64).min
 TIME_LAST_NS = 2**63 - 2
 CAUSE_MAX_CHARS = 200
+LATELY_NS = 30_000_000_000
+"""Longer than a busy device is behind with what it sends; shorter than a slow tag should be in doubt for."""
 UNSETTLED_MAX = 20_000
 """Closed gaps remembered, oldest forgotten first (they stay marked): two breaks of ten thousand tags."""
 
@@ -101,7 +106,7 @@ class GapTracker:
             newest = self.newest_ns(index)
             if newest is None or index in self.open:
                 continue
-            stamps.append((index, min(max(newest, device_newest_ns or newest), TIME_LAST_NS) + 1))
+            stamps.append((index, min(_sure_until(newest, device_newest_ns), TIME_LAST_NS) + 1))
         for index, stamp in stamps:
             self.open[index] = OpenGap(stamp, cause[:CAUSE_MAX_CHARS])
             self._newest[index] = stamp
@@ -196,3 +201,10 @@ class GapTracker:
             grown = np.full(max(index + 1, 2 * len(self._newest)), UNKNOWN_NS, np.int64)
             grown[: len(self._newest)] = self._newest
             self._newest = grown
+
+
+def _sure_until(newest_ns: int, device_newest_ns: int | None) -> int:
+    """Give the time up to which nothing of a tag can be missing."""
+    if device_newest_ns is None or device_newest_ns - newest_ns <= LATELY_NS:
+        return newest_ns
+    return device_newest_ns

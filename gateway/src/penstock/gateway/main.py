@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import time
@@ -12,7 +13,9 @@ from typing import Annotated, NoReturn
 import httpx
 import typer
 
-from penstock.core.errors import ConfigError
+from penstock.core.demo_ports import PORTS_FILE, demo_ports
+from penstock.core.errors import ConfigError, PenstockError
+from penstock.core.settings import settings_of, unknown_settings
 from penstock.gateway.bootstrap import Gateway, hold_data_folder
 from penstock.gateway.credential import load_credential
 from penstock.gateway.delivery import NotEnrolled, enrol, new_epoch_id
@@ -25,6 +28,7 @@ journal = typer.Typer(help="Look at the journal, or hand it to another platform.
 commands.add_typer(journal, name="journal")
 
 HEALTH_TIMEOUT_S = 5.0
+log = logging.getLogger("penstock.gateway")
 
 Data = Annotated[Path | None, typer.Option(help="data folder of the gateway (PENSTOCK_GATEWAY_DATA)")]
 
@@ -39,6 +43,8 @@ def run(
     """Run the gateway until Ctrl-C or SIGTERM."""
     configure_logging()
     settings = _settings(data=data, plant=plant, platform_url=platform_url, health_port=health_port)
+    if unknown := unknown_settings(Settings, os.environ):
+        log.warning("%s", unknown)
     try:
         asyncio.run(_run(settings))
     except ConfigError as error:
@@ -82,7 +88,7 @@ def problems(
     """Ask the running gateway what is wrong: one problem a line, exit code 1 where there is any."""
     settings = _settings(health_port=health_port)
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.health_host, settings.health_host)  # noqa: S104
-    url = f"http://{f'[{host}]' if ':' in host else host}:{settings.health_port}/health"
+    url = f"http://{f'[{host}]' if ':' in host else host}:{_port_of(settings)}/health"
     try:
         said = httpx.get(url, timeout=HEALTH_TIMEOUT_S).raise_for_status().json()
         found = [str(problem) for problem in said["problems"]]
@@ -93,6 +99,15 @@ def problems(
     if found:
         raise typer.Exit(1)
     typer.echo(f"{said.get('gateway', 'the gateway')}: no problem")
+
+
+def _port_of(settings: Settings) -> int:
+    """Give the port of /health: as told, else the demo's whose folder this is, else the usual one."""
+    if "health_port" not in settings.model_fields_set:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            said = (settings.data.parent / PORTS_FILE).read_text(encoding="utf-8")
+            return demo_ports(said).get("gateway", settings.health_port)
+    return settings.health_port
 
 
 @journal.command("status")
@@ -148,9 +163,9 @@ def _opened(settings: Settings) -> Iterator[JournalStore]:
 
 def _settings(**given: object) -> Settings:
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    except ValueError as error:
-        _stop(f"settings: {error}")
+        return settings_of(Settings, **given)
+    except PenstockError as error:
+        _stop(str(error))
 
 
 def _stop(message: str) -> NoReturn:

@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from penstock.core.errors import PenstockError
+from penstock.core.settings import settings_of
 from penstock.platform.kit.authority import ADOPTION, Authority, fingerprint, utc_now
 from penstock.platform.kit.settings import Settings
 
@@ -56,7 +57,7 @@ def renew(data: Data = None) -> None:
 
 
 def _authority(data: Path | None) -> Authority:
-    settings = Settings() if data is None else Settings(data=data)
+    settings = settings_of(Settings, data=data)
     authority = Authority(settings.authority, settings.tls_alternatives, now=utc_now)
     try:
         known = authority.certificates()

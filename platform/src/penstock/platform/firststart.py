@@ -18,7 +18,7 @@ from penstock.platform.apps.model import App
 from penstock.platform.apps.service import AppService, Manifest
 from penstock.platform.identity.clients import make_client, renew_secret
 from penstock.platform.identity.gateways import GatewayDirectory
-from penstock.platform.identity.model import Client
+from penstock.platform.identity.model import Client, User
 from penstock.platform.identity.people import People
 from penstock.platform.identity.roles import OPERATOR_SCOPES
 from penstock.platform.kit.audit import Actor, record
@@ -60,8 +60,7 @@ class FirstStart:
         make_folder(self._settings.secrets)
         admin = self._people.first_admin()
         platform = Actor(admin.tenant, "platform", "Penstock")
-        if admin.password_hash is None and not self._link_is_good():
-            write_login_link(self._settings, self._people.login_link(admin.id))
+        self._login_link(admin)
         self._operator(platform)
         for name in self._settings.bootstrap_gateways:
             self._enrol_token(platform, name)
@@ -70,11 +69,18 @@ class FirstStart:
         for name, url in self._settings.bootstrap_apps.items():
             self._app(platform, name, url)
 
-    def _link_is_good(self) -> bool:
+    def _login_link(self, admin: User) -> None:
+        """Keep an unused link, under the address by which browsers come now; a spent one is of no use."""
         path = secret_path(self._settings.secrets, OPERATOR, LINK_FILE)
-        if not path.exists():
-            return False
-        return self._people.link_is_good(path.read_text(encoding="utf-8").strip().rpartition("token=")[2])
+        kept = path.read_text(encoding="utf-8").strip() if path.exists() else ""
+        token = kept.rpartition("token=")[2]
+        if token and self._people.link_is_good(token):
+            if kept != _link(self._settings, token):
+                write_login_link(self._settings, token)
+        elif admin.password_hash is None:
+            write_login_link(self._settings, self._people.login_link(admin.id))
+        else:
+            path.unlink(missing_ok=True)
 
     def _operator(self, platform: Actor) -> None:
         path = secret_path(self._settings.secrets, OPERATOR, "cli.json")
@@ -129,9 +135,13 @@ class FirstStart:
 def write_login_link(settings: Settings, token: str) -> Path:
     """Write the one-time link where the operator finds it; give the file."""
     path = secret_path(settings.secrets, OPERATOR, LINK_FILE)
-    write_secret(path, f"{settings.issuer}/login/link?token={token}\n")
+    write_secret(path, _link(settings, token) + "\n")
     log.info("a one-time login link is in %s", path)
     return path
+
+
+def _link(settings: Settings, token: str) -> str:
+    return f"{settings.issuer}/login/link?token={token}"
 
 
 def _write_credential(path: Path, client_id: str, secret: str) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from penstock.core.errors import PenstockError
+from penstock.core.settings import settings_of, unknown_settings
 from penstock.platform.kit.lean import leave_out
 from penstock.platform.kit.listen import bind, own
 from penstock.platform.kit.problems import Problem
@@ -48,6 +48,8 @@ def run(
     logging.getLogger("alembic").setLevel(logging.WARNING)
     os.umask(0o077)  # files of the stores are the owner's alone, those that libraries make too
     settings = _settings(data=data, secrets=secrets, host=host, port=port, plant=plant, tls_port=tls_port)
+    if unknown := unknown_settings(Settings, os.environ):
+        log.warning("%s", unknown)
     if not is_loopback(settings.host) and not settings.allow_plain_http:
         _stop(
             f"{settings.host} is not loopback, and this door is plain HTTP. Listen on 127.0.0.1 and let gateways in by "
@@ -141,13 +143,9 @@ def _operator(data: Path | None, secrets: Path | None) -> Operator:
 
 def _settings(**given: Any) -> Settings:
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        lines = [
-            f"PENSTOCK_PLATFORM_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
-            for item in error.errors()
-        ]
-        _stop("\n".join(lines))
+        return settings_of(Settings, **given)
+    except PenstockError as error:
+        _stop(str(error))
 
 
 def _stop(message: str) -> NoReturn:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +29,7 @@ def inject(
     control: Control = None,
 ) -> None:
     """Break something: the damage begins at the onset and grows while the machine runs."""
-    with _client(control) as client:
+    with _asking(control) as client:
         name = device or _only_device(client, fault)
         body = {"device": name, "fault": fault, "severity": severity, "growth_per_h": growth, "onset_s": onset}
         _answer(client.post("/faults", json=body))
@@ -37,7 +39,7 @@ def inject(
 @commands.command()
 def clear(fault: Fault, device: Device = None, control: Control = None) -> None:
     """Take a fault back as if it had never been."""
-    with _client(control) as client:
+    with _asking(control) as client:
         name = device or _only_device(client, fault)
         _answer(client.delete("/faults", params={"device": name, "fault": fault}))
     typer.echo(f"{name}: {fault} cleared")
@@ -46,7 +48,7 @@ def clear(fault: Fault, device: Device = None, control: Control = None) -> None:
 @commands.command()
 def repair(fault: Fault, device: Device = None, control: Control = None) -> None:
     """Repair: the machine stops, gets a new part and starts again."""
-    with _client(control) as client:
+    with _asking(control) as client:
         name = device or _only_device(client, fault)
         _answer(client.post("/faults", json={"device": name, "fault": fault, "action": "repair"}))
     typer.echo(f"{name}: {fault} repaired")
@@ -55,7 +57,7 @@ def repair(fault: Fault, device: Device = None, control: Control = None) -> None
 @commands.command("list")
 def list_faults(control: Control = None) -> None:
     """Show every fault that the running machines can have, and the truth about it."""
-    with _client(control) as client:
+    with _asking(control) as client:
         items = _answer(client.get("/faults"))["items"]
     typer.echo(f"{'device':<20} {'fault':<12} {'active':<7} {'severity':>8} {'growth/h':>9} {'onset s':>8}")
     for item in items:
@@ -64,6 +66,17 @@ def list_faults(control: Control = None) -> None:
             f"{item['device']:<20} {item['fault']:<12} {active:<7} {item['severity']:>8.3f} "
             f"{item['growth_per_h']:>9.2f} {item['onset_s']:>8.0f}"
         )
+
+
+@contextmanager
+def _asking(control: Path | None) -> Iterator[httpx.Client]:
+    client = _client(control)
+    try:
+        with client:
+            yield client
+    except httpx.HTTPError as error:
+        message = f"no simulators answer at {client.base_url} ({error}); are they running? penstock doctor looks"
+        raise _failure(message) from None
 
 
 def _client(control: Path | None) -> httpx.Client:

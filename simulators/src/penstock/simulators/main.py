@@ -19,6 +19,7 @@ import uvicorn
 
 from penstock.core.device_file import TAGS_MAX
 from penstock.core.errors import ConfigError, PenstockError
+from penstock.core.settings import settings_of, unknown_settings
 from penstock.core.times import NS_PER_S, parse_duration_ns, parse_time
 from penstock.simulators.control import control_app, write_control_file
 from penstock.simulators.demo_plant import DEMO_PLANT
@@ -30,6 +31,7 @@ from penstock.simulators.runner import Runner
 from penstock.simulators.settings import SimSettings
 
 commands = typer.Typer(help="Simulated machines.", no_args_is_help=True)
+log = logging.getLogger("penstock.simulators")
 
 
 @commands.command()
@@ -44,7 +46,9 @@ def run(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("asyncua").setLevel(logging.ERROR)
     given = {"plant": plant, "data": data, "trust": trust, "ledger": ledger, "control_port": control_port}
-    settings = SimSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    settings = settings_of(SimSettings, **given)
+    if unknown := unknown_settings(SimSettings, os.environ):
+        log.warning("%s", unknown)
     if not (settings.plant / "devices").is_dir():
         typer.echo(
             f"{settings.plant}: no plant folder (it needs devices/); make one: penstock sim init {settings.plant}"

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 
+from penstock.core.demo_ports import PORTS_FILE, demo_ports
 from penstock.core.errors import PenstockError
 from penstock.simulators.ledger.log import LedgerWriter
 from penstock.simulators.playback import Plan, PlaybackError, Played, Player, shift_of, summary
@@ -24,7 +25,6 @@ from penstock.simulators.wires import Wires
 playback = typer.Typer(help="Play a recorded file as a device.")
 EXCLUDED = ("anomaly", "changepoint")
 SHIPPED_FILE = "pump-bearing.csv"
-GATEWAY = "http://127.0.0.1:8090"
 PLANTS = ("penstock-data/plant", "plant")
 
 
@@ -42,9 +42,13 @@ def play(
     columns: Annotated[str | None, typer.Option(help="only these columns, separated by commas")] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="leave a column out [anomaly, changepoint]")] = None,
     trust: Annotated[Path | None, typer.Option(help="trusted OPC UA certificates", envvar="PENSTOCK_SIM_TRUST")] = None,
-    broker: Annotated[str, typer.Option(envvar="PENSTOCK_MQTT_URL")] = "mqtt://127.0.0.1:18830",
+    broker: Annotated[
+        str | None, typer.Option(envvar="PENSTOCK_MQTT_URL", help="MQTT broker; default: the demo's")
+    ] = None,
     mqtt_credentials: Annotated[Path | None, typer.Option(envvar="PENSTOCK_SIM_MQTT_CREDENTIALS")] = None,
-    gateway: Annotated[str, typer.Option(help="whose /health is asked over MQTT; empty: do not wait")] = GATEWAY,
+    gateway: Annotated[
+        str | None, typer.Option(help="whose /health is asked over MQTT; empty: do not wait; default: the demo's")
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="OPC UA port, 0: a free one")] = 0,
     ledger: Annotated[Path | None, typer.Option(help="file of the independent ledger")] = None,
 ) -> None:
@@ -54,6 +58,9 @@ def play(
         _one_of("--driver", driver, ("opcua", "mqtt"))
         _one_of("--stamps", stamps, ("original", "shifted"))
         folder = _plant(plant)
+        ports = _ports_beside(folder)
+        gateway = f"http://127.0.0.1:{ports.get('gateway', 8090)}" if gateway is None else gateway
+        broker = broker or f"mqtt://127.0.0.1:{ports.get('mqtt', 18830)}"
         whole = read_recording((data or SHIPPED) / file)
         names = [name.strip() for name in columns.split(",")] if columns else None
         recording = whole.only(names, EXCLUDED if exclude is None else exclude)
@@ -131,6 +138,14 @@ def _plant(named: Path | None) -> Path:
             return Path(place)
     message = f"no plant folder here (looked for {chosen or ', '.join(PLANTS)}); name the running one with --plant"
     raise PlaybackError(message)
+
+
+def _ports_beside(plant: Path) -> dict[str, int]:
+    """Give the ports of the demo that keeps the plant folder, if it is one's."""
+    try:
+        return demo_ports((plant.parent / PORTS_FILE).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return {}
 
 
 def _one_of(option: str, value: str, words: tuple[str, ...]) -> None:

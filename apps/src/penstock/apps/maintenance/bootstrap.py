@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from pathlib import Path
 
 from penstock.apps.maintenance import asset_page, fleet_page, model_page
 from penstock.apps.maintenance.settings import MaintenanceSettings
 from penstock.apps.maintenance.worker import Fleet
+from penstock.core.settings import settings_of, unknown_settings
 from penstock.sdk.app import App, AppSettings, Context
 from penstock.sdk.async_client import AsyncClient
+
+log = logging.getLogger("penstock.apps.maintenance")
 
 
 def build(settings: AppSettings | None = None, maintenance: MaintenanceSettings | None = None) -> App:
     """Give the app with its worker and pages registered, not yet served."""
     app = App(Path(__file__).with_name("app.yaml"), settings=settings)
-    fleet = Fleet(maintenance or MaintenanceSettings(), app.settings.data_of(app.manifest))
+    fleet = Fleet(maintenance or settings_of(MaintenanceSettings), app.settings.data_of(app.manifest))
 
     @app.task
     async def health(client: AsyncClient) -> None:
@@ -37,4 +42,6 @@ def build(settings: AppSettings | None = None, maintenance: MaintenanceSettings 
 
 def main() -> None:
     """Serve until stopped."""
+    if unknown := unknown_settings(MaintenanceSettings, os.environ):
+        log.warning("%s", unknown)
     build().run()

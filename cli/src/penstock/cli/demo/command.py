@@ -16,7 +16,7 @@ from pathlib import Path
 import typer
 
 from penstock.cli.demo.layout import DemoError, Layout, Ports
-from penstock.cli.demo.plan import Parts, check_ports, environment, penstock, plan
+from penstock.cli.demo.plan import Parts, check_ports, environment, ignored, penstock, plan
 from penstock.cli.demo.readiness import delivery_problem
 from penstock.cli.demo.supervisor import Supervisor
 
@@ -87,7 +87,10 @@ def run_demo(layout: Layout, ports: Ports, parts: Parts, *, browser: bool) -> No
     with only_one(layout.data):
         check_ports(ports, parts)
         layout.prepare()
+        layout.remember(ports)
         say(f"Penstock demo; everything is kept in {layout.data.absolute()}" + ("" if fresh else ", going on with it"))
+        if names := ignored(layout, ports):
+            say(f"Not taken from the environment, the demo decides: {', '.join(names)}")
         asyncio.run(_supervise(layout, ports, parts, browser=browser))
 
 

@@ -6,12 +6,14 @@ import json
 import os
 import secrets
 import shutil
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 LOG_BYTES_MAX = 10 * 1024 * 1024  # a log longer than this is set aside at the next start, one old one is kept
 GATEWAY = "edge-1"
+PORTS_FILE = "ports.json"
 APPS = ("monitoring", "maintenance")
 
 
@@ -79,6 +81,19 @@ class Layout:
                 log.replace(log.with_suffix(".log.old"))
         if not (self.plant / "plant.yaml").exists():
             _copy_plant(plant_source or demo_plant(), self.plant)
+
+    def remember(self, ports: Ports) -> None:
+        """Leave the ports for commands that are not told any (penstock.core.demo_ports reads them)."""
+        write_private(self.data / PORTS_FILE, json.dumps(asdict(ports), indent=2) + "\n")
+
+    def remembered(self) -> Ports:
+        """Give the ports of the demo that ran last on this folder, else the usual ones."""
+        said: object = None
+        with suppress(OSError, ValueError):
+            said = json.loads((self.data / PORTS_FILE).read_text(encoding="utf-8"))
+        known = {f.name for f in fields(Ports)}
+        found = said.items() if isinstance(said, dict) else ()
+        return replace(Ports(), **{name: port for name, port in found if name in known and type(port) is int})
 
     def mqtt_user(self, name: str, user: str) -> tuple[str, str]:
         """Give (user, password) of an MQTT credentials file, made once."""

@@ -16,6 +16,12 @@ from penstock.cli.demo.supervisor import ProcessSpec
 
 DEVICES_WITHIN_S = 45.0
 """The simulators count as ready when all devices serve, or after this time with those that do."""
+LOOPBACK = "127.0.0.1"
+PREFIX = "PENSTOCK_"
+WITHHELD = frozenset(
+    f"{PREFIX}PLATFORM_{name}" for name in ("DATABASE_URL", "DATABASE_PASSWORD_FILE", "TLS_CERTIFICATE", "TLS_KEY")
+)
+"""Given to no process: all that the demo keeps lies in its folder; its gateway knows the platform's own authority."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +57,18 @@ def _is_used(name: str, parts: Parts) -> bool:
 
 
 def environment(layout: Layout, ports: Ports, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Give the settings of all processes; foreign PENSTOCK_ settings do not leak in."""
+    """Give the settings of all processes: those of the caller, and over them what the demo itself decides."""
     data, secrets = layout.data.absolute(), layout.secrets.absolute()
     apps = ",".join(f"{name}={ports.url(name)}" for name in APPS)
     return {
-        **{k: v for k, v in inherited.items() if not k.startswith("PENSTOCK_")},
+        **{k: v for k, v in inherited.items() if k not in WITHHELD},
         "PYTHONUNBUFFERED": "1",
         "PENSTOCK_MQTT_URL": f"mqtt://127.0.0.1:{ports.mqtt}",
         "PENSTOCK_OPCUA_PUMP_PORT": str(ports.pump_plc),
         "PENSTOCK_OPCUA_FILLING_PORT": str(ports.filling_plc),
         "PENSTOCK_PLATFORM_DATA": str(data / "platform"),
         "PENSTOCK_PLATFORM_SECRETS": str(secrets),
+        "PENSTOCK_PLATFORM_HOST": LOOPBACK,
         "PENSTOCK_PLATFORM_PORT": str(ports.platform),
         "PENSTOCK_PLATFORM_TLS_PORT": str(ports.platform_tls),
         "PENSTOCK_PLATFORM_PUBLIC_URL": ports.url("platform"),
@@ -76,15 +83,28 @@ def environment(layout: Layout, ports: Ports, inherited: Mapping[str, str] = os.
         "PENSTOCK_GATEWAY_ENROL_TOKEN_FILE": str(secrets / f"enrol-{GATEWAY}.token"),
         "PENSTOCK_GATEWAY_MQTT_CREDENTIALS": str(secrets / "mqtt-gateway.json"),
         "PENSTOCK_GATEWAY_TRUST": str(data / "plant" / "trust"),
+        "PENSTOCK_GATEWAY_HEALTH_HOST": LOOPBACK,
         "PENSTOCK_GATEWAY_HEALTH_PORT": str(ports.gateway),
         "PENSTOCK_SIM_DATA": str(data / "simulators"),
         "PENSTOCK_SIM_PLANT": str(data / "plant"),
         "PENSTOCK_SIM_TRUST": str(data / "plant" / "trust"),
         "PENSTOCK_SIM_MQTT_CREDENTIALS": str(secrets / "mqtt-sim.json"),
+        "PENSTOCK_SIM_CONTROL_HOST": LOOPBACK,
         "PENSTOCK_SIM_CONTROL_PORT": str(ports.simulators),
+        "PENSTOCK_APP_HOST": LOOPBACK,
         "PENSTOCK_APP_PLATFORM_URL": ports.url("platform"),
         "PENSTOCK_APP_PLATFORM_PUBLIC_URL": ports.url("platform"),
     }
+
+
+def ignored(layout: Layout, ports: Ports, inherited: Mapping[str, str] = os.environ) -> list[str]:
+    """Name the caller's settings that the demo does not take over, since it decides them."""
+    decided, of_apps = environment(layout, ports, {}), app_environment(APPS[0], layout, ports)
+    return sorted(
+        name
+        for name, value in inherited.items()
+        if name.startswith(PREFIX) and (name in WITHHELD or name in of_apps or decided.get(name, value) != value)
+    )
 
 
 def app_environment(name: str, layout: Layout, ports: Ports) -> dict[str, str]:

@@ -16,13 +16,13 @@ import typer
 
 from penstock.sdk.client import Client
 from penstock.sdk.credentials import CREDENTIALS_VARIABLE
+from penstock.sdk.data_folder import PLATFORM_HELP, platform_of
 from penstock.sdk.errors import ClientError
 from penstock.sdk.manifest import MANIFEST_NAME, Manifest, ManifestError, load_manifest
 from penstock.sdk.registration import Registration
 from penstock.sdk.scaffold import write_app
 
 BUILT_IN = "penstock.apps"
-DEFAULT_PLATFORM = "http://127.0.0.1:8080"
 
 commands = typer.Typer(no_args_is_help=True, help="Make, register and run apps.")
 
@@ -52,7 +52,7 @@ def _as_typed(program: Path) -> Path:
 @commands.command()
 def run(
     app: str = typer.Argument(help="A built-in app's name, or the folder of one."),
-    platform: str = typer.Option(DEFAULT_PLATFORM, envvar="PENSTOCK_APP_PLATFORM_URL", help="The platform's address."),
+    platform: str | None = typer.Option(None, envvar="PENSTOCK_APP_PLATFORM_URL", help=PLATFORM_HELP),
     data: Path = typer.Option(Path("penstock-data"), help="Data folder, with the secrets of the platform."),
     credentials: Path | None = typer.Option(None, help="Operator's credentials file; else <data>/secrets/cli.json."),
     host: str = typer.Option("127.0.0.1", envvar="PENSTOCK_APP_HOST", help="Address to listen on."),
@@ -60,6 +60,7 @@ def run(
     url: str | None = typer.Option(None, envvar="PENSTOCK_APP_PUBLIC_URL", help="How a browser reaches the app."),
 ) -> None:
     """Register an app where needed, and serve it until Ctrl-C."""
+    platform = platform_of(platform, data)
     try:
         place = find(app)
         manifest = load_manifest(place if isinstance(place, Path) else module_folder(place))

@@ -14,6 +14,7 @@ import typer
 
 from penstock.core.times import format_rfc3339_ns, parse_asked_time
 from penstock.sdk.async_client import AsyncClient
+from penstock.sdk.data_folder import PLATFORM_HELP, platform_of
 from penstock.sdk.errors import ClientError
 from penstock.sdk.models import Tag
 from penstock.sdk.times import spoken
@@ -23,16 +24,16 @@ from penstock.sdk.transfer.importing import Importer, Options, Tally
 from penstock.sdk.transfer.progress import TransferError
 
 commands = typer.Typer(
-    no_args_is_help=True, help="Move history in and out: Parquet and CSV; ask what is safely stored."
+    no_args_is_help=True, help="Move history in and out (Parquet, CSV), delete it, ask what is safely stored."
 )
 
-Platform = Annotated[str, typer.Option(envvar="PENSTOCK_APP_PLATFORM_URL", help="The platform's address.")]
+Platform = Annotated[str | None, typer.Option(envvar="PENSTOCK_APP_PLATFORM_URL", help=PLATFORM_HELP)]
 Data = Annotated[Path, typer.Option(help="Data folder, with the secrets of the platform.")]
 Credentials = Annotated[
     Path | None, typer.Option(help="Credentials file with the scopes needed; else <data>/secrets/cli.json.")
 ]
-DEFAULT_PLATFORM = "http://127.0.0.1:8080"
 DEFAULT_DATA = Path("penstock-data")
+TIMES = "10:32, 2026-11-26, 2026-11-26 10:32 (all UTC), RFC 3339, ns, 2h-ago, now"
 
 
 @commands.command(name="import")
@@ -51,7 +52,7 @@ def import_(
     replace: Annotated[
         bool, typer.Option("--replace", help="Samples take the place of those that are there at the same times.")
     ] = False,
-    platform: Platform = DEFAULT_PLATFORM,
+    platform: Platform = None,
     data: Data = DEFAULT_DATA,
     credentials: Credentials = None,
 ) -> None:
@@ -80,12 +81,10 @@ def export(
     asset: Annotated[str | None, typer.Option(help="Path of an asset: all its tags.")] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="Every tag of the tenant.")] = False,
-    start: Annotated[
-        str, typer.Option(help="From this time on: RFC 3339, ns, or relative such as 30d-ago.")
-    ] = "1d-ago",
+    start: Annotated[str, typer.Option(help=f"From this time on: {TIMES}.")] = "1d-ago",
     end: Annotated[str, typer.Option(help="Up to before this time.")] = "now",
     format_: Annotated[str, typer.Option("--format", help="parquet or csv.")] = "parquet",
-    platform: Platform = DEFAULT_PLATFORM,
+    platform: Platform = None,
     data: Data = DEFAULT_DATA,
     credentials: Credentials = None,
 ) -> None:
@@ -95,21 +94,22 @@ def export(
         async with _client(platform, data, credentials) as client:
             note = continued(folder, client.url)
             if note is not None and note["done"]:
-                _say(f"{folder}: whole already, {note['rows']} samples in {len(note['parts'])} parts.")
+                held = f"{_counted(note['rows'], 'sample')} in {_counted(len(note['parts']), 'part')}"
+                _say(f"{folder}: whole already, {held}.")
                 return
             if note is not None:
                 keys = [tag["key"] for tag in note["tags"]]
-                _say(f"{folder}: goes on after {note['rows']} samples, as it was begun.")
+                _say(f"{folder}: goes on after {_counted(note['rows'], 'sample')}, as it was begun.")
                 chosen = await client.tags.resolve(keys)
                 wanted = Wanted(chosen, note["start"], note["end"], note["format"])
             else:
                 chosen = await _chosen(client, tags, asset, everything=everything)
                 wanted = _wanted(chosen, start, end, format_)
             span = f"{format_rfc3339_ns(wanted.start)} to {format_rfc3339_ns(wanted.end)}"
-            _say(f"{len(wanted.tags)} tags, {span}")
+            _say(f"{_counted(len(wanted.tags), 'tag')}, {span}")
             exporter = Exporter(client, folder, wanted, tell=lambda rows: _say(f"  {rows} samples"))
             rows = await exporter.run()
-            _say(f"{folder}: {rows} samples.")
+            _say(f"{folder}: {_counted(rows, 'sample')}.")
 
     _run(work())
 
@@ -117,12 +117,12 @@ def export(
 @commands.command()
 def delete(
     tags: Annotated[list[str], typer.Option("--tag", help="Key of a tag. Repeatable, at most 100.")],
-    start: Annotated[str, typer.Option(help="From this time on: RFC 3339, ns, or relative such as 30d-ago.")],
+    start: Annotated[str, typer.Option(help=f"From this time on: {TIMES}.")],
     end: Annotated[str, typer.Option(help="Up to before this time.")],
     reason: Annotated[str, typer.Option(help="Why, for the audit log.")] = "",
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; needed where nobody can be asked.")] = False,
-    platform: Platform = DEFAULT_PLATFORM,
+    platform: Platform = None,
     data: Data = DEFAULT_DATA,
     credentials: Credentials = None,
 ) -> None:
@@ -142,20 +142,20 @@ def delete(
                 return
             exact = {"start": format_rfc3339_ns(begin), "end": format_rfc3339_ns(stop)}
             done = await client.delete([tag.id for tag in chosen], **exact, reason=reason)
-            _say(f"{done.erased} samples deleted: {keys}, {span} (position {done.position}).")
+            _say(f"{_counted(done.erased, 'sample')} deleted: {keys}, {span} (position {done.position}).")
 
     _run(work())
 
 
 @commands.command()
 def safe(
-    at: Annotated[str, typer.Argument(help="Up to when: 10:32, 2026-11-26 10:32 (UTC), RFC 3339, 2h-ago.")] = "1m-ago",
+    at: Annotated[str, typer.Argument(help=f"Up to when: {TIMES}.")] = "1m-ago",
     tags: Annotated[list[str] | None, typer.Option("--tag", help="Key of a tag. Repeatable.")] = None,
     device: Annotated[str | None, typer.Option(help="All tags of a device.")] = None,
     gateway: Annotated[str | None, typer.Option(help="A gateway, by name or id.")] = None,
     start: Annotated[str | None, typer.Option(help="Losses count from then on; else a day before.")] = None,
     *,
-    platform: Platform = DEFAULT_PLATFORM,
+    platform: Platform = None,
     data: Data = DEFAULT_DATA,
     credentials: Credentials = None,
 ) -> None:
@@ -206,8 +206,8 @@ class Progress:
         )
 
 
-def _client(platform: str, data: Path, credentials: Path | None) -> AsyncClient:
-    return AsyncClient(platform, credentials=credentials or data / "secrets" / "cli.json")
+def _client(platform: str | None, data: Path, credentials: Path | None) -> AsyncClient:
+    return AsyncClient(platform_of(platform, data), credentials=credentials or data / "secrets" / "cli.json")
 
 
 def _of_file(options: Options, path: Path) -> Options:
@@ -244,7 +244,7 @@ async def _chosen(client: AsyncClient, keys: list[str] | None, asset: str | None
 def _span(start: str, end: str) -> tuple[int, int]:
     now = time.time_ns()
     try:
-        begin, stop = parse_asked_time(start, now), parse_asked_time(end, now)
+        begin, stop = (parse_asked_time(spoken(text, now), now) for text in (start, end))
     except ValueError as error:
         raise TransferError(str(error)) from None
     if begin >= stop:
@@ -272,6 +272,10 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("penstock history: stopped; the same command goes on from here\n")
         raise typer.Exit(130) from None
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _say(text: str) -> None:

@@ -34,16 +34,21 @@ from penstock.sdk import AsyncClient, Tag
 from penstock.sdk.app import App, Context
 
 app = App(__file__)
+# On a phone's screen: long names take several lines, so that the columns after them are seen; times are left out.
+TABLE = "w-full [&_td:first-child]:whitespace-normal [&_td:first-child]:[overflow-wrap:anywhere]"
+NO_TIMES = "max-sm:[&_tr>*:nth-child(4)]:hidden"
 
 
 @app.page("/")
 async def index(ctx: Context) -> None:
     tags = [tag for tag in await ctx.client.tags.list(limit=100) if tag.type == "float64"]
     with ctx.frame("Newest values"):
-        table = ui.table(rows=await newest(ctx.client, tags), column_defaults={"align": "left"}).classes("w-full")
+        table = ui.table(rows=await newest(ctx.client, tags), column_defaults={"align": "left"})
+        table.props("dense").classes(f"{TABLE} {NO_TIMES}")
         frame = (await ctx.client.samples(tags, start="15m-ago")).to_pandas()
         if len(frame):
-            ui.table.from_pandas(frame.describe().T.round(2).reset_index(names="15 minutes")).classes("w-full")
+            summary = frame.agg(["min", "mean", "max"]).T.round(2).reset_index(names="15 minutes")
+            ui.table.from_pandas(summary, column_defaults={"align": "left"}).props("dense").classes(TABLE)
 
     async def follow() -> None:
         async for _ in ctx.client.stream(tags):

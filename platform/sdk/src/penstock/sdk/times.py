@@ -5,13 +5,21 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from penstock.core.times import INTEGERS_BEGIN_NS, format_rfc3339_ns, parse_rfc3339_ns
+from penstock.core.times import (
+    INTEGERS_BEGIN_NS,
+    OutOfRange,
+    bounded,
+    format_rfc3339_ns,
+    parse_rfc3339_ns,
+    parse_time,
+)
 
 When = str | int | datetime | timedelta
 """RFC 3339 text, integer ns UTC, an aware datetime, "now", "2h-ago", or a timedelta meaning that long ago."""
 
-_RELATIVE = re.compile(r"now|\d+(s|m|h|d|w)-ago")
+_RELATIVE = re.compile(r"now|\d+(ns|us|ms|s|m|h|d|w)-ago")
 _CLOCK = re.compile(r"(?:(?P<day>\d{4}-\d\d-\d\d)[ T])?(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d))?")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -43,22 +51,26 @@ def _absolute(time_ns: int) -> str:
 def spoken(text: str, now_ns: int) -> str:
     """Read a time as people say it, in UTC, and render it as `parameter` does.
 
-    `10:32` and `10:32:05` are the last ones that have been; `2026-11-26 10:32` needs no T and no Z; all else that
-    `parameter` takes. Raise ValueError with the forms for anything else.
+    `10:32` and `10:32:05` are the last ones that have been; `2026-11-26 10:32` needs no T and no Z; `2026-11-26` is its
+    midnight; all else that `parameter` takes. Raise ValueError with the forms for anything else, or with the bounds.
     """
     said = text.strip()
-    clock = _CLOCK.fullmatch(said)
+    clock = _CLOCK.fullmatch(f"{said} 00:00" if _DAY.fullmatch(said) else said)
     now = _EPOCH + timedelta(microseconds=now_ns // 1000)
     try:
         if clock is None:
-            return parameter(said)
+            taken = parameter(said)
+            parse_time(taken, now_ns)  # refuses what does not fit; a relative text stays as it is
+            return taken
         hour, minute, second = (int(part or 0) for part in clock.group("hour", "minute", "second"))
         if clock["day"]:
             at = datetime.fromisoformat(f"{clock['day']}T00:00:00+00:00")
         else:
             at = now.replace(hour=0, minute=0, second=0, microsecond=0)
         at = at.replace(hour=hour, minute=minute, second=second)
-        return _absolute(to_ns(at if clock["day"] or at <= now else at - timedelta(days=1)))
+        return _absolute(bounded(to_ns(at if clock["day"] or at <= now else at - timedelta(days=1)), said))
+    except OutOfRange:
+        raise
     except ValueError:
         message = f"{said[:64]!r} is no time: write 10:32, 2026-11-26 10:32 (UTC), 2026-11-26T10:32:00Z, 2h-ago or now"
         raise ValueError(message) from None

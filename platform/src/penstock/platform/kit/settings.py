@@ -61,7 +61,10 @@ class Settings(BaseSettings):
         if self.summary_retention_days is not None and (
             self.retention_days is None or self.summary_retention_days <= self.retention_days
         ):
-            message = "summary_retention_days must be more than retention_days, which must be set; or leave it out"
+            message = (
+                "PENSTOCK_PLATFORM_SUMMARY_RETENTION_DAYS must be more than PENSTOCK_PLATFORM_RETENTION_DAYS, "
+                "which must be set; or leave it out"
+            )
             raise ValueError(message)
         return self
 

@@ -7,6 +7,8 @@ person does goes with that person's token; background tasks use the app's client
 
 from __future__ import annotations
 
+import logging
+import os
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -22,6 +24,7 @@ from nicegui import app as nicegui_app
 from nicegui import ui
 from nicegui.storage import Storage
 
+from penstock.core.settings import settings_of, unknown_settings
 from penstock.sdk.app.context import Context
 from penstock.sdk.app.headers import SecurityHeaders
 from penstock.sdk.app.login import LoginError, Logins
@@ -38,6 +41,8 @@ from penstock.sdk.manifest import CALLBACK_PATH, Manifest, load_manifest
 from penstock.sdk.private_files import storage_secret
 from penstock.sdk.simulated import SimulatedPlatform, simulated_platform
 
+log = logging.getLogger("penstock.sdk.app")
+
 LOGIN_PATH = "/oauth/login"
 LOGGED_OUT = "/login?out=true"
 """The platform's login page, which says that the person is logged out; its start page where that failed."""
@@ -51,7 +56,7 @@ class App:
     def __init__(self, source: str | Path, *, settings: AppSettings | None = None, theme: Theme | None = None) -> None:
         self.manifest: Manifest = load_manifest(source)
         self._source = source
-        self.settings = settings or AppSettings()
+        self.settings = settings or settings_of(AppSettings)
         self.theme = theme or Theme()
         self.supervisor = Supervisor()
         self._sessions = Sessions()
@@ -103,6 +108,8 @@ class App:
 
     def run(self) -> None:
         """Serve until stopped."""
+        if unknown := unknown_settings(AppSettings, os.environ):
+            log.warning("%s", unknown)
         folder = Path(mkdtemp(prefix="penstock-app-")) if self._simulated else self.settings.data_of(self.manifest)
         Storage.path = folder / "ui"
         if not self._simulated:

@@ -58,7 +58,7 @@ def frame(theme: Theme, *, app_name: str, title: str, person: str, platform_url:
         )
         with ui.button(person, icon="person").props("flat dense no-caps color=white"), ui.menu():
             ui.menu_item("Log out", lambda: ui.navigate.to("/logout"))
-    with ui.column().classes("w-full max-w-screen-xl mx-auto p-4 gap-4"):
+    with ui.column().classes("w-full max-w-screen-xl mx-auto p-0 sm:p-4 gap-4"):
         yield
 
 

@@ -24,6 +24,8 @@ from penstock.sdk.transfer.progress import TransferError, identity, read_progres
 CHUNK_SAMPLES = 50_000
 BODY_BYTES = 6 * 1024 * 1024  # below the door's 8 MiB; a chunk of long texts is cut in halves
 SCAN_ROWS = 200_000
+OTHERWISE = {"platform": "into another platform", "file": "of another file", "options": "with other options"}
+"""What a note of progress tells of where it does not fit, by what differs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Importer:
         for name, now in mark.items():
             if found.get(name) != now:
                 message = (
-                    f"{self.progress} tells of an import with another {name}; give --restart to import from the "
+                    f"{self.progress} tells of an import {OTHERWISE[name]}; give --restart to import from the "
                     "first row (samples that are there already are not stored twice)"
                 )
                 raise TransferError(message)
