@@ -30,7 +30,7 @@ import pyarrow as pa
 from bench._processes import cpu_s
 from bench._results import store
 from penstock.core.columns import SampleColumns
-from penstock.platform.historian.inserts import Inserts
+from penstock.platform.historian.files.inserts import Inserts
 from penstock.platform.historian.ports import STORED_ROWS, Table
 from tests.builders.ingest import WireGateway, batch_frame, dictionary_frame, entry, float_columns
 from tests.builders.stack import Stack, wait_for

@@ -21,8 +21,8 @@ import pyarrow as pa
 
 from bench._data import GENERATORS
 from bench._results import store
+from penstock.platform.historian.files.run import Run, write_summary_file
 from penstock.platform.historian.ports import ROWS, Table
-from penstock.platform.historian.run import Run, write_summary_file
 from penstock.platform.historian.service import Historian
 from tests.builders.historian import NOON_NS, SECOND_NS, batch_of
 

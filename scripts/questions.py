@@ -27,20 +27,20 @@ QUESTIONS = (
         "Where is a late sample counted?",
         "When its group is committed: the rows that ingest marked late and that are not repeats are summed per batch "
         "into the ledger row; ingest marks a row late by arrival at the gateway − source time > `late_after`.",
-        "platform/src/penstock/platform/historian/store.py",
+        "platform/src/penstock/platform/historian/writing/store.py",
         '("late", late & kept)',
     ),
     Question(
         "Where is an equal copy of a sample recognised?",
         "In the single committer, before the write: only rows at or below the tag's newest, or twins inside the group, "
         "are compared with what is stored.",
-        "platform/src/penstock/platform/historian/store.py",
+        "platform/src/penstock/platform/historian/writing/store.py",
         "def _repeated(",
     ),
     Question(
         "What happens to a batch that comes twice with the same seq but other content?",
         "It is quarantined as `seq-conflict`, with its bytes, in the same transaction.",
-        "platform/src/penstock/platform/historian/group.py",
+        "platform/src/penstock/platform/historian/files/group.py",
         "def _conflict(",
     ),
     Question(
@@ -64,7 +64,7 @@ QUESTIONS = (
     Question(
         "Which value is the latest of a tag?",
         "The newest by source time that is not later than its arrival + one minute.",
-        "platform/src/penstock/platform/historian/store.py",
+        "platform/src/penstock/platform/historian/ports.py",
         "CLOCK_SKEW_MAX_NS =",
     ),
     Question(

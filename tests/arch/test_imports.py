@@ -31,6 +31,10 @@ PLANTED = {
         "platform/src/penstock/platform/identity/store.py",
         "penstock.platform.identity.endpoints",
     ),
+    "The historian's rooms are layered": (
+        "platform/src/penstock/platform/historian/files/planted.py",
+        "penstock.platform.historian.writing.store",
+    ),
     "Apps do not know one another": ("apps/src/penstock/apps/monitoring/planted.py", "penstock.apps.maintenance"),
 }
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window, windows
-from penstock.platform.historian.columns_by_count import Column
 from penstock.platform.historian.ports import ROWS, RowKey, Table, WriterBatch
+from penstock.platform.historian.processed.columns_by_count import Column
 from penstock.platform.historian.service import Historian
 from tests.builders.historian import NOON_NS, SECOND_NS, batch_of
 

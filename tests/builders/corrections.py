@@ -10,13 +10,12 @@ import numpy as np
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
-from penstock.platform.historian.aggregates import summarise, wants_more
 from penstock.platform.historian.erasures import Entries
-from penstock.platform.historian.ports import Erasing, RowKey, Table
-from penstock.platform.historian.scene import scene_of
-from penstock.platform.historian.series import Series, one_lane
+from penstock.platform.historian.ports import CLOCK_SKEW_MAX_NS, Erasing, RowKey, Table
+from penstock.platform.historian.processed.aggregates import summarise, wants_more
+from penstock.platform.historian.processed.scene import scene_of
+from penstock.platform.historian.processed.series import Series, one_lane
 from penstock.platform.historian.service import Historian
-from penstock.platform.historian.store import CLOCK_SKEW_MAX_NS
 from tests.builders.historian import NOON_NS, SECOND_NS, Sample, batch_of
 from tests.builders.sealing import since_files
 

@@ -22,7 +22,7 @@ from penstock.core.aggregate import (
     AggregateSettings,
     Point,
 )
-from penstock.platform.historian.series import Series
+from penstock.platform.historian.processed.series import Series
 
 S = 1_000_000_000
 NOON = 1_325_505_600 * S  # 2012-01-02 12:00:00 UTC

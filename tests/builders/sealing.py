@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
-from penstock.platform.historian.ledger import Span
+from penstock.platform.historian.ledger.entries import Span
 from penstock.platform.historian.ports import LedgerRecord, Quarantine, RecordKind, RowKey, Since, Table, WriterBatch
 from penstock.platform.historian.service import Historian
 from tests.builders.historian import NOON_NS, SECOND_NS, Sample, batch_of

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.platform.historian.sealing import MERGE_STEPS
-from penstock.platform.historian.sealing import STEPS as STEPS_OF_SEALING
+from penstock.platform.historian.writing.sealing import MERGE_STEPS
+from penstock.platform.historian.writing.sealing import STEPS as STEPS_OF_SEALING
 from tests.builders.historian import EPOCH, NOON_NS, Sample, append_until_taken, batch_of, plain_rows
 from tests.faults.campaign import Campaign, Options, Result
 from tests.faults.plants import plant_historian

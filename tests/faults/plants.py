@@ -16,7 +16,9 @@ def plant_writer(name: str) -> None:
 def plant_reader(name: str) -> None:
     """Plant a bug of recovery into this process, which opens what a power cut left."""
     if name == "torn tail kept":
-        _replace(import_module("penstock.platform.historian.engine"), "cut_torn_tail", lambda _path, _error: False)
+        _replace(
+            import_module("penstock.platform.historian.files.engine"), "cut_torn_tail", lambda _path, _error: False
+        )
 
 
 def _normal() -> None:
@@ -32,7 +34,7 @@ def _normal() -> None:
 
 
 def _folder_not_synced() -> None:
-    durable = import_module("penstock.platform.historian.durable")
+    durable = import_module("penstock.platform.historian.files.durable")
     _replace(durable.DurableFolder, "sync_new_names", lambda _self: None)
 
 
@@ -42,7 +44,7 @@ def _names_not_synced() -> None:
 
 
 def _no_copy() -> None:
-    engine = import_module("penstock.platform.historian.engine")
+    engine = import_module("penstock.platform.historian.files.engine")
     _replace(engine, "keep_before", lambda _path: None)
     _replace(engine, "forget_before", lambda _path: None)
 
@@ -75,8 +77,8 @@ def _ack_before_commit() -> None:
 def _no_dedup() -> None:
     import numpy as np
 
-    from penstock.platform.historian.store import Store
-    from penstock.platform.historian.writers import Writers
+    from penstock.platform.historian.writing.store import Store
+    from penstock.platform.historian.writing.writers import Writers
 
     _replace(Writers, "seen", lambda _self, *_key: False)
     _replace(Store, "_repeated", lambda _self, rows: np.zeros(rows.num_rows, np.bool_))
@@ -85,7 +87,7 @@ def _no_dedup() -> None:
 def _float32() -> None:
     import pyarrow as pa
 
-    from penstock.platform.historian.store import Store
+    from penstock.platform.historian.writing.store import Store
 
     true = Store._new_rows
 
@@ -98,7 +100,7 @@ def _float32() -> None:
 
 
 def _order_by_tag() -> None:
-    from penstock.platform.historian.reader import Reader
+    from penstock.platform.historian.reading.reader import Reader
 
     true = Reader.range
 
@@ -112,7 +114,7 @@ def _drop_rows() -> None:
     import numpy as np
     import pyarrow as pa
 
-    from penstock.platform.historian.store import Store
+    from penstock.platform.historian.writing.store import Store
 
     true = Store._new_rows
 
@@ -127,13 +129,13 @@ def _drop_rows() -> None:
 def _copies_kept() -> None:
     import numpy as np
 
-    from penstock.platform.historian.newest import Newest
+    from penstock.platform.historian.writing.newest import Newest
 
     _replace(Newest, "may_be_stored", lambda _self, tag, _time: np.zeros(len(tag), np.bool_))
 
 
 def _latest_came_last() -> None:
-    from penstock.platform.historian.newest import NEVER, Newest
+    from penstock.platform.historian.writing.newest import NEVER, Newest
 
     true = Newest.take
 
@@ -146,7 +148,7 @@ def _latest_came_last() -> None:
 
 
 def _span_as_if_in_order() -> None:
-    store = import_module("penstock.platform.historian.store")
+    store = import_module("penstock.platform.historian.writing.store")
     true = store._extend
 
     def extend(generation: Any, written: Any, rows: Any) -> None:
@@ -161,8 +163,8 @@ def _span_as_if_in_order() -> None:
 
 
 def _bound_by_newest_file() -> None:
-    from penstock.platform.historian.reader import Reader
-    from penstock.platform.historian.view import View
+    from penstock.platform.historian.files.view import View
+    from penstock.platform.historian.reading.reader import Reader
 
     true = Reader._bound
 

@@ -19,7 +19,7 @@ import pytest
 from penstock.core import status as codes
 from penstock.core.aggregate import Aggregate, AggregateSettings, Point
 from penstock.core.windows import Window
-from penstock.platform.historian.aggregates import summarise
+from penstock.platform.historian.processed.aggregates import summarise
 from tests.builders.edge import node_binary
 from tests.builders.part13 import NOON, S, series_of
 

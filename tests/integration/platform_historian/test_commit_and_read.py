@@ -13,7 +13,7 @@ import pytest
 
 from penstock.core.errors import RetryLater
 from penstock.platform.historian.errors import CursorExpired, HistorianDamaged, HistorianInUse, KeyReused
-from penstock.platform.historian.ledger import Span
+from penstock.platform.historian.ledger.entries import Span
 from penstock.platform.historian.ports import LedgerRecord, Quarantine, RecordKind, RowKey, Verdict
 from penstock.platform.historian.service import SINCE_WINDOW_NS, Historian
 from tests.builders.historian import EPOCH, NOON_NS, SECOND_NS, batch_of, plain_rows, rows_of

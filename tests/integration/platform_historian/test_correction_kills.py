@@ -13,8 +13,8 @@ import duckdb
 import pytest
 
 from penstock.platform.historian.ports import Erasing, WriterBatch
-from penstock.platform.historian.sealing import ERASE_STEPS, MERGE_STEPS, STEPS
 from penstock.platform.historian.service import Historian
+from penstock.platform.historian.writing.sealing import ERASE_STEPS, MERGE_STEPS, STEPS
 from tests.builders.historian import NOON_NS, SECOND_NS, batch_of
 from tests.builders.sealing import all_answers, awkward_batches
 

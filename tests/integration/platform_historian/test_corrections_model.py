@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from penstock.platform.historian import correcting, sealing
 from penstock.platform.historian.erasures import NOTHING, Erasures, Ints, Steps
-from penstock.platform.historian.run import write_run
-from penstock.platform.historian.store import Store
-from penstock.platform.historian.view import View, Views
+from penstock.platform.historian.files.run import write_run
+from penstock.platform.historian.files.view import View, Views
+from penstock.platform.historian.writing import correcting, sealing
+from penstock.platform.historian.writing.store import Store
 from tests.builders.corrections import Life, Wrong, live
 
 pytestmark = pytest.mark.integration

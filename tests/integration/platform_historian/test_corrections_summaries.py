@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from penstock.core.aggregate import AggregateSettings
-from penstock.platform.historian import gather as gathering
 from penstock.platform.historian.ports import Erasing
+from penstock.platform.historian.reading import gather as gathering
 from penstock.platform.historian.service import Historian
 from tests.builders.historian import NOON_NS, SECOND_NS, batch_of
 from tests.integration.platform_historian.test_summaries import BEGIN, HOUR, compare_both_ways, history

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from penstock.platform.historian.errors import NotNow
-from penstock.platform.historian.generation import UNBORN_SUFFIX, file_name
-from penstock.platform.historian.ledger import Span
+from penstock.platform.historian.files.generation import UNBORN_SUFFIX, file_name
+from penstock.platform.historian.ledger.entries import Span
 from penstock.platform.historian.ports import Verdict
 from penstock.platform.historian.service import Historian
 from tests.builders.historian import EPOCH, NOON_NS, batch_of, rows_of

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from penstock.platform.historian import engine as engine_module
+from penstock.platform.historian.files import engine as engine_module
 from penstock.platform.historian.service import Historian
 from tests.builders.historian import EPOCH, NOON_NS, batch_of, rows_of
 

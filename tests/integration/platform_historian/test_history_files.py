@@ -12,9 +12,9 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from penstock.platform.historian.manifest import FORMAT, MANIFEST_FILE
+from penstock.platform.historian.files.manifest import FORMAT, MANIFEST_FILE
+from penstock.platform.historian.files.run import ORDERS
 from penstock.platform.historian.ports import Erasing
-from penstock.platform.historian.run import ORDERS
 from penstock.platform.historian.service import Historian
 from tests.arch.sources import ROOT
 from tests.builders.historian import NOON_NS, batch_of, plain_rows

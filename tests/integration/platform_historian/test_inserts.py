@@ -7,8 +7,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from penstock.platform.historian.engine import Engine
-from penstock.platform.historian.inserts import Inserts
+from penstock.platform.historian.files.engine import Engine
+from penstock.platform.historian.files.inserts import Inserts
 
 pytestmark = pytest.mark.integration
 SCHEMA = pa.schema([("n", pa.int64()), ("word", pa.string())])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from penstock.platform.historian.engine import Engine
+from penstock.platform.historian.files.engine import Engine
 
 
 def rss_MiB():

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from penstock.platform.historian import reader
 from penstock.platform.historian.ports import ROWS
+from penstock.platform.historian.reading import reader
 from penstock.platform.historian.service import Historian
 from tests.builders.historian import NOON_NS, SECOND_NS, batch_of
 

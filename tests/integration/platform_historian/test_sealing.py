@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from penstock.platform.historian.errors import HistorianDamaged
-from penstock.platform.historian.ledger import Span
-from penstock.platform.historian.manifest import MANIFEST_FILE
+from penstock.platform.historian.files.manifest import MANIFEST_FILE
+from penstock.platform.historian.ledger.entries import Span
 from penstock.platform.historian.ports import Verdict
-from penstock.platform.historian.sealing import STEPS
 from penstock.platform.historian.service import Historian
+from penstock.platform.historian.writing.sealing import STEPS
 from tests.builders.edge import eventually
 from tests.builders.historian import NOON_NS, SECOND_NS, batch_of, plain_rows
 from tests.builders.sealing import all_answers, awkward_batches, bits

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from penstock.platform.historian.generation import UNBORN_SUFFIX
-from penstock.platform.historian.run import parse_folder_name
-from penstock.platform.historian.sealing import MERGE_STEPS, STEPS
+from penstock.platform.historian.files.generation import UNBORN_SUFFIX
+from penstock.platform.historian.files.run import parse_folder_name
 from penstock.platform.historian.service import Historian
+from penstock.platform.historian.writing.sealing import MERGE_STEPS, STEPS
 from tests.builders.historian import NOON_NS
 from tests.builders.sealing import all_answers, awkward_batches
 

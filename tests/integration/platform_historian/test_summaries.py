@@ -10,10 +10,10 @@ import pytest
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import windows
-from penstock.platform.historian import gather as gathering
-from penstock.platform.historian import reader as reading
-from penstock.platform.historian.aggregates import Summary
-from penstock.platform.historian.blocks import BY_PARTS, BY_PURE_PARTS
+from penstock.platform.historian.processed.aggregates import Summary
+from penstock.platform.historian.processed.blocks import BY_PARTS, BY_PURE_PARTS
+from penstock.platform.historian.reading import gather as gathering
+from penstock.platform.historian.reading import reader as reading
 from penstock.platform.historian.service import Historian
 from tests.builders.historian import NOON_NS, SECOND_NS, Sample, batch_of
 

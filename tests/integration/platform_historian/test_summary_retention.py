@@ -17,13 +17,13 @@ from sqlalchemy import select
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.times import format_rfc3339_ns
 from penstock.core.windows import windows
+from penstock.platform.historian.api.wire import ARROW
 from penstock.platform.historian.errors import HistorianDamaged
-from penstock.platform.historian.manifest import MANIFEST_FILE
+from penstock.platform.historian.files.manifest import MANIFEST_FILE
+from penstock.platform.historian.files.upkeep import Deletion
 from penstock.platform.historian.ports import Removed
-from penstock.platform.historian.sealing import KEPT_STEPS, SUMMARY_STEPS
 from penstock.platform.historian.service import Historian
-from penstock.platform.historian.upkeep import Deletion
-from penstock.platform.historian.wire import ARROW
+from penstock.platform.historian.writing.sealing import KEPT_STEPS, SUMMARY_STEPS
 from penstock.platform.kit.audit import AuditRow
 from penstock.platform.kit.settings import Settings
 from penstock.sdk import Removed as Told

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from penstock.platform.historian.durable import keep_before
 from penstock.platform.historian.errors import HistorianDamaged
-from penstock.platform.historian.generation import file_name
+from penstock.platform.historian.files.durable import keep_before
+from penstock.platform.historian.files.generation import file_name
+from penstock.platform.historian.files.torn import FLUSH_PAYLOAD
 from penstock.platform.historian.service import Historian
-from penstock.platform.historian.torn import FLUSH_PAYLOAD
 from tests.builders.historian import EPOCH, NOON_NS, batch_of
 
 pytestmark = pytest.mark.integration

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import select
 
 from penstock.platform.historian.errors import CursorExpired
-from penstock.platform.historian.ledger import Span
-from penstock.platform.historian.manifest import MANIFEST_FILE
+from penstock.platform.historian.files.manifest import MANIFEST_FILE
+from penstock.platform.historian.files.upkeep import MERGE_BYTES_A_ROW, Deletion
+from penstock.platform.historian.ledger.entries import Span
 from penstock.platform.historian.ports import Verdict
 from penstock.platform.historian.service import Historian
-from penstock.platform.historian.upkeep import MERGE_BYTES_A_ROW, Deletion
 from penstock.platform.kit.audit import AuditRow
 from tests.builders.historian import NOON_NS, batch_of
 from tests.builders.platform_control import running_platform

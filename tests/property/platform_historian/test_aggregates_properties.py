@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from penstock.core.aggregate import Aggregate, AggregateSettings, Point, Result, aggregate, interpolated
 from penstock.core.windows import Window
-from penstock.platform.historian.aggregates import at_times, summarise
+from penstock.platform.historian.processed.aggregates import at_times, summarise
 from tests.builders.part13 import END_S, EXAMPLES, HISTORIANS, NOON, Example, S, series_of
 
 STATUS = st.sampled_from([0, 0, 0, 0x4000_0000, 0x4094_0000, 0x8000_0000, 0x8031_0000, 0x809B_0000])

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from penstock.core.aggregate import AggregateSettings
 from penstock.core.windows import Window
-from penstock.platform.historian.aggregates import Summary, summarise, summed_up
-from penstock.platform.historian.blocks import BY_PARTS, BY_PURE_PARTS, Blocks, block_scene_of, needs_pure
+from penstock.platform.historian.files.summary import SUMMARY, summaries, summary_of
 from penstock.platform.historian.period import PERIOD_NS
-from penstock.platform.historian.series import Series, one_lane
-from penstock.platform.historian.summary import SUMMARY, summaries, summary_of
+from penstock.platform.historian.processed.aggregates import Summary, summarise, summed_up
+from penstock.platform.historian.processed.blocks import BY_PARTS, BY_PURE_PARTS, Blocks, block_scene_of, needs_pure
+from penstock.platform.historian.processed.series import Series, one_lane
 
 S = 1_000_000_000
 STATUS = st.sampled_from([0, 0, 0, 0, 0x0096_0000, 0x4000_0000, 0x4094_0000, 0x8031_0000, 0x809B_0000])

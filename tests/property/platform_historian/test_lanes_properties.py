@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from penstock.core import status as codes
 from penstock.core.aggregate import Aggregate, AggregateSettings, Point
 from penstock.core.windows import Window
-from penstock.platform.historian.aggregates import Summary, summarise, summed_up, wants_more
-from penstock.platform.historian.blocks import BY_PARTS, BY_PURE_PARTS, Blocks, block_scene_of, needs_pure
-from penstock.platform.historian.many import split
 from penstock.platform.historian.period import PERIOD_NS
-from penstock.platform.historian.scene import scene_of
-from penstock.platform.historian.series import Lanes, Series, chained
-from penstock.platform.historian.stage import together
+from penstock.platform.historian.processed.aggregates import Summary, summarise, summed_up, wants_more
+from penstock.platform.historian.processed.blocks import BY_PARTS, BY_PURE_PARTS, Blocks, block_scene_of, needs_pure
+from penstock.platform.historian.processed.scene import scene_of
+from penstock.platform.historian.processed.series import Lanes, Series, chained
+from penstock.platform.historian.processed.stage import together
+from penstock.platform.historian.reading.many import split
 from tests.builders.part13 import series_of
 from tests.property.platform_historian import test_aggregates_properties as one_tag
 from tests.property.platform_historian import test_blocks_properties as of_blocks

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from penstock.platform.historian.backlog import Backlog
+from penstock.platform.historian.writing.backlog import Backlog
 
 
 def test_the_door_waits_beyond_the_bound_and_until_half_of_it_is_sealed() -> None:

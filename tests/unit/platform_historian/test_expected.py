@@ -1,8 +1,8 @@
 """How many samples the declared rates make in a span."""
 
 from penstock.core.times import NS_PER_S
-from penstock.platform.historian.ledger import Span
-from penstock.platform.historian.ledger_summary import expected
+from penstock.platform.historian.api.ledger_summary import expected
+from penstock.platform.historian.ledger.entries import Span
 from penstock.platform.registry.service import TagRef
 
 HOUR_NS = 3600 * NS_PER_S

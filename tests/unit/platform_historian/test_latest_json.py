@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 
 from penstock.core.status import quality
-from penstock.platform.historian.latest import latest_json
-from penstock.platform.historian.newest import BIRTH_NEWEST, Newest
+from penstock.platform.historian.api.latest import latest_json
+from penstock.platform.historian.api.schemas import LatestPage
+from penstock.platform.historian.api.wire import json_value
 from penstock.platform.historian.ports import LatestSample
-from penstock.platform.historian.schemas import LatestPage
-from penstock.platform.historian.wire import json_value
+from penstock.platform.historian.writing.newest import BIRTH_NEWEST, Newest
 from penstock.platform.registry.service import TagRef
 from tests.builders.historian import NOON_NS, SECOND_NS, Sample, rows_of
 

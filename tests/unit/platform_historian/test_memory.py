@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from penstock.platform.historian.group import Earlier, identity, judge
-from penstock.platform.historian.newest import BIRTH_NEWEST, Newest
+from penstock.platform.historian.files.group import Earlier, identity, judge
 from penstock.platform.historian.ports import STORED_ROWS, Table, Verdict
 from penstock.platform.historian.repeats import repeats, twins
-from penstock.platform.historian.tail import TAIL_ROWS_MAX, Tail
-from penstock.platform.historian.writers import Writers
+from penstock.platform.historian.writing.newest import BIRTH_NEWEST, Newest
+from penstock.platform.historian.writing.tail import TAIL_ROWS_MAX, Tail
+from penstock.platform.historian.writing.writers import Writers
 from tests.builders.historian import NOON_NS, Sample, batch_of, rows_of
 
 

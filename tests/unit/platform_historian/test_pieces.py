@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from penstock.platform.historian.pieces import piece_bounds
+from penstock.platform.historian.files.pieces import piece_bounds
 
 
 @pytest.mark.parametrize(

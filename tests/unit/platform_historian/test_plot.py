@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from penstock.platform.historian.plot import thin
-from penstock.platform.historian.series import Series
+from penstock.platform.historian.processed.plot import thin
+from penstock.platform.historian.processed.series import Series
 
 BAD = 0x8031_0000
 

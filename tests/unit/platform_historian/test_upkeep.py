@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from penstock.platform.historian.generation import Extent
-from penstock.platform.historian.run import Run, TagSpans
-from penstock.platform.historian.upkeep import KEPT_AFTER_ARRIVAL_NS, expired, mergeable
+from penstock.platform.historian.files.generation import Extent
+from penstock.platform.historian.files.run import Run, TagSpans
+from penstock.platform.historian.files.upkeep import KEPT_AFTER_ARRIVAL_NS, expired, mergeable
 
 NOTHING = np.zeros(0, np.int64)
 DAY = 24 * 3600 * 1_000_000_000

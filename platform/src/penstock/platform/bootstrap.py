@@ -29,12 +29,12 @@ from penstock.platform.compute.follower import AlarmFollower
 from penstock.platform.events.endpoints import StreamEndpoints
 from penstock.platform.firststart import FirstStart
 from penstock.platform.historian import bootstrap as historian_bootstrap
-from penstock.platform.historian.aggregate_endpoints import AggregateEndpoints
-from penstock.platform.historian.correction_endpoints import CorrectionEndpoints
-from penstock.platform.historian.endpoints import HistorianEndpoints
-from penstock.platform.historian.ledger_endpoints import LedgerEndpoints
-from penstock.platform.historian.ledger_questions import LedgerQuestions
-from penstock.platform.historian.upkeep import Deletion
+from penstock.platform.historian.api.aggregate_endpoints import AggregateEndpoints
+from penstock.platform.historian.api.correction_endpoints import CorrectionEndpoints
+from penstock.platform.historian.api.endpoints import HistorianEndpoints
+from penstock.platform.historian.api.ledger_endpoints import LedgerEndpoints
+from penstock.platform.historian.api.ledger_questions import LedgerQuestions
+from penstock.platform.historian.files.upkeep import Deletion
 from penstock.platform.identity.clients import ClientDoor
 from penstock.platform.identity.endpoints import IdentityEndpoints
 from penstock.platform.identity.gateways import GatewayDirectory

@@ -11,7 +11,7 @@ from penstock.core.times import NS_PER_S
 from penstock.platform.events.response import EventStream
 from penstock.platform.events.schemas import AlarmFeed
 from penstock.platform.events.stream import AlarmStream, SampleStream
-from penstock.platform.historian.asking import AssetId, Keys, Tags, expired, need_reached, tags_asked
+from penstock.platform.historian.api.asking import AssetId, Keys, Tags, expired, need_reached, tags_asked
 from penstock.platform.historian.errors import CursorExpired
 from penstock.platform.historian.service import Historian
 from penstock.platform.kit.access import Principal, requires

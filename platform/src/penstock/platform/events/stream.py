@@ -16,11 +16,11 @@ import orjson
 
 from penstock.core.errors import RetryLater
 from penstock.platform.events.schemas import AlarmFeed
+from penstock.platform.historian.api.wire import json_columns, json_erasures
 from penstock.platform.historian.errors import CursorExpired
 from penstock.platform.historian.ports import Since, Table
 from penstock.platform.historian.repeats import column_i64
 from penstock.platform.historian.service import Historian
-from penstock.platform.historian.wire import json_columns, json_erasures
 
 HEARTBEAT_S = 15.0
 EVENT_ROWS = 2_000

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from penstock.platform.historian.files.upkeep import Deletion
 from penstock.platform.historian.service import Historian
-from penstock.platform.historian.upkeep import Deletion
 from penstock.platform.kit.settings import Settings
 
 DAY_NS = 24 * 3600 * 1_000_000_000

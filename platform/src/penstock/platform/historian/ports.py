@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
-from penstock.platform.historian.aggregates import Summary
-from penstock.platform.historian.columns_by_count import Column
 from penstock.platform.historian.erasures import NOTHING, Entries
-from penstock.platform.historian.plot import Plot
+from penstock.platform.historian.processed.aggregates import Summary
+from penstock.platform.historian.processed.columns_by_count import Column
+from penstock.platform.historian.processed.plot import Plot
 
 Table = Any
 """A pyarrow.Table (pyarrow brings no types)."""
@@ -26,6 +26,9 @@ Table = Any
 VALUE_FIELDS = [("vf", pa.float64()), ("vi", pa.int64()), ("vb", pa.bool_()), ("vs", pa.string())]
 ROWS = pa.schema([("tag", pa.int64()), ("time", pa.int64()), ("status", pa.uint32()), *VALUE_FIELDS])
 STORED_ROWS = pa.schema([*ROWS, pa.field("position", pa.int64()), pa.field("row", pa.int64())])
+
+CLOCK_SKEW_MAX_NS = 60_000_000_000
+"""How far a source time may lie after the arrival and still be latest: clocks of a plant differ by less."""
 
 
 class RecordKind(StrEnum):

@@ -13,17 +13,13 @@ from numpy.typing import NDArray
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
-from penstock.platform.historian.aggregates import Summary
-from penstock.platform.historian.backlog import FULL_MAX, Backlog
-from penstock.platform.historian.columns_by_count import Column
-from penstock.platform.historian.committer import Committer
-from penstock.platform.historian.engine import Engine
-from penstock.platform.historian.generation import Generation
+from penstock.platform.historian.files.engine import Engine
+from penstock.platform.historian.files.generation import Generation
+from penstock.platform.historian.files.upkeep import REWRITE_AFTER_NS, Deletion
 from penstock.platform.historian.hub import CommitHub
-from penstock.platform.historian.ledger import Ledger
-from penstock.platform.historian.ledger_tags import TagLedger
+from penstock.platform.historian.ledger.by_tag import TagLedger
+from penstock.platform.historian.ledger.entries import Ledger
 from penstock.platform.historian.owner import OwnerLock
-from penstock.platform.historian.plot import Plot
 from penstock.platform.historian.ports import (
     CommitResult,
     LatestSample,
@@ -34,11 +30,15 @@ from penstock.platform.historian.ports import (
     Watermark,
     WriterBatch,
 )
-from penstock.platform.historian.reader import Reader
+from penstock.platform.historian.processed.aggregates import Summary
+from penstock.platform.historian.processed.columns_by_count import Column
+from penstock.platform.historian.processed.plot import Plot
+from penstock.platform.historian.reading.reader import Reader
 from penstock.platform.historian.repeats import column_i64
-from penstock.platform.historian.sealing import Sealer, Upkeep, check_runs
-from penstock.platform.historian.store import Store
-from penstock.platform.historian.upkeep import REWRITE_AFTER_NS, Deletion
+from penstock.platform.historian.writing.backlog import FULL_MAX, Backlog
+from penstock.platform.historian.writing.committer import Committer
+from penstock.platform.historian.writing.sealing import Sealer, Upkeep, check_runs
+from penstock.platform.historian.writing.store import Store
 from penstock.platform.kit.files import make_folder
 
 FOLDS_A_GENERATION = 4

@@ -17,7 +17,7 @@ from penstock.core.columns import SampleColumns
 from penstock.core.errors import PeerError
 from penstock.core.frames import Frame, encode_frame
 from penstock.core.values import INT64_MIN
-from penstock.platform.historian.counted import records_per_tag
+from penstock.platform.historian.files.counted import records_per_tag
 from penstock.platform.historian.ports import (
     REFILLED,
     ROWS,

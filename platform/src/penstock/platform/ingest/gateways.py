@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from penstock.core.times import format_rfc3339_ns
-from penstock.platform.historian.ledger_delivery import Holding
+from penstock.platform.historian.api.ledger_delivery import Holding
 from penstock.platform.historian.service import Historian
 from penstock.platform.identity.gateways import GatewayDirectory, GatewayRow
 from penstock.platform.ingest.schemas import (

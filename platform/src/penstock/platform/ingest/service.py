@@ -14,9 +14,9 @@ from typing import TypeVar
 from penstock.core.dictionary import decode_dictionary
 from penstock.core.errors import PeerError, RetryLater
 from penstock.core.frames import Frame, FrameKind, iter_frames
+from penstock.platform.historian.api.ledger_delivery import Holding
 from penstock.platform.historian.errors import KeyReused
-from penstock.platform.historian.ledger import QuarantineEntry
-from penstock.platform.historian.ledger_delivery import Holding
+from penstock.platform.historian.ledger.entries import QuarantineEntry
 from penstock.platform.historian.ports import BatchOutcome, Verdict, WriterBatch
 from penstock.platform.historian.service import Historian
 from penstock.platform.identity.gateways import GatewayDirectory

@@ -1,0 +1,1 @@
+"""The historian's routes, their questions and answers, and how they go over the wire."""

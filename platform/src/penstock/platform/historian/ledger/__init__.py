@@ -1,0 +1,1 @@
+"""What became of every batch and sample: counts and records with their cause, batch by batch and tag by tag."""

@@ -1,0 +1,1 @@
+"""Aggregates, interpolation and plots in columns: pure functions over samples and blocks of summaries."""

@@ -1,0 +1,1 @@
+"""The one way into the files: judged batches in group commits, corrections, newest values, sealing."""
