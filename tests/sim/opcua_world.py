@@ -15,6 +15,10 @@ TAGS = 4
 QUEUE = 12
 RETRANSMISSION = 6
 LIFETIME_NS = 8_000 * MS
+ON_TIME_MS, BEHIND_MS = 40, 1_500
+"""By how much a server writes a value later than its source time: as a rule, and while it is starved."""
+LATELY_NS = 2_000 * MS
+"""A tag that was silent for longer is vouched for by what the server says."""
 Value = tuple[int, int]
 """(tag, source time): unique."""
 
@@ -162,6 +166,7 @@ class World:
         self.client_session = 0
         self.client_subscription = 0
         self.newest_announced = 0
+        self.behind_ms = ON_TIME_MS
         self.faults: list[str] = []
 
     def _character(self, seed: int) -> Character:
@@ -173,16 +178,39 @@ class World:
             self.peace = step >= chaos_steps
             self.now_ns += STEP_NS
             self._disturb()
-            for tag in range(TAGS - 1):
-                if self.chance.random() < 0.25:
-                    self.server.change(tag, self.now_ns - self.chance.randrange(1, 40) * MS)
+            self._write()
             if step == 3:
                 self.server.change(TAGS - 1, self.now_ns)  # a tag that never changes again
             self._publish()
             deadline = self.machine.wake_at()
             if deadline is not None and deadline <= self.now_ns:
                 self._perform(self.machine.on_wake(self.now_ns))
+        if self.machine.state is not r.State.READING:
+            self.faults.append(f"ended {self.machine.state}")
+        self._go_for_good()
         return self
+
+    def _write(self) -> None:
+        """Change some values; a starved server is behind with them all, and makes up for it at once."""
+        if self.chance.random() < 0.02:
+            self.behind_ms = self.chance.choice((ON_TIME_MS, ON_TIME_MS, BEHIND_MS))
+        for tag in range(TAGS - 1):
+            if self.chance.random() < 0.25:
+                _, before_ns = self.server.present.get(tag, (tag, 0))
+                at_ns = self.now_ns - self.chance.randrange(1, self.behind_ms) * MS
+                self.server.change(tag, max(at_ns, before_ns + MS))
+
+    def _go_for_good(self) -> None:
+        """End the server: whatever went before, the end must be marked."""
+        self._tell(r.Lost("gone for good"))
+        self.is_up = False
+        for _ in range(60):
+            self.now_ns += STEP_NS
+            deadline = self.machine.wake_at()
+            if deadline is not None and deadline <= self.now_ns:
+                self._perform(self.machine.on_wake(self.now_ns))
+        marked = {gap.tag for gap in self._open()}
+        self.faults += [f"the end of tag {tag} is not marked" for tag in self.newest if tag not in marked]
 
     def _disturb(self) -> None:
         self.server.expire(self.now_ns)
@@ -363,8 +391,9 @@ class World:
 
     def _mark(self) -> None:
         known = {gap.tag for gap in self._open()}
+        device_ns = max(self.newest_heard, *self.newest.values(), 0)
         self.last_marked = [
-            Gap(tag, max(newest_ns, self.newest_heard) + 1)
+            Gap(tag, (newest_ns if device_ns - newest_ns <= LATELY_NS else device_ns) + 1)
             for tag, newest_ns in self.newest.items()
             if tag not in known
         ]
@@ -389,8 +418,6 @@ class World:
             for value in absent - waiting
             if not any(g.covers(value) for g in self.gaps)
         ]
-        if self.machine.state is not r.State.READING:
-            faults.append(f"ended {self.machine.state}")
         return faults
 
 

@@ -9,9 +9,11 @@ from penstock.edge.opcua.sequence import Sequence
 from tests.sim.opcua_world import ROLLS_OVER, World
 
 SEEDS = range(200)
+FOUND = (2579, 2846)
+"""Seeds in which a link broke between a value that ended a mark and the step that the machine took for its end."""
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [*SEEDS, *FOUND])
 def test_what_the_server_held_arrives_and_the_rest_is_marked(seed: int) -> None:
     world = World(seed, first_sequence=ROLLS_OVER if seed % 5 == 0 else 1).run()
     assert world.judge() == []
@@ -60,6 +62,16 @@ BUGS: dict[str, tuple[type, str, Callable[..., object]]] = {
     "trusts each keep-alive": (Sequence, "announce", _always_in_order),
     "takes every break for marked": (r.Recovery, "_on_no_more", _forget_the_mark),
 }
+
+
+def _arrive_and_stay_marked(self: r.Recovery, sequence: int) -> list[r.Effect]:
+    delivered = [r.Deliver(number) for number in self.sequence.take(sequence)]
+    return [*self._prove(), *delivered] if delivered else []
+
+
+def test_mark_that_is_taken_for_open_after_its_end_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(r.Recovery, "_arrive", _arrive_and_stay_marked)
+    assert all(_fails(seed) for seed in FOUND)
 
 
 @pytest.mark.parametrize("bug", BUGS)

@@ -70,6 +70,21 @@ def test_long_break_is_marked_and_the_mark_taken_back_once_proved_whole() -> Non
     assert made.on_input(r.Answered(2, keep_alive=True), GRACE_NS) == [r.Continued(), r.Heard()]
 
 
+def test_break_amid_republishing_is_a_break_like_any_other() -> None:
+    """What was republished before proves nothing about it: its mark is taken back later, and the next can be set."""
+    made = reopened(reading(), S)
+    made.on_input(r.Succeeded(), S)
+    assert made.on_input(r.Republished(1), S) == [r.Deliver(1), r.Republish(2)]
+    assert made.on_input(r.Lost("again"), S) == []
+    assert made.on_wake(S + GRACE_NS) == [r.MarkGap("again"), r.OpenChannel()]
+    made.on_input(r.Succeeded(), S + GRACE_NS)
+    made.on_input(r.Succeeded(), S + GRACE_NS)
+    assert made.on_input(r.Unavailable(2), S + GRACE_NS) == [r.Ready(fresh=False)]
+    assert made.on_input(r.Answered(2), S + GRACE_NS) == [r.Continued(), r.Deliver(2)]
+    made.on_input(r.Lost("for good"), S + GRACE_NS)
+    assert made.on_wake(S + 2 * GRACE_NS) == [r.MarkGap("for good"), r.OpenChannel()]
+
+
 def test_forgotten_session_leads_to_transfer() -> None:
     made = reopened(reading(), S)
     assert made.on_input(r.Refused("BadSessionIdInvalid"), S) == [r.CreateSession()]

@@ -257,9 +257,8 @@ class Recovery:
     def _on_lost(self, item: Lost, now_ns: int) -> list[Effect]:
         if self.state is State.WAITING:
             return []
-        if self.state is State.READING:
-            self.counts.breaks += 1
-            self._unproven = True
+        self.counts.breaks += self.state is State.READING
+        self._unproven = True  # also amid republishing, which may have proved the break before whole
         self.state = State.WAITING
         self._silent_at = None
         self._retry_at = now_ns + self.next_delay_ns()
@@ -374,7 +373,11 @@ class Recovery:
         if self.sequence.is_known(sequence):
             return [Discard(sequence)]
         delivered = [Deliver(number) for number in self.sequence.take(sequence)]
-        return [*self._prove(), *delivered] if delivered else []
+        if not delivered:
+            return []
+        proved = self._prove()
+        self._marked = False  # what is delivered ends the mark on its tags: the next break needs a new one
+        return [*proved, *delivered]
 
     def _prove(self) -> list[Effect]:
         """Nothing was lost over the break: take its mark back."""
@@ -408,7 +411,7 @@ class Recovery:
         marks = self._mark(self._cause or f"notification {lost} is lost")
         self._unproven = False
         delivered = [Deliver(number) for number in self.sequence.give_up()]
-        self._marked = not delivered  # what is delivered ends the mark on its tags: the next hole needs a new one
+        self._marked = not delivered  # as in _arrive
         return [*marks, *delivered, *self._next_missing()]
 
     def _close_hole(self) -> list[Effect]:
