@@ -16,6 +16,7 @@ from penstock.platform.historian.files.manifest import MANIFEST_FILE
 from penstock.platform.historian.files.view import View, Views
 from penstock.platform.historian.ports import BatchOutcome, Erasing
 from penstock.platform.historian.service import Historian
+from penstock.platform.historian.writing import committer
 from penstock.platform.historian.writing.sealing import Sealer
 from tests.builders.historian import NOON_NS, SECOND_NS, batch_of, plain_rows
 
@@ -238,7 +239,7 @@ async def test_a_replaced_sample_and_the_one_in_its_place_are_never_seen_togethe
 
 
 async def test_too_many_erasures_are_answered_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("penstock.platform.historian.writing.committer.ERASURES_MAX", 1)
+    monkeypatch.setattr(committer, "ERASURES_MAX", 1)
     historian = await opened(tmp_path / "h", Clock())
     await fill(historian, 1, rows=4)
     await delete(historian, 1, *ALWAYS)

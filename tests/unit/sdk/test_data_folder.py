@@ -19,7 +19,7 @@ def test_what_is_given_goes_before_the_folder_and_the_folder_before_the_usual_po
     assert platform_of("http://plant", tmp_path) == "http://plant"
 
 
-@pytest.mark.parametrize("words", [["safe"], ["delete", "--tag", "a", "--start", "1", "--end", "2", "--yes"]])
+@pytest.mark.parametrize("words", [["safe"], ["delete", "--tag", "a", "--start", "1h-ago", "--end", "now", "--yes"]])
 def test_history_asks_the_demo_of_its_data_folder(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
