@@ -17,7 +17,7 @@ RETRANSMISSION = 6
 LIFETIME_NS = 8_000 * MS
 ON_TIME_MS, BEHIND_MS = 40, 1_500
 """By how much a server writes a value later than its source time: as a rule, and while it is starved."""
-LATELY_NS = 2_000 * MS
+LATELY_NS = 3_000 * MS
 """A tag that was silent for longer is vouched for by what the server says."""
 Value = tuple[int, int]
 """(tag, source time): unique."""
