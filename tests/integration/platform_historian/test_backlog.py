@@ -93,3 +93,27 @@ async def test_a_sealer_that_fails_does_not_stop_ingest_and_goes_on_when_it_can(
     assert await historian.wait_sealed()
     assert (await historian.range([1], *ALWAYS, limit=100_000)).num_rows == (seq - 1) * ROWS
     await historian.stop()
+
+
+async def test_sealer_outlives_files_that_are_closed_under_it(tmp_path: Path) -> None:
+    """After a failed write the committer closes all files, and may fail to open them again: then nothing is open."""
+    seals = 0
+
+    def step(name: str) -> None:
+        nonlocal seals
+        seals += name == "checkpointed"
+        if name == "checkpointed" and seals == 1:
+            historian._engine.close()
+            raise OSError(28, "No space left on device")
+
+    historian = Historian(tmp_path / "h", generation_rows=ROWS, sealing_step=step)
+    await historian.start()
+    assert await append(historian, 1)
+    await eventually(lambda: historian.counters()["seal_failures"] == 1)
+    historian._sealer.wake()  # a round with nothing open
+    await eventually(lambda: historian.counters()["seal_failures"] == 2)
+    historian._engine.reopen()
+    historian._sealer.wake()
+    assert await historian.wait_sealed()
+    assert (await historian.range([1], *ALWAYS, limit=100)).num_rows == ROWS
+    await historian.stop()

@@ -159,11 +159,14 @@ class Engine:
             self.open()
 
     def cursor(self) -> Connection:
-        """Give this thread's cursor."""
-        assert self._root is not None, "the historian is not open"
+        """Give this thread's cursor; raise duckdb.ConnectionException while the files are not open."""
+        root = self._root
+        if root is None:
+            message = "the historian is not open"
+            raise duckdb.ConnectionException(message)
         if getattr(self._local, "opened", 0) != self._opened:
             self._local.inserts = None  # it holds the cursor before, and so the files
-            self._local.cursor = self._root.cursor()
+            self._local.cursor = root.cursor()
             self._local.opened = self._opened
         cursor: Connection = self._local.cursor
         return cursor
@@ -189,7 +192,7 @@ class Engine:
 
         It keeps some hundred MB for ever after a merge; setting the limit, also to what it is, makes it let go.
         """
-        with contextlib.suppress(duckdb.Error):
+        with self.layout, contextlib.suppress(duckdb.Error):
             self.cursor().execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
 
     def query(self, sql: str, parameters: Mapping[str, object] | Sequence[object] = ()) -> Table:

@@ -169,8 +169,10 @@ class Sealer:
             log.error("sealing failed, the files there are serve on, next try in %d s: %s", RETRY_S, error)
             return False
         finally:
-            self._engine.give_back()
-            self._engine.let_go()
+            try:
+                self._engine.give_back()
+            finally:
+                self._engine.let_go()
         return done and not self._stopping
 
     def _pause_s(self) -> float:
