@@ -72,6 +72,19 @@ def test_held_value_is_kept_only_where_it_closes_a_gap() -> None:
     assert marked.records == (Gap(0, 101, 500, "x"),)
 
 
+def test_held_value_is_left_out_where_a_measured_one_closes_the_gap() -> None:
+    """What a busy device measured between the two, and did not get to send, must lie in the gap that follows."""
+    tracker = heard((0, 100), (1, 100))
+    tracker.on_gap([0, 1], "x", None)
+    held = samples((0, 350), (1, 350), status=GOOD | GOOD_HELD)
+    marked = tracker.on_samples(SampleColumns.concat([samples((0, 300), (1, 99)), held]))
+    assert [(int(t), int(at)) for t, at in zip(marked.columns.tag, marked.columns.time, strict=True)] == [
+        (0, 300), (1, 99), (1, 350)
+    ]  # fmt: skip
+    assert marked.records == (Gap(0, 101, 300, "x"), Gap(1, 101, 350, "x"))
+    assert tracker.on_gap([0], "y", None).columns.time.tolist() == [301]
+
+
 def test_held_value_older_than_the_gap_is_left_out() -> None:
     tracker = heard((0, 100))
     tracker.on_gap([0], "x", None)

@@ -5,8 +5,8 @@ says from when. That is 1 ns after the tag's own newest sample, where it was hea
 and not yet sent when the link broke lies in the gap, however busy the device was. A tag that had long been silent was
 told to be so, by other tags or by the device itself: its gap begins 1 ns after the newest time of the device. A gap
 closes with the tag's first sample from then on: a second record, with the same `from`, says until when. A reading that
-only repeats what the device still held over the break (GOOD_HELD) is a sample only while it closes a gap; otherwise it
-says nothing new and is left out.
+only repeats what the device still held over the break (GOOD_HELD) is a sample only where nothing else closes the gap:
+a busy device may have measured, and not yet sent, something between its last value and the time for which it holds.
 """
 
 from collections.abc import Iterable, Sequence
@@ -178,10 +178,20 @@ class GapTracker:
 
     def _keep(self, columns: SampleColumns, held: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         keep: npt.NDArray[np.bool_] = ~held
+        ended = self._ended_by(columns.take(keep))
         for row in np.flatnonzero(held):
-            gap = self.open.get(int(columns.tag[row]))
-            keep[row] = gap is not None and int(columns.time[row]) > gap.from_ns
+            tag = int(columns.tag[row])
+            keep[row] = tag not in ended and self._ends(tag, int(columns.time[row]))
         return keep
+
+    def _ended_by(self, measured: SampleColumns) -> set[int]:
+        """Give the tags whose gap has its end without a held value, which would vouch for more than was measured."""
+        rows = zip(measured.tag.tolist(), measured.time.tolist(), strict=True)
+        return {tag for tag, time_ns in rows if self._ends(tag, time_ns)}
+
+    def _ends(self, tag: int, time_ns: int) -> bool:
+        gap = self.open.get(tag)
+        return gap is not None and time_ns > gap.from_ns
 
     def _close(self, columns: SampleColumns) -> tuple[Gap, ...]:
         closed: list[Gap] = []
