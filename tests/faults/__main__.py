@@ -3,12 +3,16 @@
 import argparse
 import logging
 import random
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from tests.faults.campaign import Options, run_campaign
 from tests.faults.registry import CAMPAIGNS
+
+BUSY_LOOP = "import os; parent = os.getppid()\nwhile os.getppid() == parent: pass"
+"""It ends with the campaigns, whatever ends them."""
 
 
 def main() -> int:
@@ -21,6 +25,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="absent: a random one, which is printed")
     parser.add_argument("--short", action="store_true", help="the short form that make test-full runs")
     parser.add_argument("--folder", type=Path, help="where to work; absent: a temporary folder")
+    parser.add_argument("--beside", type=int, default=0, help="busy loops that starve the campaign meanwhile")
     parser.add_argument("--list", action="store_true", help="list the campaigns")
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(names):
@@ -36,6 +41,8 @@ def main() -> int:
     logging.basicConfig(level=logging.CRITICAL)  # what the product says of planted faults is not the result
     seed = random.SystemRandom().randrange(2**32) if asked.seed is None else asked.seed
     well = True
+    for _ in range(asked.beside):
+        subprocess.Popen([sys.executable, "-c", BUSY_LOOP])
     with tempfile.TemporaryDirectory(prefix="penstock-faults-", dir=asked.folder) as folder:
         for campaign in chosen:
             n = asked.n or (campaign.short_n if asked.short else campaign.n)

@@ -54,6 +54,18 @@ def test_a_withdrawn_bundle_withdraws_what_was_learnt_under_it(
     assert "learnt under another bundle" in caplog.text
 
 
+def test_what_was_learnt_and_is_damaged_is_said_and_learnt_again(
+    bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    learnt = tmp_path / "gateway" / "learnt.pem"
+    Trust(bundle, learnt).learn(bundle.read_text())
+    learnt.write_bytes(learnt.read_bytes().partition(b"\n")[0] + b"\n\xff\x00 no certificate")
+    again = Trust(bundle, learnt)
+    assert "is no bundle of certificates" in caplog.text
+    assert trusted(again) == certificates(bundle.read_text())
+    assert again.learn(bundle.read_text())
+
+
 def test_an_authority_learnt_after_the_bundle_was_replaced_does_not_count_for_the_new_one(
     bundle: Path, tmp_path: Path
 ) -> None:

@@ -54,11 +54,11 @@ class Trust:
 
     def _recall(self) -> None:
         """Trust what was learnt, if that was under the bundle that is given now."""
-        if not (told := self.learnt.read_text("ascii", errors="replace")).startswith(self._under):
-            log.warning("%s was learnt under another bundle than the one given now: it is not trusted", self.learnt)
-            return
         try:
-            self.context.load_verify_locations(cadata=told)
+            if self.learnt.read_bytes().startswith(self._under.encode("ascii")):
+                self.context.load_verify_locations(self.learnt)
+            else:
+                log.warning("%s was learnt under another bundle than the one given now: it is not trusted", self.learnt)
         except OSError as error:  # ssl.SSLError is one
             log.warning("%s is no bundle of certificates (%s): the platform gives it again", self.learnt, error)
 
