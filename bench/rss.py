@@ -5,6 +5,7 @@ one that `/v1/latest` gives with Good quality, asked with the operator's credent
 """
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,15 @@ PORTS = ("platform", "platform-tls", "monitoring", "maintenance", "gateway", "si
          "pump-plc", "filling-plc")  # fmt: skip
 LIMIT_MIB = 1200
 READ_EVERY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Hold what a process costs at a moment."""
+
+    pss_MiB: float
+    rss_MiB: float
+    cpu_percent: float
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -77,10 +88,21 @@ class Demo:
             latest = http.get("/v1/latest", params=[("tag", tag["id"]) for tag in tags]).raise_for_status().json()
         return sum(item["quality"] == "good" and item["time"] is not None for item in latest["items"])
 
-    def processes(self) -> dict[str, int]:
-        """Give the process ids by name: the demo itself, and all that it started."""
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return {"demo (supervisor)": self.process.pid} | {name_of(child): child.pid for child in children}
+    def costs(self) -> dict[str, Cost]:
+        """Read the demo itself and all that it started, by name; what ends while it is read is left out."""
+        demo = psutil.Process(self.process.pid)
+        found = {"demo (supervisor)": cost_of(demo)}
+        for child in demo.children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError, FileNotFoundError):
+                found[name_of(child)] = cost_of(child)
+        return found
+
+
+def cost_of(process: psutil.Process) -> Cost:
+    """Read memory, and CPU since the process's own start in percent of one core."""
+    times = process.cpu_times()
+    lived_s = max(time.time() - process.create_time(), 0.01)
+    return Cost(pss_MiB(process.pid), rss_MiB(process.pid), 100 * (times.user + times.system) / lived_s)
 
 
 def name_of(process: psutil.Process) -> str:
@@ -100,33 +122,22 @@ def watch(demo: Demo, minutes: float) -> dict[str, Any]:
     end_s = demo.began_s + 60 * minutes
     sums: list[tuple[float, float]] = []
     while True:
-        processes = demo.processes()
-        pss = {name: pss_MiB(pid) for name, pid in processes.items()}
-        sums.append((round(time.monotonic() - demo.began_s), round(sum(pss.values()), 1)))
+        costs = demo.costs()
+        sums.append((round(time.monotonic() - demo.began_s), round(sum(cost.pss_MiB for cost in costs.values()), 1)))
         if time.monotonic() >= end_s:
             break
         time.sleep(min(READ_EVERY_S, max(0.0, end_s - time.monotonic())))
     return {
         "first_value_s": first_value_s,
         "tags_live": demo.good_values(),
-        "pss_MiB": pss,
-        "rss_MiB": {name: rss_MiB(pid) for name, pid in processes.items()},
-        "cpu_percent_of_a_core": cpu_shares(processes),
-        "sum_pss_MiB": sum(pss.values()),
+        "pss_MiB": {name: cost.pss_MiB for name, cost in costs.items()},
+        "rss_MiB": {name: cost.rss_MiB for name, cost in costs.items()},
+        "cpu_percent_of_a_core": {name: cost.cpu_percent for name, cost in costs.items()},
+        "sum_pss_MiB": sums[-1][1],
         "sum_pss_max_MiB": max(total for _, total in sums),
         "sum_pss_median_MiB": statistics.median(total for _, total in sums),
         "sums": sums,
     }
-
-
-def cpu_shares(processes: Mapping[str, int]) -> dict[str, float]:
-    """Give each process's CPU since its own start, in percent of one core."""
-    shares = {}
-    for name, pid in processes.items():
-        process = psutil.Process(pid)
-        times = process.cpu_times()
-        shares[name] = 100 * (times.user + times.system) / (time.time() - process.create_time())
-    return shares
 
 
 def print_table(figures: Mapping[str, Any]) -> None:

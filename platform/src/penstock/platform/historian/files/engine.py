@@ -5,6 +5,8 @@
 import contextlib
 import logging
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,8 @@ from penstock.platform.kit.files import sync_folder
 MEMORY_LIMIT = "512MB"  # beyond it DuckDB spills to its temporary folder; the whole stack must stay under 1.2 GB
 CHECKPOINT_THRESHOLD = "1GB"  # never inside a commit: a checkpoint is made after rotation
 TEMPORARY_FOLDER = "spill"
+RELEASE_TRIES, RELEASE_S = 100, 0.05
+"""How often, and how far apart, what runs is told to end before files are opened again."""
 
 log = logging.getLogger(__name__)
 Connection = duckdb.DuckDBPyConnection
@@ -65,6 +69,7 @@ class Engine:
         self.deleted: list[DeletedRun] = []
         self.kept: list[Kept] = []
         self._local = threading.local()
+        self._cursors: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._opened = 0
         self._root: Connection | None = None
 
@@ -152,11 +157,33 @@ class Engine:
         self.close()
 
     def reopen(self) -> None:
-        """Begin anew from the files: after an I/O fault DuckDB refuses all further work on an instance."""
+        """Begin anew from the files: after an I/O fault DuckDB refuses all further work on an instance.
+
+        What other threads ask is broken off: until a statement ends, the files of its instance stay taken.
+        """
         with self.layout:
-            with contextlib.suppress(duckdb.Error):
-                self.close()
-            self.open()
+            root, self._root = self._root, None  # from here on nobody gets a cursor
+            if root is not None:
+                self._release(root)
+            try:
+                self.open()
+            except BaseException:
+                self.close()  # of half an instance nobody is to ask
+                raise
+
+    def _release(self, root: Connection) -> None:
+        """Close an instance whatever still runs on it."""
+        for _ in range(RELEASE_TRIES):
+            for cursor in [*self._cursors]:
+                with contextlib.suppress(duckdb.Error):
+                    cursor.interrupt()
+            try:
+                return root.close()
+            except duckdb.ResourceInUseException:  # an interrupt between two statements is not heard
+                time.sleep(RELEASE_S)
+            except duckdb.Error:
+                return None
+        return None
 
     def cursor(self) -> Connection:
         """Give this thread's cursor; raise duckdb.ConnectionException while the files are not open."""
@@ -168,6 +195,7 @@ class Engine:
             self._local.inserts = None  # it holds the cursor before, and so the files
             self._local.cursor = root.cursor()
             self._local.opened = self._opened
+            self._cursors.add(self._local.cursor)
         cursor: Connection = self._local.cursor
         return cursor
 
@@ -314,6 +342,8 @@ class Engine:
             _attach_whole(cursor, generation)
             cursor.execute(ERASURE_TABLE.format(name=generation.name))
             _measure(cursor, generation)
+        except duckdb.ResourceInUseException:
+            raise
         except duckdb.Error as error:
             message = (
                 f"{path} cannot be read: {error}. Nothing was changed. Restore this file (and its .wal) from a backup, "

@@ -76,7 +76,7 @@ class Reader:
         try:
             call = functools.partial(question, *args, **kwargs)
             return await asyncio.get_running_loop().run_in_executor(self._pool, call)
-        except (duckdb.FatalException, duckdb.ConnectionException) as error:
+        except (duckdb.FatalException, duckdb.ConnectionException, duckdb.InterruptException) as error:
             raise NotNow(RETRY_MS, "the historian is opening its files again; ask again in a second") from error
         finally:
             self._waiting -= 1

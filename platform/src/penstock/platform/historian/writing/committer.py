@@ -127,6 +127,10 @@ class Committer:
         self._batches += sign * len(pending.batches)
 
     def _run(self) -> None:
+        try:
+            self._rotate()  # what was full when the last process ended
+        except Exception:  # boundary: the thread must live
+            log.exception("a generation that was full at the start could not be sealed")
         while group := self._next_group():
             try:
                 self._commit(group)
