@@ -7,17 +7,20 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from sqlalchemy import select
 
 from penstock.platform.historian.errors import CursorExpired
 from penstock.platform.historian.files.manifest import MANIFEST_FILE
-from penstock.platform.historian.files.upkeep import MERGE_BYTES_A_ROW, Deletion
+from penstock.platform.historian.files.upkeep import BUSY_ROWS_S, MERGE_BYTES_A_ROW, Deletion
 from penstock.platform.historian.ledger.entries import Span
-from penstock.platform.historian.ports import Verdict
+from penstock.platform.historian.ports import ROWS, Verdict
 from penstock.platform.historian.service import Historian
 from penstock.platform.kit.audit import AuditRow
 from tests.builders.historian import NOON_NS, batch_of
+from tests.builders.ingest import float_columns
 from tests.builders.platform_control import running_platform
 from tests.builders.sealing import bits
 
@@ -48,6 +51,25 @@ async def test_runs_are_merged_by_four_and_answers_stay(tmp_path: Path) -> None:
     after = bits(await historian.range([1, 2], *ALWAYS, limit=999))
     assert (after[:30], len(after)) == (before, 170)
     assert historian.counters()["merges"] == 5
+    await historian.stop()
+
+
+async def test_merges_wait_while_samples_come_quickly(tmp_path: Path) -> None:
+    now_ns = NOON_NS
+    historian = Historian(tmp_path / "h", generation_rows=BUSY_ROWS_S, now_ns=lambda: now_ns)
+    await historian.start()
+    index = np.arange(BUSY_ROWS_S)
+    for seq in range(1, 5):
+        columns = float_columns(1 + index % 2, NOON_NS + seq * BUSY_ROWS_S + index, index)
+        rows = pa.Table.from_batches([columns.to_arrow()]).cast(ROWS)
+        await historian.append([batch_of(rows, seq=seq)])
+    assert await historian.wait_sealed()
+    assert (historian.counters()["merges"], historian.counters()["runs"]) == (0, 4)
+    now_ns += 2 * 1_000_000_000
+    historian._sealer.wake()
+    assert await historian.wait_sealed()
+    assert (historian.counters()["merges"], historian.counters()["runs"]) == (1, 1)
+    assert len(bits(await historian.range([1, 2], *ALWAYS, limit=10**6))) == 4 * BUSY_ROWS_S
     await historian.stop()
 
 

@@ -7,7 +7,14 @@ import pytest
 
 from penstock.platform.historian.files.generation import Extent
 from penstock.platform.historian.files.run import Run, TagSpans
-from penstock.platform.historian.files.upkeep import KEPT_AFTER_ARRIVAL_NS, expired, mergeable
+from penstock.platform.historian.files.upkeep import (
+    BUSY_FAN_IN,
+    BUSY_ROWS_S,
+    KEPT_AFTER_ARRIVAL_NS,
+    busy_until_ns,
+    expired,
+    mergeable,
+)
 
 NOTHING = np.zeros(0, np.int64)
 DAY = 24 * 3600 * 1_000_000_000
@@ -42,6 +49,21 @@ def test_runs_are_not_merged_over_a_generation_that_is_missing() -> None:
     assert mergeable(runs, 100) == ()
     runs.append(run(7, 7))
     assert mergeable(runs, 100) == runs[2:]
+
+
+def test_while_samples_come_quickly_merges_wait_for_sixteen() -> None:
+    runs = [run(number, number) for number in range(1, 17)]
+    assert mergeable(runs[:15], 100, BUSY_FAN_IN) == ()
+    assert mergeable(runs, 100, BUSY_FAN_IN) == runs
+    merged = [run(k, k + 15, rows=1600) for k in range(1, 257, 16)]
+    assert mergeable(merged, 100, BUSY_FAN_IN) == ()  # larger than any run is to be
+    assert mergeable(merged, 100) == merged[:4]
+
+
+def test_samples_come_quickly_for_as_long_as_the_newest_run_says() -> None:
+    assert busy_until_ns([]) == 0
+    assert busy_until_ns([run(1, 1, rows=BUSY_ROWS_S - 1, arrival=9)]) == 0
+    assert busy_until_ns([run(1, 1, rows=0), run(2, 2, rows=10 * BUSY_ROWS_S)]) == 10_000_000_000
 
 
 @pytest.mark.parametrize(

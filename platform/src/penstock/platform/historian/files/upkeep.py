@@ -12,6 +12,10 @@ from penstock.platform.historian.files.view import Source, View
 
 FAN_IN = 4
 """Runs merged at once: a question over four runs costs about twice that over one, a merge rewrites each row once."""
+BUSY_FAN_IN = 16
+"""Runs merged at once while samples come quickly: each row is written again once where it would be twice."""
+BUSY_ROWS_S = 50_000
+"""From this pace on samples come quickly."""
 MERGES_MAX = 3
 """A row is merged so often in its life: into runs of 64 generations' rows, 32 million by default."""
 MERGE_BYTES_A_ROW = 100
@@ -36,15 +40,22 @@ class Deletion:
     """`samples`; `samples, summaries stay`; or `summaries`."""
 
 
-def mergeable(runs: Sequence[Run], generation_rows: int) -> Sequence[Run]:
+def mergeable(runs: Sequence[Run], generation_rows: int, fan_in: int = FAN_IN) -> Sequence[Run]:
     """Give runs to merge into one: neighbours of about one size, small ones first; none when all is well."""
     for rows_max in (2 * FAN_IN**merges * generation_rows for merges in range(MERGES_MAX)):
-        for start in range(len(runs) - FAN_IN + 1):
-            chosen = runs[start : start + FAN_IN]
+        for start in range(len(runs) - fan_in + 1):
+            chosen = runs[start : start + fan_in]
             small = all(run.extent.rows <= rows_max for run in chosen)
             if small and _adjoin(chosen) and _rows(chosen) <= FAN_IN**MERGES_MAX * generation_rows:
                 return chosen
     return ()
+
+
+def busy_until_ns(runs: Sequence[Run]) -> int:
+    """Give until when samples count as coming quickly, by the rows of the newest run and when its first arrived."""
+    if not runs or runs[-1].extent.rows < BUSY_ROWS_S:  # of less than a second
+        return 0
+    return runs[-1].extent.arrival_min + runs[-1].extent.rows * 1_000_000_000 // BUSY_ROWS_S
 
 
 def bytes_to_merge(runs: Sequence[Run]) -> int:

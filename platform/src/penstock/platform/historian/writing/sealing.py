@@ -54,9 +54,12 @@ from penstock.platform.historian.files.run import (
     write_summary_file,
 )
 from penstock.platform.historian.files.upkeep import (
+    BUSY_FAN_IN,
+    FAN_IN,
     KEPT_AFTER_ARRIVAL_NS,
     REWRITE_AFTER_NS,
     Deletion,
+    busy_until_ns,
     bytes_to_merge,
     expired,
     mergeable,
@@ -179,8 +182,14 @@ class Sealer:
         """Give how long there is nothing to do unless somebody wakes: until a run is due to be written again."""
         view, upkeep = self._engine.views.current, self._upkeep
         due = [rewrite_due_ns(view, run, upkeep.rewrite_after_ns) for run in self._engine.runs]
+        if self._is_busy():  # what is left to be merged then
+            due.append(busy_until_ns(self._engine.runs))
         first = min((each for each in due if each is not None), default=None)
         return UPKEEP_S if first is None else min(UPKEEP_S, max(0.0, (first - upkeep.now_ns()) / 1e9))
+
+    def _is_busy(self) -> bool:
+        """Say whether samples come so quickly that merges wait for more to merge."""
+        return self._upkeep.now_ns() < busy_until_ns(self._engine.runs)
 
     def _one_work(self) -> bool:
         engine, upkeep = self._engine, self._upkeep
@@ -199,7 +208,7 @@ class Sealer:
         if summaries_ns is not None and (aged := expired_kept(engine.kept, now_ns, summaries_ns)):
             self._delete_kept(aged[0])
             return True
-        small = mergeable(engine.runs, upkeep.generation_rows)
+        small = mergeable(engine.runs, upkeep.generation_rows, BUSY_FAN_IN if self._is_busy() else FAN_IN)
         if small and bytes_to_merge(small) < upkeep.disk_free(engine.folder):
             self._merge(small)
             return True
