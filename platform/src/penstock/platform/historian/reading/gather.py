@@ -5,10 +5,15 @@ end of the span falls between its first and last one, no other file has samples 
 asked (blocks.py). First the rows of summaries are read, and the samples of what has none: hot files, older runs, sparse
 tags. These show which periods cannot be used; their samples are read as well. One period more is read on each side: it
 mostly holds the samples next to the span; where it does not, they are looked up.
+
+The periods that an end of the span cuts can mostly not be used. Their samples are read beside the summaries, by another
+thread, and left out again where a block stands for them. Position and row, by which samples of one time are told apart,
+are read in a second pass where there are such.
 """
 
 # ruff: noqa: S608 the pieces are constants and names made of numbers; every value is a parameter
 
+import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -24,7 +29,8 @@ from penstock.platform.historian.ports import Table
 from penstock.platform.historian.processed.blocks import Blocks
 from penstock.platform.historian.processed.scene import GOOD
 from penstock.platform.historian.processed.series import Bools, Ints, Lanes, Series, chained, firsts
-from penstock.platform.historian.reading.many import ROW, bounds, rows_at, split
+from penstock.platform.historian.reading.beside import Beside, Part
+from penstock.platform.historian.reading.many import PLAIN, ROW, Tied, bounds, rows_at, split
 from penstock.platform.historian.repeats import column_i64
 
 PERIODS_MIN = 4
@@ -90,17 +96,27 @@ class Wanted:
         low, high = self.periods
         return low - PERIOD_NS, high + PERIOD_NS
 
+    @property
+    def cut(self) -> list[int]:
+        """Give the starts of the periods that an end of the span cuts."""
+        return sorted({edge // PERIOD_NS * PERIOD_NS for edge in (self.start_ns, self.end_ns) if edge % PERIOD_NS})
+
+    @property
+    def count(self) -> int:
+        """Give the number of periods in the wide span."""
+        low, high = self.wide
+        return (high - low) // PERIOD_NS
+
     def lane(self, tag: Ints) -> Ints:
         """Give the place of each tag."""
         return np.searchsorted(np.asarray(self.tags, np.int64), tag)
 
     def key(self, tag: Ints, time: Ints) -> Ints:
         """Give one number for each tag and period within the wide span."""
-        low, high = self.wide
-        return self.lane(tag) * ((high - low) // PERIOD_NS) + (time - low) // PERIOD_NS
+        return self.lane(tag) * self.count + (time - self.wide[0]) // PERIOD_NS
 
 
-def gather(engine: Engine, view: View, wanted: Wanted) -> Gathered | None:
+def gather(engine: Engine, view: View, wanted: Wanted, beside: Beside) -> Gathered | None:
     """Give what lies in the span and, for bounding values, next to it; None where the samples alone do as well.
 
     Raise TooManyRows where it is more than the limit.
@@ -112,23 +128,65 @@ def gather(engine: Engine, view: View, wanted: Wanted) -> Gathered | None:
     summed, plain = _assigned(view, wanted)
     if not summed and not kept:
         return None
+    sources = Sources(summed, plain, kept)
+    try:
+        return _gather(engine, view, wanted, sources, beside, PLAIN)
+    except Tied:
+        return _gather(engine, view, wanted, sources, beside, ROW)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Say of what summaries are read, of what samples, and what is kept of samples that are gone."""
+
+    summed: Sequence[Plain]
+    plain: Sequence[Plain]
+    kept: Sequence[KeptSummary]
+
+
+def _gather(
+    engine: Engine, view: View, wanted: Wanted, sources: Sources, beside: Beside, columns: str
+) -> Gathered | None:
+    select = f"SELECT {columns} FROM $G.sample"
+
+    def read_period(start_ns: int) -> Table | None:
+        return _read(engine, view, sources.summed, (start_ns, start_ns + PERIOD_NS), select, wanted.limit)
+
+    with beside.begin([functools.partial(read_period, start_ns) for start_ns in wanted.cut]) as cut:
+        return _beside_cut(engine, view, wanted, sources, cut, columns)
+
+
+def _beside_cut(
+    engine: Engine, view: View, wanted: Wanted, sources: Sources, cut: Sequence[Part[Table | None]], columns: str
+) -> Gathered | None:
+    """Read all but the samples of the periods that an end of the span cuts, and take these of the thread beside."""
+    summed, kept = sources.summed, sources.kept
     of_gone: list[Reading] = [(kept, wanted.tags)] if kept else []
     table = _read_summaries(engine, [*summed, *of_gone], wanted)
     if kept and view.erasures:
         table = _without_erased(view, table, kept, len(summed))
-    samples = [_read(engine, view, plain, wanted.wide, f"SELECT {ROW} FROM $G.sample", wanted.limit)]
+    samples = [_read(engine, view, sources.plain, wanted.wide, f"SELECT {columns} FROM $G.sample", wanted.limit)]
     blocks = _Found(table, wanted, len(summed), _erased_keys(view, summed, wanted))
     refused = blocks.refused(samples[0])
     dirty = blocks.key[refused & _within(blocks.columns["start"], wanted.periods)]
     dirty = dirty[firsts(dirty)]
     if len(dirty) * DIRTY_SHARE > len(firsts(blocks.key)) and not kept:
         return None
-    samples += _read_periods(engine, view, summed, dirty, wanted=wanted)
-    found = pa.concat_tables([_NO_SAMPLES, *(each.cast(_NO_SAMPLES.schema) for each in samples if each is not None)])
+    samples += [_of_keys(read, dirty, wanted) for part in reversed(cut) if (read := part.take()) is not None]
+    rest = dirty[~np.isin(dirty % wanted.count, [(each - wanted.wide[0]) // PERIOD_NS for each in wanted.cut])]
+    samples += _read_periods(engine, view, summed, rest, wanted=wanted, columns=columns)
+    nothing = _NO_SAMPLES if columns == ROW else _NO_SAMPLES.drop_columns(["position", "row"])
+    found = pa.concat_tables([nothing, *(each.cast(nothing.schema) for each in samples if each is not None)])
     if kept:
         found = found.filter(pa.array(~blocks.hides(column_i64(found, "tag"), column_i64(found, "time"))))
     _need_few(found, wanted.limit)
     return _Ends(engine, view, wanted, blocks, refused).beside(split(found, wanted.tags))
+
+
+def _of_keys(samples: Table, keys: Ints, wanted: Wanted) -> Table:
+    """Give the samples of these tags and periods."""
+    key = wanted.key(column_i64(samples, "tag"), column_i64(samples, "time"))
+    return samples.filter(pa.array(np.isin(key, keys)))
 
 
 def _assigned(view: View, wanted: Wanted) -> tuple[list[Plain], list[Plain]]:
@@ -316,12 +374,12 @@ def _within(time: Ints, span: tuple[int, int]) -> Bools:
 
 
 def _read_periods(
-    engine: Engine, view: View, summed: Sequence[Plain], dirty: Ints, *, wanted: Wanted
+    engine: Engine, view: View, summed: Sequence[Plain], dirty: Ints, *, wanted: Wanted, columns: str
 ) -> list[Table | None]:
     """Read the samples of single periods, given by key, from the runs that sum them up."""
-    begin, count = wanted.wide[0], (wanted.wide[1] - wanted.wide[0]) // PERIOD_NS
+    begin, count = wanted.wide[0], wanted.count
     tags, place = np.asarray(wanted.tags, np.int64)[dirty // count], dirty % count
-    select = f"SELECT {ROW} FROM $G.sample"
+    select = f"SELECT {columns} FROM $G.sample"
     if len(places := np.unique(place)) <= PERIODS_APART:
         read = []
         for each in places.tolist():

@@ -16,7 +16,13 @@ from penstock.platform.historian.repeats import column_i64
 _EDGES = "tag IN (SELECT unnest($tags)) AND time IN (SELECT unnest($edge_times))"
 SEGMENTS_A_TAG = 16
 """Where rows change from tag to tag more often than that, each is sorted by its tag, not whole segments."""
-ROW = 'tag, time, status, coalesce(vf, vi::DOUBLE, vb::INTEGER::DOUBLE) AS value, position, "row"'
+PLAIN = "tag, time, status, coalesce(vf, vi::DOUBLE, vb::INTEGER::DOUBLE) AS value"
+ROW = f'{PLAIN}, position, "row"'
+"""What tells samples of one time apart costs as much to read as all the rest; few tags have such."""
+
+
+class Tied(Exception):
+    """Two samples of a tag have one time: which comes first is to be read as well."""
 
 
 def series_of_many(engine: Engine, tags: Sequence[int], start_ns: int, end_ns: int, limit: int) -> Lanes:
@@ -25,17 +31,27 @@ def series_of_many(engine: Engine, tags: Sequence[int], start_ns: int, end_ns: i
     Raise TooManyRows where they are more than `limit` together.
     """
     with engine.view() as view:
-        before = bounds(engine, view, tags, start_ns, before=True)
-        after = bounds(engine, view, tags, end_ns, before=False)
-        inside = f"SELECT {ROW} FROM $G.sample WHERE tag IN (SELECT unnest($tags)) AND time >= $start AND time < $end"
-        sql = view.samples(inside, tags, start_ns, end_ns)
-        parameters: dict[str, object] = {"tags": list(tags), "start": start_ns, "end": end_ns, "limit": limit + 1}
-        if at := {*before.values(), *after.values()}:
-            low, high = min(at), max(at)
-            beside = f"SELECT {ROW} FROM $G.sample WHERE {_EDGES} AND time BETWEEN $low AND $high"
-            sql += f" UNION ALL {view.samples(beside, tags, low, high + 1)}"
-            parameters |= {"edge_times": sorted(at), "low": low, "high": high}
-        found = engine.query(f"SELECT * FROM ({sql}) LIMIT $limit", parameters)
+        try:
+            return _series_of_many(engine, view, tags, (start_ns, end_ns), limit, PLAIN)
+        except Tied:
+            return _series_of_many(engine, view, tags, (start_ns, end_ns), limit, ROW)
+
+
+def _series_of_many(
+    engine: Engine, view: View, tags: Sequence[int], span: tuple[int, int], limit: int, columns: str
+) -> Lanes:
+    start_ns, end_ns = span
+    before = bounds(engine, view, tags, start_ns, before=True)
+    after = bounds(engine, view, tags, end_ns, before=False)
+    inside = f"SELECT {columns} FROM $G.sample WHERE tag IN (SELECT unnest($tags)) AND time >= $start AND time < $end"
+    sql = view.samples(inside, tags, start_ns, end_ns)
+    parameters: dict[str, object] = {"tags": list(tags), "start": start_ns, "end": end_ns, "limit": limit + 1}
+    if at := {*before.values(), *after.values()}:
+        low, high = min(at), max(at)
+        beside = f"SELECT {columns} FROM $G.sample WHERE {_EDGES} AND time BETWEEN $low AND $high"
+        sql += f" UNION ALL {view.samples(beside, tags, low, high + 1)}"
+        parameters |= {"edge_times": sorted(at), "low": low, "high": high}
+    found = engine.query(f"SELECT * FROM ({sql}) LIMIT $limit", parameters)
     if found.num_rows > limit:
         raise TooManyRows(limit, f"the range of {len(tags)} tags")
     return _between(
@@ -85,7 +101,8 @@ def bounds(engine: Engine, view: View, tags: Sequence[int], time_ns: int, *, bef
 def split(found: Table, tags: Sequence[int]) -> Lanes:
     """Part rows in any order into a lane for each tag, ordered by (time, position, row).
 
-    Runs give them nearly in order, so only tags that need it are sorted; hot files give them as they came.
+    Runs give them nearly in order, so only tags that need it are sorted; hot files give them as they came. Raise Tied
+    where position and row are needed and not there.
     """
     tag, time = column_i64(found, "tag"), column_i64(found, "time")
     status = found["status"].to_numpy().astype(np.uint32, copy=False)
@@ -95,8 +112,13 @@ def split(found: Table, tags: Sequence[int]) -> Lanes:
     if not rising.all():
         wild = np.flatnonzero(np.isin(lane, lane[1:][~rising]))
         place = order[wild]
-        position, row = column_i64(found, "position")[place], column_i64(found, "row")[place]
-        order[wild] = place[np.lexsort((row, position, time[place], lane[wild]))]
+        keys = [time[place], lane[wild]]
+        is_plain = "position" not in found.column_names
+        if not is_plain:
+            keys = [column_i64(found, "row")[place], column_i64(found, "position")[place], *keys]
+        order[wild] = place[np.lexsort(keys)]
+        if is_plain and ((np.diff(time[order[wild]]) == 0) & (np.diff(lane[wild]) == 0)).any():
+            raise Tied
     begins = np.searchsorted(lane, np.arange(len(tags) + 1))
     return Lanes(Series(time[order], status[order], value[order]), begins)
 

@@ -37,6 +37,7 @@ from penstock.platform.historian.processed.plot import (
 from penstock.platform.historian.processed.scene import Scene, scene_of
 from penstock.platform.historian.processed.series import Series, one_lane
 from penstock.platform.historian.processed.stage import together
+from penstock.platform.historian.reading.beside import Beside
 from penstock.platform.historian.reading.gather import Wanted, gather
 from penstock.platform.historian.reading.many import series_of_many
 from penstock.platform.historian.repeats import column_i64
@@ -62,11 +63,13 @@ class Reader:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._pool = ThreadPoolExecutor(QUERY_THREADS, thread_name_prefix="historian-query")
+        self._beside = Beside()
         self._waiting = 0
 
     def stop(self) -> None:
         """Let running questions end, refuse the rest."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._beside.stop()
 
     async def run(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Answer a question in a query thread; raise NotNow when too many wait or the files are being reopened."""
@@ -209,7 +212,7 @@ class Reader:
         start, end = over[0].start_ns, over[-1].end_ns
         asked = Wanted(sorted(settings), start, end, blocks.columns_of(wanted), pure=pure, limit=limit)
         with self._engine.view() as view:
-            found = gather(self._engine, view, asked)
+            found = gather(self._engine, view, asked, self._beside)
         if found is None:
             return {}
         told: dict[int, Summary] = {}
@@ -279,7 +282,7 @@ class Reader:
         """Pick from summaries; None where they do not serve, or the samples are few enough to be read."""
         asked = Wanted([tag], start_ns, end_ns, PLOT_COLUMNS, pure=False, limit=PLOT_SAMPLES_MAX)
         try:
-            found = gather(self._engine, view, asked)
+            found = gather(self._engine, view, asked, self._beside)
         except TooManyRows:
             return None
         if found is None:
