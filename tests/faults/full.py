@@ -1,7 +1,8 @@
-"""A9: each store on a disk that fills up, and empties again.
+"""A9: each store on a disk that fills up, and empties again: no room for bytes, or none for another file.
 
 A small tmpfs where this user may mount one, else a limit on the size of files (RLIMIT_FSIZE). A ballast file takes
-the room; the store must refuse, say so, go on when there is room again, and have all that it ever accepted.
+the room, or many empty ones take the inodes; the store must refuse, say so, go on when there is room again, and have
+all that it ever accepted. The journal makes no files while it is open: without inodes it just goes on.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from tests.faults.stores.historian import FOLDER, GENERATION_ROWS, TAGS, samples
 from tests.faults.stores.journal import judge, payload_of
 
 DISK_BYTES = 48 << 20
+INODES = 1_000
 ROUNDS = 3
 """How often a trial's disk is filled and emptied."""
 WRITES_MAX = 2_000
@@ -36,19 +38,22 @@ def run(options: Options) -> Result:
     """Fill n disks, journal and historian in turn."""
     result, chance = Result(), options.chance
     for number in range(options.n):
-        store = ("journal", "historian")[number % 2]
+        store, gone = ("journal", "historian")[number % 2], ("bytes", "inodes")[number // 2 % 2]
         with fresh(options.folder / "disk") as folder, small_disk(folder) as kind:
-            findings = _journal(folder, chance, result) if store == "journal" else _historian(folder, chance, result)
+            gone = gone if kind == "tmpfs" else "bytes"
+            ballast = Ballast(folder) if gone == "bytes" else Inodes(folder)
+            fill = _journal if store == "journal" else _historian
+            findings = fill(folder, ballast, chance, result)
         result.n += 1
-        result.count(f"{store} on {kind}")
-        result.failures += [f"trial {number}, {store}: {finding}" for finding in findings]
+        result.count(f"{store}, {gone} of {kind}")
+        result.failures += [f"trial {number}, {store}, {gone}: {finding}" for finding in findings]
     return result
 
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[str]:
     """Make the folder a small disk; give by what."""
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},nr_inodes={INODES}", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode == 0:
         try:
             yield "tmpfs"
@@ -60,6 +65,9 @@ def small_disk(folder: Path) -> Iterator[str]:
 
 class Ballast:
     """Take the room of the disk and give it back."""
+
+    stops_open_files = True
+    """Whether a store that makes no files must refuse, too."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -93,9 +101,31 @@ class Ballast:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 
 
-def _journal(folder: Path, chance: random.Random, result: Result) -> list[str]:
+class Inodes(Ballast):
+    """Take all inodes but a few and give them back."""
 
-    ballast = Ballast(folder)
+    stops_open_files = False
+
+    def load(self, left_bytes: int) -> None:
+        """Leave room for up to 15 files; what a file holds has room."""
+        self._file.mkdir()
+        taken = 0
+        try:
+            while True:
+                (self._file / f"{taken}").touch()
+                taken += 1
+        except OSError as full:
+            if full.errno != errno.ENOSPC:
+                raise
+        for number in range(min(taken, left_bytes % 16)):
+            (self._file / f"{number}").unlink()
+
+    def unload(self) -> None:
+        """Give them back."""
+        shutil.rmtree(self._file, ignore_errors=True)
+
+
+def _journal(folder: Path, ballast: Ballast, chance: random.Random, result: Result) -> list[str]:
     store = JournalStore(folder / "gateway" / "journal.sqlite")
     epoch = f"{chance.randrange(2**128):032x}"
     store.open_epoch(epoch, NOON_NS)
@@ -116,15 +146,14 @@ def _journal(folder: Path, chance: random.Random, result: Result) -> list[str]:
     store.close()
     result.count("batches", head)
     findings = judge(folder, [{"epoch": epoch}, {"head": head}])
-    return findings if refused else [*findings, "the disk never filled"]
+    return findings if refused or not ballast.stops_open_files else [*findings, "the disk never filled"]
 
 
-def _historian(folder: Path, chance: random.Random, result: Result) -> list[str]:
-    return asyncio.run(_fill_historian(folder, chance, result))
+def _historian(folder: Path, ballast: Ballast, chance: random.Random, result: Result) -> list[str]:
+    return asyncio.run(_fill_historian(folder, ballast, chance, result))
 
 
-async def _fill_historian(folder: Path, chance: random.Random, result: Result) -> list[str]:
-    ballast = Ballast(folder)
+async def _fill_historian(folder: Path, ballast: Ballast, chance: random.Random, result: Result) -> list[str]:
     store = Historian(folder / FOLDER, generation_rows=GENERATION_ROWS * 4, disk_free=lambda _: 1 << 40)
     await store.start()
     seq, refused = 0, 0
