@@ -64,7 +64,7 @@ async def turn(kind: str, rows: int, seed: int) -> dict[str, float]:
         filled = threading.Event()
 
         def step(name: str) -> None:
-            if name == "checkpointed":
+            if name == "begun":
                 steps["hot_bytes"] = hot.stat().st_size / rows
                 filled.wait()
                 steps["started"], steps["cpu"] = time.perf_counter(), time.thread_time()

@@ -101,8 +101,8 @@ async def test_sealer_outlives_files_that_are_closed_under_it(tmp_path: Path) ->
 
     def step(name: str) -> None:
         nonlocal seals
-        seals += name == "checkpointed"
-        if name == "checkpointed" and seals == 1:
+        seals += name == "begun"
+        if name == "begun" and seals == 1:
             historian._engine.close()
             raise OSError(28, "No space left on device")
 

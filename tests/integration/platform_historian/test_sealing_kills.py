@@ -104,7 +104,7 @@ async def test_a_kill_at_a_step_loses_doubles_and_reorders_nothing(
 
 async def test_a_half_written_run_is_made_again(tmp_path: Path, expected: dict[str, Any]) -> None:
     folder = tmp_path / "h"
-    write_and_die(folder, "checkpointed", turn=1)
+    write_and_die(folder, "begun", turn=1)
     unborn = folder / "runs" / f"run-000001-000001{UNBORN_SUFFIX}"
     unborn.mkdir(parents=True)
     (unborn / "sample.parquet").write_bytes(b"half of it")

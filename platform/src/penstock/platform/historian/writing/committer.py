@@ -189,7 +189,7 @@ class Committer:
         self._on_commit(self._store.head)
         if group[0].alone:
             self._on_correction()
-        if not is_busy or self._backlog.is_long:  # a busy door goes first: the sealer folds what is full
+        if not is_busy or self._backlog.is_long:  # a busy door goes first: what is full is sealed with its log
             self._fold()
         self._rotate()
 

@@ -3,7 +3,7 @@
 Theory of operation. One thread goes through the same steps for each full generation, and then for runs to merge; every
 step may be the last one before a crash, and the next start goes on from what it finds:
 
-    checkpointed   the hot file holds everything, its log is empty
+    begun          a full hot file is chosen; what its log holds is read where it is
     written        the run's files stand under an unborn name, synced, read back equal    start: removed, made again
     renamed        the folder has its name, durably                                       start: removed, made again
     listed         the manifest's transaction: from here on the run is the history        start: what it replaces goes
@@ -70,10 +70,10 @@ from penstock.platform.historian.files.view import Source, View, parquet_files
 from penstock.platform.historian.writing.backlog import Backlog
 from penstock.platform.kit.files import sync_folder
 
-STEPS = ("checkpointed", "written", "renamed", "listed", "switched", "drained", "detached", "unlinked")
+STEPS = ("begun", "written", "renamed", "listed", "switched", "drained", "detached", "unlinked")
 KEPT_STEPS = ("kept-written", "kept-renamed", "kept-listed")
 SUMMARY_STEPS = ("summary-written", "summary-listed")
-MERGE_STEPS = tuple(f"merge-{step}" for step in STEPS if step not in ("checkpointed", "detached"))
+MERGE_STEPS = tuple(f"merge-{step}" for step in STEPS if step not in ("begun", "detached"))
 ERASE_STEPS = ("erasures-listed", *(f"erase-{step}" for step in ("written", "renamed", "listed", "switched")))
 """The old files then go by the last steps of a merge."""
 RETRY_S = 60.0
@@ -256,8 +256,7 @@ class Sealer:
 
     def _seal(self, generation: Generation) -> None:
         started = time.monotonic()
-        self._engine.checkpoint(generation)
-        self._step("checkpointed")
+        self._step("begun")
         run = self._make((generation,), (generation.number, generation.number))
         self.seconds += time.monotonic() - started
         self.counts["seals"] += 1
