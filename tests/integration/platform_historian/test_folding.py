@@ -1,16 +1,15 @@
 """The log of the hot file is folded into it again and again: memory is small, answers stay, a failure costs nothing."""
 
-import asyncio
 import shutil
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 import pytest
 
 from penstock.platform.historian.files import engine as engine_module
 from penstock.platform.historian.service import Historian
-from tests.builders.historian import EPOCH, NOON_NS, batch_of, rows_of
+from penstock.platform.historian.writing import store as store_module
+from tests.builders.historian import EPOCH, NOON_NS, batch_of
 
 pytestmark = pytest.mark.integration
 ALWAYS = (-(2**62), 2**62)
@@ -53,10 +52,13 @@ async def test_a_busy_door_does_not_stop_to_fold(tmp_path: Path, monkeypatch: py
     fold = historian._engine.fold
     folded: list[None] = []
     monkeypatch.setattr(historian._engine, "fold", lambda generation: folded.append(fold(generation)))
-    whole = [rows_of([(1, NOON_NS + seq, 0, 1.0)]).take(pa.array([0] * 60_000)) for seq in range(6)]  # a group each
-    await asyncio.gather(*(historian.append([batch_of(rows, seq=1 + seq)]) for seq, rows in enumerate(whole)))
-    await historian.append([])
-    assert 1 <= len(folded) <= 3
+    monkeypatch.setattr(store_module, "BUSY_ROWS_S", 20)
+    for seq in range(1, 7):
+        await commit(historian, seq, 200)
+    assert not folded
+    monkeypatch.setattr(store_module, "BUSY_ROWS_S", 10**9)  # calm again
+    await commit(historian, 7, 200)
+    assert len(folded) == 1
     await historian.stop()
 
 

@@ -8,7 +8,6 @@ import pytest
 from penstock.platform.historian.files.generation import Extent
 from penstock.platform.historian.files.run import Run, TagSpans
 from penstock.platform.historian.files.upkeep import (
-    BUSY_FAN_IN,
     BUSY_ROWS_S,
     KEPT_AFTER_ARRIVAL_NS,
     busy_until_ns,
@@ -44,6 +43,27 @@ def test_small_runs_come_before_merged_ones() -> None:
     assert mergeable(runs, 100) == runs[4:]
 
 
+def test_a_merged_run_is_not_written_again_for_the_small_ones_behind_it() -> None:
+    runs = [run(1, 4, rows=412), *(run(k, k, rows=103) for k in range(5, 8))]
+    assert mergeable(runs, 100) == ()
+    busy = [run(1, 8, rows=824), *(run(k, k, rows=103) for k in range(9, 16))]
+    assert mergeable(busy, 100, busy=True) == ()
+
+
+@pytest.mark.parametrize(("busy", "written", "left"), [(False, 3.0, 4), (True, 1.0, 32)])
+def test_each_row_is_written_again_once_a_level(*, busy: bool, written: float, left: int) -> None:
+    runs: list[Run] = []
+    rewritten = 0
+    for number in range(1, 257):
+        runs.append(run(number, number, rows=103))  # files are full with a little more than they are to hold
+        while chosen := mergeable(runs, 100, busy=busy):
+            whole = run(chosen[0].first, chosen[-1].last, rows=sum(each.extent.rows for each in chosen))
+            rewritten += whole.extent.rows
+            at = runs.index(chosen[0])
+            runs[at : at + len(chosen)] = [whole]
+    assert (rewritten / (256 * 103), len(runs)) == (written, left)
+
+
 def test_runs_are_not_merged_over_a_generation_that_is_missing() -> None:
     runs = [run(1, 1), run(2, 2), run(4, 4), run(5, 5), run(6, 6)]
     assert mergeable(runs, 100) == ()
@@ -51,12 +71,12 @@ def test_runs_are_not_merged_over_a_generation_that_is_missing() -> None:
     assert mergeable(runs, 100) == runs[2:]
 
 
-def test_while_samples_come_quickly_merges_wait_for_sixteen() -> None:
-    runs = [run(number, number) for number in range(1, 17)]
-    assert mergeable(runs[:15], 100, BUSY_FAN_IN) == ()
-    assert mergeable(runs, 100, BUSY_FAN_IN) == runs
-    merged = [run(k, k + 15, rows=1600) for k in range(1, 257, 16)]
-    assert mergeable(merged, 100, BUSY_FAN_IN) == ()  # larger than any run is to be
+def test_while_samples_come_quickly_merges_wait_for_eight_and_large_ones_for_later() -> None:
+    runs = [run(number, number) for number in range(1, 9)]
+    assert mergeable(runs[:7], 100, busy=True) == ()
+    assert mergeable(runs, 100, busy=True) == runs
+    merged = [run(k, k + 7, rows=800) for k in range(1, 65, 8)]
+    assert mergeable(merged, 100, busy=True) == ()
     assert mergeable(merged, 100) == merged[:4]
 
 

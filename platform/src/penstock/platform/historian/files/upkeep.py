@@ -12,8 +12,8 @@ from penstock.platform.historian.files.view import Source, View
 
 FAN_IN = 4
 """Runs merged at once: a question over four runs costs about twice that over one, a merge rewrites each row once."""
-BUSY_FAN_IN = 16
-"""Runs merged at once while samples come quickly: each row is written again once where it would be twice."""
+BUSY_FAN_IN = 8
+"""Runs merged at once while samples come quickly: a few seconds' work, in which few files become full."""
 BUSY_ROWS_S = 50_000
 """From this pace on samples come quickly."""
 MERGES_MAX = 3
@@ -40,15 +40,29 @@ class Deletion:
     """`samples`; `samples, summaries stay`; or `summaries`."""
 
 
-def mergeable(runs: Sequence[Run], generation_rows: int, fan_in: int = FAN_IN) -> Sequence[Run]:
-    """Give runs to merge into one: neighbours of about one size, small ones first; none when all is well."""
-    for rows_max in (2 * FAN_IN**merges * generation_rows for merges in range(MERGES_MAX)):
+def mergeable(runs: Sequence[Run], generation_rows: int, *, busy: bool = False) -> Sequence[Run]:
+    """Give runs to merge into one: neighbours of one level, small ones first; none when all is well.
+
+    A larger run is never written again for the sake of small ones beside it. While it is busy only the smallest are
+    merged: seals wait for a merge, and what waits for its seal costs memory.
+    """
+    fan_in, levels = (BUSY_FAN_IN, 1) if busy else (FAN_IN, MERGES_MAX)
+    found = [_level(run, generation_rows) for run in runs]
+    for level in range(levels):
         for start in range(len(runs) - fan_in + 1):
             chosen = runs[start : start + fan_in]
-            small = all(run.extent.rows <= rows_max for run in chosen)
-            if small and _adjoin(chosen) and _rows(chosen) <= FAN_IN**MERGES_MAX * generation_rows:
+            small = _rows(chosen) <= 2 * FAN_IN**MERGES_MAX * generation_rows
+            if small and {*found[start : start + fan_in]} == {level} and _adjoin(chosen):
                 return chosen
     return ()
+
+
+def _level(run: Run, generation_rows: int) -> int:
+    """Say how often the rows of a run of this size have been merged: it is at most twice as large as planned."""
+    for level in range(MERGES_MAX):
+        if run.extent.rows <= 2 * FAN_IN**level * generation_rows:
+            return level
+    return MERGES_MAX
 
 
 def busy_until_ns(runs: Sequence[Run]) -> int:

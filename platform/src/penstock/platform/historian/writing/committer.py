@@ -176,7 +176,6 @@ class Committer:
             _fail(group, NotNow(DISK_RETRY_MS, "the historian could not write; keep what you have and send again"))
             self._recover()
             return
-        is_busy = bool(self._queue)  # before the answers, which bring the next ones
         outcomes = iter(judged)
         for pending in group:
             mine = [next(outcomes) for _ in pending.batches]
@@ -189,7 +188,7 @@ class Committer:
         self._on_commit(self._store.head)
         if group[0].alone:
             self._on_correction()
-        if not is_busy or self._backlog.is_long:  # a busy door goes first: what is full is sealed with its log
+        if not self._store.is_quick or self._backlog.is_long:  # a busy door goes first: what is full is sealed as it is
             self._fold()
         self._rotate()
 

@@ -54,8 +54,6 @@ from penstock.platform.historian.files.run import (
     write_summary_file,
 )
 from penstock.platform.historian.files.upkeep import (
-    BUSY_FAN_IN,
-    FAN_IN,
     KEPT_AFTER_ARRIVAL_NS,
     REWRITE_AFTER_NS,
     Deletion,
@@ -208,7 +206,7 @@ class Sealer:
         if summaries_ns is not None and (aged := expired_kept(engine.kept, now_ns, summaries_ns)):
             self._delete_kept(aged[0])
             return True
-        small = mergeable(engine.runs, upkeep.generation_rows, BUSY_FAN_IN if self._is_busy() else FAN_IN)
+        small = mergeable(engine.runs, upkeep.generation_rows, busy=self._is_busy())
         if small and bytes_to_merge(small) < upkeep.disk_free(engine.folder):
             self._merge(small)
             return True

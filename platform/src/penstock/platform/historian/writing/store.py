@@ -15,7 +15,7 @@ from penstock.platform.historian.files.generation import Generation
 from penstock.platform.historian.files.group import SEQ_CONFLICT, BatchKey, Earlier, Judged, identity, judge
 from penstock.platform.historian.files.proof import proof_row, proved
 from penstock.platform.historian.files.tables import ledger_rows, quarantine_rows, record_rows, resolution_rows
-from penstock.platform.historian.files.upkeep import SEAL_AFTER_NS, rewrite_due_ns
+from penstock.platform.historian.files.upkeep import BUSY_ROWS_S, SEAL_AFTER_NS, rewrite_due_ns
 from penstock.platform.historian.files.view import Source, over
 from penstock.platform.historian.ports import CLOCK_SKEW_MAX_NS, ROWS, STORED_ROWS, Table, Verdict, WriterBatch
 from penstock.platform.historian.repeats import column_i64, repeats, twins
@@ -35,8 +35,8 @@ class Store:
     def __init__(self, engine: Engine, *, generation_rows: int, fold_rows: int) -> None:
         self._engine = engine
         self._generation_rows, self._fold_rows = generation_rows, fold_rows
-        self._folded = 0
-        """So many rows of the current generation were there when its log was last folded, or tried to be."""
+        self._folded, self._folded_s = 0, time.monotonic()
+        """So many rows of the current generation were there when its log was last folded, or tried to be; and when."""
         self.newest = Newest()
         self.writers = Writers()
         self.tail = Tail()
@@ -55,7 +55,7 @@ class Store:
         self._correct_newest(self._engine.views.current.erasures.tags())
         self._note_erased()
         self.tail = Tail(self.head)
-        self._folded = self._engine.generations[-1].extent.rows
+        self._folded, self._folded_s = self._engine.generations[-1].extent.rows, time.monotonic()
 
     def commit(self, batches: Sequence[WriterBatch]) -> list[Judged]:
         """Write the batches in one transaction and give their verdicts; on any exception nothing is written."""
@@ -121,8 +121,14 @@ class Store:
             return None
         self._engine.add_generation(self.head, time.time_ns(), self._birth())
         self._note_erased()
-        self._folded = 0
+        self._folded, self._folded_s = 0, time.monotonic()
         return full
+
+    @property
+    def is_quick(self) -> bool:
+        """Say whether rows have come quickly since the log was last folded."""
+        rest = self._engine.generations[-1].extent.rows - self._folded
+        return rest >= BUSY_ROWS_S and rest > BUSY_ROWS_S * (time.monotonic() - self._folded_s)
 
     def fold_if_due(self) -> None:
         """Let go of the memory that rows since the last time hold; what fails is tried again after as many more.
@@ -133,7 +139,7 @@ class Store:
         rest = current.extent.rows - self._folded
         is_full = current.extent.rows >= self._generation_rows
         if rest >= self._fold_rows or (is_full and 2 * rest >= self._fold_rows):
-            self._folded = current.extent.rows
+            self._folded, self._folded_s = current.extent.rows, time.monotonic()
             self._engine.fold(current)
 
     def _note_erased(self) -> None:
