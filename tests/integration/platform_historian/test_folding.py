@@ -58,7 +58,7 @@ async def test_a_busy_door_does_not_stop_to_fold(tmp_path: Path, monkeypatch: py
     assert not folded
     monkeypatch.setattr(store_module, "BUSY_ROWS_S", 10**9)  # calm again
     await commit(historian, 7, 200)
-    assert len(folded) == 1
+    assert folded
     await historian.stop()
 
 
