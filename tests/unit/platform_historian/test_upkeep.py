@@ -46,12 +46,12 @@ def test_small_runs_come_before_merged_ones() -> None:
 def test_a_merged_run_is_not_written_again_for_the_small_ones_behind_it() -> None:
     runs = [run(1, 4, rows=412), *(run(k, k, rows=103) for k in range(5, 8))]
     assert mergeable(runs, 100) == ()
-    busy = [run(1, 8, rows=824), *(run(k, k, rows=103) for k in range(9, 16))]
+    busy = [run(1, 6, rows=618), *(run(k, k, rows=103) for k in range(7, 12))]
     assert mergeable(busy, 100, busy=True) == ()
 
 
-@pytest.mark.parametrize(("busy", "written", "left"), [(False, 3.0, 4), (True, 1.0, 32)])
-def test_each_row_is_written_again_once_a_level(*, busy: bool, written: float, left: int) -> None:
+@pytest.mark.parametrize(("busy", "written", "left"), [(False, 3 * 256, 4), (True, 252, 46)])
+def test_each_row_is_written_again_once_a_level(*, busy: bool, written: int, left: int) -> None:
     runs: list[Run] = []
     rewritten = 0
     for number in range(1, 257):
@@ -61,7 +61,7 @@ def test_each_row_is_written_again_once_a_level(*, busy: bool, written: float, l
             rewritten += whole.extent.rows
             at = runs.index(chosen[0])
             runs[at : at + len(chosen)] = [whole]
-    assert (rewritten / (256 * 103), len(runs)) == (written, left)
+    assert (rewritten, len(runs)) == (written * 103, left)
 
 
 def test_runs_are_not_merged_over_a_generation_that_is_missing() -> None:
@@ -71,11 +71,11 @@ def test_runs_are_not_merged_over_a_generation_that_is_missing() -> None:
     assert mergeable(runs, 100) == runs[2:]
 
 
-def test_while_samples_come_quickly_merges_wait_for_eight_and_large_ones_for_later() -> None:
-    runs = [run(number, number) for number in range(1, 9)]
-    assert mergeable(runs[:7], 100, busy=True) == ()
+def test_while_samples_come_quickly_merges_wait_for_six_and_large_ones_for_later() -> None:
+    runs = [run(number, number) for number in range(1, 7)]
+    assert mergeable(runs[:5], 100, busy=True) == ()
     assert mergeable(runs, 100, busy=True) == runs
-    merged = [run(k, k + 7, rows=800) for k in range(1, 65, 8)]
+    merged = [run(k, k + 5, rows=600) for k in range(1, 37, 6)]
     assert mergeable(merged, 100, busy=True) == ()
     assert mergeable(merged, 100) == merged[:4]
 

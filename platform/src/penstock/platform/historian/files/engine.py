@@ -70,6 +70,7 @@ class Engine:
         self.kept: list[Kept] = []
         self._local = threading.local()
         self._cursors: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self._cursors_lock = threading.Lock()
         self._opened = 0
         self._root: Connection | None = None
 
@@ -174,7 +175,9 @@ class Engine:
     def _release(self, root: Connection) -> None:
         """Close an instance whatever still runs on it."""
         for _ in range(RELEASE_TRIES):
-            for cursor in [*self._cursors]:
+            with self._cursors_lock:
+                cursors = [*self._cursors]
+            for cursor in cursors:
                 with contextlib.suppress(duckdb.Error):
                     cursor.interrupt()
             try:
@@ -195,7 +198,8 @@ class Engine:
             self._local.inserts = None  # it holds the cursor before, and so the files
             self._local.cursor = root.cursor()
             self._local.opened = self._opened
-            self._cursors.add(self._local.cursor)
+            with self._cursors_lock:
+                self._cursors.add(self._local.cursor)
         cursor: Connection = self._local.cursor
         return cursor
 

@@ -12,7 +12,7 @@ from penstock.platform.historian.files.view import Source, View
 
 FAN_IN = 4
 """Runs merged at once: a question over four runs costs about twice that over one, a merge rewrites each row once."""
-BUSY_FAN_IN = 8
+BUSY_FAN_IN = 6
 """Runs merged at once while samples come quickly: a few seconds' work, in which few files become full."""
 BUSY_ROWS_S = 50_000
 """From this pace on samples come quickly."""
