@@ -52,6 +52,7 @@ async def test_a_busy_door_does_not_stop_to_fold(tmp_path: Path, monkeypatch: py
     fold = historian._engine.fold
     folded: list[None] = []
     monkeypatch.setattr(historian._engine, "fold", lambda generation: folded.append(fold(generation)))
+    monkeypatch.setattr(store_module, "QUICK_ROWS_MIN", 1)
     monkeypatch.setattr(store_module, "BUSY_ROWS_S", 20)
     for seq in range(1, 7):
         await commit(historian, seq, 200)

@@ -1,12 +1,16 @@
 """Opening the historian's files again: questions that run are broken off, and what was full is sealed."""
 
 import asyncio
+import contextlib
+import threading
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from penstock.platform.historian.errors import NotNow
+from penstock.platform.historian.files import engine as engine_module
 from penstock.platform.historian.service import Historian
 from tests.builders.edge import eventually
 from tests.builders.historian import NOON_NS, batch_of
@@ -39,17 +43,54 @@ async def test_a_long_question_does_not_keep_the_files_from_being_opened_again(t
     await historian.stop()
 
 
-async def test_files_that_stay_taken_are_no_damage(tmp_path: Path) -> None:
+async def test_files_that_stay_taken_are_no_damage_and_are_opened_when_they_are_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A statement that hears no interrupt holds them for longer than anybody waits."""
+    monkeypatch.setattr(engine_module, "RELEASE_S", 0.2)
     historian = Historian(tmp_path / "h", generation_rows=10**9, now_ns=lambda: NOON_NS)
     await historian.start()
     await historian.append([batch_of([(1, NOON_NS, 0, 1.0)])])
-    engine = historian._engine
-    root, engine._root = engine._root, None  # an instance that nobody closes
+    engine, begun, go = historian._engine, threading.Event(), threading.Event()
+
+    def hold() -> None:
+        cursor = engine.cursor()
+        cursor.create_function("deaf", lambda value: (begun.set(), go.wait(20), value)[2], ["bigint"], "bigint")
+        cursor.execute("SELECT deaf(tag) FROM gen_1.sample").fetchall()
+
+    asked = asyncio.create_task(historian._reader.run(hold))
+    await asyncio.to_thread(begun.wait, 10)
     with pytest.raises(duckdb.ResourceInUseException):
-        engine.reopen()
-    assert root is not None
-    root.close()
-    engine.reopen()
+        await asyncio.to_thread(engine.reopen)
+    with pytest.raises(NotNow):
+        await historian.range([1], *ALWAYS, limit=9)
+    go.set()
+    with contextlib.suppress(NotNow):
+        await asked
+    await asyncio.to_thread(engine.reopen)
+    assert (await historian.range([1], *ALWAYS, limit=9)).num_rows == 1
+    await historian.stop()
+
+
+async def test_nobody_asks_files_that_are_being_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    historian = Historian(tmp_path / "h", generation_rows=10**9, now_ns=lambda: NOON_NS)
+    await historian.start()
+    await historian.append([batch_of([(1, NOON_NS, 0, 1.0)])])
+    engine, begun, go = historian._engine, threading.Event(), threading.Event()
+    attach = engine_module._attach_whole
+
+    def slowly(*asked: Any) -> None:
+        begun.set()
+        assert go.wait(20)
+        attach(*asked)
+
+    monkeypatch.setattr(engine_module, "_attach_whole", slowly)
+    opening = asyncio.create_task(asyncio.to_thread(engine.reopen))
+    await asyncio.to_thread(begun.wait, 10)
+    with pytest.raises(NotNow):
+        await historian.range([1], *ALWAYS, limit=9)
+    go.set()
+    await opening
     assert (await historian.range([1], *ALWAYS, limit=9)).num_rows == 1
     await historian.stop()
 

@@ -65,7 +65,7 @@ async def test_merges_wait_while_samples_come_quickly(tmp_path: Path) -> None:
         await historian.append([batch_of(rows, seq=seq)])
     assert await historian.wait_sealed()
     assert (historian.counters()["merges"], historian.counters()["runs"]) == (0, 4)
-    now_ns += 2 * 1_000_000_000
+    now_ns += 5 * 1_000_000_000
     historian._sealer.wake()
     assert await historian.wait_sealed()
     assert (historian.counters()["merges"], historian.counters()["runs"]) == (1, 1)

@@ -8,7 +8,8 @@ import pytest
 from penstock.platform.historian.files.generation import Extent
 from penstock.platform.historian.files.run import Run, TagSpans
 from penstock.platform.historian.files.upkeep import (
-    BUSY_ROWS_S,
+    BUSY_ROWS,
+    BUSY_RUNS_MAX,
     KEPT_AFTER_ARRIVAL_NS,
     busy_until_ns,
     expired,
@@ -80,10 +81,42 @@ def test_while_samples_come_quickly_merges_wait_for_six_and_large_ones_for_later
     assert mergeable(merged, 100) == merged[:4]
 
 
-def test_samples_come_quickly_for_as_long_as_the_newest_run_says() -> None:
+def test_samples_come_quickly_for_as_long_as_the_newest_ones_say() -> None:
+    second = 1_000_000_000
     assert busy_until_ns([]) == 0
-    assert busy_until_ns([run(1, 1, rows=BUSY_ROWS_S - 1, arrival=9)]) == 0
-    assert busy_until_ns([run(1, 1, rows=0), run(2, 2, rows=10 * BUSY_ROWS_S)]) == 10_000_000_000
+    assert busy_until_ns([run(1, 1, rows=BUSY_ROWS - 1)]) == 0
+    newest = [run(1, 1, rows=10 * BUSY_ROWS), run(2, 2, rows=BUSY_ROWS, arrival=7 * second), run(3, 3, rows=0)]
+    newest[1].extent.arrival_min = 5 * second
+    assert busy_until_ns(newest) == 5 * second + 4 * second
+
+
+def test_above_so_many_runs_large_ones_are_merged_however_busy_it_is() -> None:
+    merged = [run(k, k + 5, rows=600) for k in range(1, 6 * (BUSY_RUNS_MAX + 1), 6)]
+    assert mergeable(merged[:BUSY_RUNS_MAX], 100, busy=True) == ()
+    assert mergeable(merged, 100, busy=True) == merged[:6]
+
+
+def test_a_small_run_between_larger_ones_goes_with_them() -> None:
+    shrunk = [run(1, 4, rows=400), run(5, 8, rows=10), run(9, 12, rows=400), run(13, 16, rows=400)]
+    assert mergeable(shrunk, 100) == shrunk
+    behind = [run(1, 4, rows=400), run(5, 8, rows=400), run(9, 12, rows=400), run(13, 13, rows=10)]
+    assert mergeable(behind, 100) == ()
+
+
+@pytest.mark.parametrize("rows", [(100, 300), (90, 1000), (100, 120, 900), (500,)])
+def test_runs_stay_few_and_rows_are_seldom_written_whatever_the_sizes(rows: tuple[int, ...]) -> None:
+    runs: list[Run] = []
+    rewritten = total = 0
+    for number in range(1, 1025):
+        runs.append(run(number, number, rows=rows[number % len(rows)]))
+        total += runs[-1].extent.rows
+        while chosen := mergeable(runs, 100):
+            whole = run(chosen[0].first, chosen[-1].last, rows=sum(each.extent.rows for each in chosen))
+            rewritten += whole.extent.rows
+            at = runs.index(chosen[0])
+            runs[at : at + len(chosen)] = [whole]
+    assert len(runs) <= 160
+    assert rewritten / total <= 3.5
 
 
 @pytest.mark.parametrize(

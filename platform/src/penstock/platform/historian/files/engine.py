@@ -49,8 +49,8 @@ from penstock.platform.kit.files import sync_folder
 MEMORY_LIMIT = "512MB"  # beyond it DuckDB spills to its temporary folder; the whole stack must stay under 1.2 GB
 CHECKPOINT_THRESHOLD = "1GB"  # never inside a commit: a checkpoint is made after rotation
 TEMPORARY_FOLDER = "spill"
-RELEASE_TRIES, RELEASE_S = 100, 0.05
-"""How often, and how far apart, what runs is told to end before files are opened again."""
+RELEASE_S, RELEASE_EVERY_S = 5.0, 0.05
+"""How long what runs is told to end before files are opened again, and how often."""
 
 log = logging.getLogger(__name__)
 Connection = duckdb.DuckDBPyConnection
@@ -72,7 +72,11 @@ class Engine:
         self._cursors: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._cursors_lock = threading.Lock()
         self._opened = 0
+        self._opener: int | None = None
+        """The thread that is opening the files: before it is done nobody else is to ask."""
         self._root: Connection | None = None
+        self._unclosed: list[Connection] = []
+        """Instances of before that a statement still holds, and with them their files."""
 
     @property
     def runs_folder(self) -> Path:
@@ -101,21 +105,28 @@ class Engine:
     def open(self) -> None:
         """Attach runs and generations; raise HistorianDamaged naming the file that cannot be read."""
         with self.layout:
-            remove_unborn(self.folder)
-            self.manifest.open()
-            self._connect()
-            runs, self.deleted = self.manifest.runs(), self.manifest.deleted()
-            for run in runs:
-                _check_files(run)
-            hot = [each for each in list_files(self.folder) if not any(run.covers(each[0]) for run in runs)]
-            for _, path in hot:
-                settle(path)
-            generations = [self._attach(number, path) for number, path in hot]
-            self.kept = self.manifest.kept()
-            for kept in self.kept:
-                _check_file(kept.parquet, kept.file)
-            self.views.begin([*runs, *generations], self.kept, self._erasures(generations))
-            self.durable.sync_new_names()
+            self._opener = threading.get_ident()
+            try:
+                self._open()
+            finally:
+                self._opener = None
+
+    def _open(self) -> None:
+        remove_unborn(self.folder)
+        self.manifest.open()
+        self._connect()
+        runs, self.deleted = self.manifest.runs(), self.manifest.deleted()
+        for run in runs:
+            _check_files(run)
+        hot = [each for each in list_files(self.folder) if not any(run.covers(each[0]) for run in runs)]
+        for _, path in hot:
+            settle(path)
+        generations = [self._attach(number, path) for number, path in hot]
+        self.kept = self.manifest.kept()
+        for kept in self.kept:
+            _check_file(kept.parquet, kept.file)
+        self.views.begin([*runs, *generations], self.kept, self._erasures(generations))
+        self.durable.sync_new_names()
 
     def _erasures(self, generations: Sequence[Generation]) -> Erasures:
         """Read what is erased: the manifest lists it, and hot files what it may not list yet."""
@@ -163,35 +174,40 @@ class Engine:
         What other threads ask is broken off: until a statement ends, the files of its instance stay taken.
         """
         with self.layout:
-            root, self._root = self._root, None  # from here on nobody gets a cursor
-            if root is not None:
-                self._release(root)
-            try:
-                self.open()
-            except BaseException:
-                self.close()  # of half an instance nobody is to ask
-                raise
+            ends_s = time.monotonic() + RELEASE_S
+            while True:
+                self._release(ends_s)
+                try:
+                    return self.open()
+                except duckdb.ResourceInUseException:
+                    if time.monotonic() >= ends_s:
+                        self._release(0)
+                        raise
+                    time.sleep(RELEASE_EVERY_S)
+                except BaseException:
+                    self._release(0)  # of half an instance nobody is to ask
+                    raise
 
-    def _release(self, root: Connection) -> None:
-        """Close an instance whatever still runs on it."""
-        for _ in range(RELEASE_TRIES):
+    def _release(self, ends_s: float) -> None:
+        """Close all instances whatever still runs on them; what is not closed in time is kept for the next call."""
+        root, self._root = self._root, None
+        self._unclosed += [] if root is None else [root]
+        while self._unclosed:
             with self._cursors_lock:
                 cursors = [*self._cursors]
             for cursor in cursors:
                 with contextlib.suppress(duckdb.Error):
                     cursor.interrupt()
-            try:
-                return root.close()
-            except duckdb.ResourceInUseException:  # an interrupt between two statements is not heard
-                time.sleep(RELEASE_S)
-            except duckdb.Error:
-                return None
-        return None
+            self._unclosed = [each for each in self._unclosed if not _closed(each)]
+            if time.monotonic() >= ends_s:
+                break
+            if self._unclosed:  # an interrupt between two statements is not heard
+                time.sleep(RELEASE_EVERY_S)
 
     def cursor(self) -> Connection:
         """Give this thread's cursor; raise duckdb.ConnectionException while the files are not open."""
         root = self._root
-        if root is None:
+        if root is None or self._opener not in (None, threading.get_ident()):
             message = "the historian is not open"
             raise duckdb.ConnectionException(message)
         if getattr(self._local, "opened", 0) != self._opened:
@@ -220,12 +236,13 @@ class Engine:
                 cursor.close()
 
     def give_back(self) -> None:
-        """Give memory that DuckDB's allocator keeps after large work back to the machine.
+        """Give memory that the allocators of DuckDB and Arrow keep after large work back to the machine.
 
-        It keeps some hundred MB for ever after a merge; setting the limit, also to what it is, makes it let go.
+        DuckDB keeps some hundred MB for ever after a merge; setting the limit, also to what it is, makes it let go.
         """
         with self.layout, contextlib.suppress(duckdb.Error):
             self.cursor().execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+        pa.default_memory_pool().release_unused()
 
     def query(self, sql: str, parameters: Mapping[str, object] | Sequence[object] = ()) -> Table:
         """Run a query on this thread's cursor; give an Arrow table."""
@@ -355,6 +372,17 @@ class Engine:
             )
             raise HistorianDamaged(message, path=str(path)) from error
         return generation
+
+
+def _closed(root: Connection) -> bool:
+    """Close an instance; say whether that was possible."""
+    try:
+        root.close()
+    except duckdb.ResourceInUseException:
+        return False
+    except duckdb.Error:
+        return True
+    return True
 
 
 def _attach_whole(cursor: Connection, generation: Generation) -> None:

@@ -14,8 +14,12 @@ FAN_IN = 4
 """Runs merged at once: a question over four runs costs about twice that over one, a merge rewrites each row once."""
 BUSY_FAN_IN = 6
 """Runs merged at once while samples come quickly: a few seconds' work, in which few files become full."""
-BUSY_ROWS_S = 50_000
-"""From this pace on samples come quickly."""
+BUSY_ROWS_S = 200_000
+"""From this pace on samples come quickly: below, two cores have time for all merges."""
+BUSY_ROWS = 4 * BUSY_ROWS_S
+"""So many of the newest rows tell how quickly they come."""
+BUSY_RUNS_MAX = 200
+"""With more runs than that larger ones are merged even so: a question looks at each."""
 MERGES_MAX = 3
 """A row is merged so often in its life: into runs of 64 generations' rows, 32 million by default."""
 MERGE_BYTES_A_ROW = 100
@@ -43,33 +47,44 @@ class Deletion:
 def mergeable(runs: Sequence[Run], generation_rows: int, *, busy: bool = False) -> Sequence[Run]:
     """Give runs to merge into one: neighbours of one level, small ones first; none when all is well.
 
-    A larger run is never written again for the sake of small ones beside it. While it is busy only the smallest are
+    A larger run is never written again for the sake of small ones behind it. While it is busy only the smallest are
     merged: seals wait for a merge, and what waits for its seal costs memory.
     """
-    fan_in, levels = (BUSY_FAN_IN, 1) if busy else (FAN_IN, MERGES_MAX)
-    found = [_level(run, generation_rows) for run in runs]
-    for level in range(levels):
+    fan_in = BUSY_FAN_IN if busy else FAN_IN
+    levels = _levels(runs, generation_rows)
+    for level in range(1 if busy and len(runs) <= BUSY_RUNS_MAX else MERGES_MAX):
         for start in range(len(runs) - fan_in + 1):
             chosen = runs[start : start + fan_in]
             small = _rows(chosen) <= 2 * FAN_IN**MERGES_MAX * generation_rows
-            if small and {*found[start : start + fan_in]} == {level} and _adjoin(chosen):
+            if small and {*levels[start : start + fan_in]} == {level} and _adjoin(chosen):
                 return chosen
     return ()
 
 
-def _level(run: Run, generation_rows: int) -> int:
-    """Say how often the rows of a run of this size have been merged: it is at most twice as large as planned."""
-    for level in range(MERGES_MAX):
-        if run.extent.rows <= 2 * FAN_IN**level * generation_rows:
-            return level
-    return MERGES_MAX
+def _levels(runs: Sequence[Run], generation_rows: int) -> list[int]:
+    """Say how often the rows of runs of these sizes have been merged: they are at most twice as large as planned.
+
+    A small run before a larger one counts as that does: nothing small will ever stand beside it again.
+    """
+    levels: list[int] = []
+    behind = 0
+    for run in reversed(runs):
+        planned = (2 * FAN_IN**level * generation_rows for level in range(MERGES_MAX))
+        level = sum(run.extent.rows > rows for rows in planned)
+        behind = max(behind, min(level, MERGES_MAX - 1))
+        levels.append(max(level, behind))
+    return levels[::-1]
 
 
-def busy_until_ns(runs: Sequence[Run]) -> int:
-    """Give until when samples count as coming quickly, by the rows of the newest run and when its first arrived."""
-    if not runs or runs[-1].extent.rows < BUSY_ROWS_S:  # of less than a second
-        return 0
-    return runs[-1].extent.arrival_min + runs[-1].extent.rows * 1_000_000_000 // BUSY_ROWS_S
+def busy_until_ns(sources: Sequence[Source]) -> int:
+    """Give until when samples count as coming quickly, by when the newest ones arrived."""
+    rows, first_ns = 0, 2**63 - 1
+    for source in reversed(sources):
+        if source.extent.rows:
+            rows, first_ns = rows + source.extent.rows, min(first_ns, source.extent.arrival_min)
+        if rows >= BUSY_ROWS:
+            return first_ns + rows * 1_000_000_000 // BUSY_ROWS_S
+    return 0
 
 
 def bytes_to_merge(runs: Sequence[Run]) -> int:

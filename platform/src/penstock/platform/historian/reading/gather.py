@@ -172,8 +172,11 @@ def _beside_cut(
     dirty = dirty[firsts(dirty)]
     if len(dirty) * DIRTY_SHARE > len(firsts(blocks.key)) and not kept:
         return None
-    samples += [_of_keys(read, dirty, wanted) for part in reversed(cut) if (read := part.take()) is not None]
-    rest = dirty[~np.isin(dirty % wanted.count, [(each - wanted.wide[0]) // PERIOD_NS for each in wanted.cut])]
+    places = [(each - wanted.wide[0]) // PERIOD_NS for each in wanted.cut]
+    for place, part in [*zip(places, cut, strict=True)][::-1]:
+        if place in dirty % wanted.count and (read := part.take()) is not None:
+            samples.append(_of_keys(read, dirty, wanted))
+    rest = dirty[~np.isin(dirty % wanted.count, places)]
     samples += _read_periods(engine, view, summed, rest, wanted=wanted, columns=columns)
     nothing = _NO_SAMPLES if columns == ROW else _NO_SAMPLES.drop_columns(["position", "row"])
     found = pa.concat_tables([nothing, *(each.cast(nothing.schema) for each in samples if each is not None)])

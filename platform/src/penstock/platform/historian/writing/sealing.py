@@ -181,13 +181,14 @@ class Sealer:
         view, upkeep = self._engine.views.current, self._upkeep
         due = [rewrite_due_ns(view, run, upkeep.rewrite_after_ns) for run in self._engine.runs]
         if self._is_busy():  # what is left to be merged then
-            due.append(busy_until_ns(self._engine.runs))
+            due.append(busy_until_ns(view.sources))
         first = min((each for each in due if each is not None), default=None)
-        return UPKEEP_S if first is None else min(UPKEEP_S, max(0.0, (first - upkeep.now_ns()) / 1e9))
+        pause_s = UPKEEP_S if first is None else (first - upkeep.now_ns()) / 1e9
+        return min(UPKEEP_S, pause_s if pause_s > 0 else RETRY_S)  # what is due and was not done has no room
 
     def _is_busy(self) -> bool:
         """Say whether samples come so quickly that merges wait for more to merge."""
-        return self._upkeep.now_ns() < busy_until_ns(self._engine.runs)
+        return self._upkeep.now_ns() < busy_until_ns(self._engine.views.current.sources)
 
     def _one_work(self) -> bool:
         engine, upkeep = self._engine, self._upkeep

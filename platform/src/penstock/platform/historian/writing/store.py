@@ -25,6 +25,8 @@ from penstock.platform.historian.writing.rebuild import rebuild, rebuild_from_ru
 from penstock.platform.historian.writing.tail import Tail
 from penstock.platform.historian.writing.writers import Writers
 
+QUICK_ROWS_MIN = 50_000
+"""Fewer rows than that do not tell how quickly they come."""
 KEY_WINDOW_NS = 24 * 3600 * 1_000_000_000
 """How long an idempotency key is remembered: longer than any client retries."""
 
@@ -128,7 +130,7 @@ class Store:
     def is_quick(self) -> bool:
         """Say whether rows have come quickly since the log was last folded."""
         rest = self._engine.generations[-1].extent.rows - self._folded
-        return rest >= BUSY_ROWS_S and rest > BUSY_ROWS_S * (time.monotonic() - self._folded_s)
+        return rest >= QUICK_ROWS_MIN and rest > BUSY_ROWS_S * (time.monotonic() - self._folded_s)
 
     def fold_if_due(self) -> None:
         """Let go of the memory that rows since the last time hold; what fails is tried again after as many more.
