@@ -53,9 +53,14 @@ async def test_files_that_stay_taken_are_no_damage_and_are_opened_when_they_are_
     await historian.append([batch_of([(1, NOON_NS, 0, 1.0)])])
     engine, begun, go = historian._engine, threading.Event(), threading.Event()
 
+    def deaf(value: int) -> int:
+        begun.set()
+        go.wait(20)
+        return value
+
     def hold() -> None:
         cursor = engine.cursor()
-        cursor.create_function("deaf", lambda value: (begun.set(), go.wait(20), value)[2], ["bigint"], "bigint")
+        cursor.create_function("deaf", deaf, ["bigint"], "bigint")
         cursor.execute("SELECT deaf(tag) FROM gen_1.sample").fetchall()
 
     asked = asyncio.create_task(historian._reader.run(hold))
