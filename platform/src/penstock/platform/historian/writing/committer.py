@@ -8,6 +8,7 @@ opens the files again and goes on: whatever of the group did reach the disk is t
 import logging
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -73,6 +74,7 @@ class Committer:
         self.refused = 0
         self.refused_unsealed = 0
         self.failed_groups = 0
+        self._rotate_from_s = 0.0  # monotonic; after a failure not at each commit, since it opens the files again
         self._closed = False  # files that could not be opened again are tried before the next commit
 
     def start(self) -> None:
@@ -200,12 +202,13 @@ class Committer:
             self._recover()
 
     def _rotate(self) -> None:
-        if self._closed:
+        if self._closed or time.monotonic() < self._rotate_from_s:
             return
         try:
             full = self._store.rotate_if_full()
         except (duckdb.Error, OSError) as error:  # the old one can grow on; the next commit tries again
             log.error("a new generation could not be begun: %s", error)
+            self._rotate_from_s = time.monotonic() + RETRY_MS / 1000
             self._recover()
             return
         if full is not None:
