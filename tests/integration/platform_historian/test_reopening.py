@@ -12,6 +12,7 @@ import pytest
 from penstock.platform.historian.errors import NotNow
 from penstock.platform.historian.files import engine as engine_module
 from penstock.platform.historian.service import Historian
+from penstock.platform.historian.writing import committer as committer_module
 from tests.builders.edge import eventually
 from tests.builders.historian import NOON_NS, batch_of
 
@@ -109,4 +110,30 @@ async def test_a_file_that_was_full_at_the_end_is_sealed_after_the_next_start(tm
     await historian.start()
     await eventually(lambda: historian.counters()["runs"] == 1, what="nobody appends anything")
     assert (await historian.range([1], *ALWAYS, limit=99)).num_rows == 20
+    await historian.stop()
+
+
+async def test_a_rotation_that_fails_is_not_tried_at_each_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each try opens all files again; commits go on in the full file meanwhile."""
+    historian = Historian(tmp_path / "h", generation_rows=10, now_ns=lambda: NOON_NS)
+    await historian.start()
+    tried: list[int] = []
+
+    def fail(*_asked: object) -> None:
+        tried.append(1)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(committer_module, "RETRY_MS", 60_000)
+    with monkeypatch.context() as full:
+        full.setattr(historian._engine, "add_generation", fail)
+        for seq in range(1, 8):
+            await historian.append([batch_of([(1, NOON_NS + 10 * seq + k, 0, 1.0) for k in range(10)], seq=seq)])
+        await historian.append([])
+        assert len(tried) == 1
+    historian._committer._rotate_from_s = 0.0  # a minute later
+    assert await historian.wait_sealed()
+    await eventually(lambda: historian.counters()["runs"] == 1)
+    assert (await historian.range([1], *ALWAYS, limit=99)).num_rows == 70
     await historian.stop()

@@ -173,3 +173,17 @@ async def test_too_many_summaries_together_are_read_tag_by_tag(
     assert max(tags) == 1
     for tag in TAGS:
         assert_alike(found[tag], expected[tag], tag)
+
+
+async def test_a_period_that_a_summary_tells_is_not_counted_against_the_limit(tmp_path: Path) -> None:
+    """The span ends in a period behind its last sample, as one that ends now does: its samples are not needed."""
+    historian = Historian(tmp_path / "h", generation_rows=5 * 900, now_ns=lambda: NOON_NS)
+    await historian.start()
+    times = [BEGIN + k * SECOND_NS for k in range(5 * 900 - 300)]
+    await historian.append([batch_of([(1, at, 0, 1.0) for at in times] + [(2, BEGIN + k, 0, 1.0) for k in range(300)])])
+    assert await historian.wait_sealed()
+    over = windows(BEGIN, BEGIN + (5 * 900 - 100) * SECOND_NS, "1h")
+    asked_for = {1: AggregateSettings(covered_until_ns=NOON_NS + HOUR)}
+    found = historian._reader.aggregate_many(asked_for, over, [Aggregate.COUNT], 500)
+    assert found[1].columns[Aggregate.COUNT].value.sum() == len(times)
+    await historian.stop()

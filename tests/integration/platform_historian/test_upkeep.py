@@ -16,8 +16,9 @@ from penstock.platform.historian.errors import CursorExpired
 from penstock.platform.historian.files.manifest import MANIFEST_FILE
 from penstock.platform.historian.files.upkeep import BUSY_ROWS_S, MERGE_BYTES_A_ROW, Deletion
 from penstock.platform.historian.ledger.entries import Span
-from penstock.platform.historian.ports import ROWS, Verdict
+from penstock.platform.historian.ports import ROWS, Erasing, Verdict
 from penstock.platform.historian.service import Historian
+from penstock.platform.historian.writing.sealing import RETRY_S
 from penstock.platform.kit.audit import AuditRow
 from tests.builders.historian import NOON_NS, batch_of
 from tests.builders.ingest import float_columns
@@ -79,6 +80,21 @@ async def test_no_merge_begins_without_room_on_the_disk(tmp_path: Path) -> None:
     await historian.start()
     await fill(historian, range(1, 5))
     assert (historian.counters()["merges"], historian.counters()["runs"]) == (0, 4)
+    await historian.stop()
+
+
+async def test_a_rewriting_without_room_is_tried_again_later_not_at_once(tmp_path: Path) -> None:
+    historian = Historian(
+        tmp_path / "h", generation_rows=10, now_ns=lambda: NOON_NS, rewrite_after_ns=0, disk_free=lambda _: 10**9
+    )
+    historian._sealer._upkeep = replace(historian._sealer._upkeep, disk_free=lambda _: 0)
+    await historian.start()
+    await fill(historian, range(1, 3))
+    gone = replace(batch_of([], key="delete-1", writer="usr_a"), deletes=Erasing((1,), *ALWAYS, "wrong"))
+    await historian.append([gone])
+    assert await historian.wait_sealed()
+    assert historian.counters()["rewritten_runs"] == 0
+    assert historian._sealer._pause_s() == RETRY_S
     await historian.stop()
 
 
