@@ -28,6 +28,7 @@ _WAITING = {
     "late": False,
     "future": False,
 }
+_MARKS = [f',"late":{late},"future":{future}' for future in ("false", "true") for late in ("false", "true")]
 _NEVER_LATE = 2**63 - 1
 
 
@@ -36,41 +37,45 @@ def latest_json(tags: Mapping[int, TagRef], rows: Table, now_ns: int) -> bytes:
 
     A tag without a sample is Bad: it waits for its first value.
     """
-    written = _joined(_members(tags, rows, now_ns), rows.num_rows) if rows.num_rows else []
+    written = _joined(_pieces(tags, rows, now_ns), rows.num_rows) if rows.num_rows else []
     if len(written) < len(tags):
         found = dict(zip(rows["tag"].to_pylist(), written, strict=True))
         written = [found.get(tag.id) or _text({"tag": tag.id, "key": tag.key, **_WAITING}) for tag in tags.values()]
     return f'{{"items":[{",".join(written)}]}}'.encode()
 
 
-def _members(tags: Mapping[int, TagRef], rows: Table, now_ns: int) -> list[tuple[str, list[str]]]:
-    """Give what stands before each value, and the values as texts: columns that side by side are the items."""
+def _pieces(tags: Mapping[int, TagRef], rows: Table, now_ns: int) -> list[str | list[str]]:
+    """Give what side by side makes the items: texts that all share, and columns of texts, as few as may be."""
     time, ids = column_i64(rows, "time"), rows["tag"].to_pylist()
     mine = [tags[tag] for tag in ids]
     allowed = np.array([_NEVER_LATE if tag.late_after_ns is None else tag.late_after_ns for tag in mine], np.int64)
-    codes, qualities = _statuses(rows["status"].to_numpy())
+    late = column_i64(rows, "arrival_gateway") - time > allowed
     return [
-        ('{"tag":', _numbers(ids)),
-        (',"key":"', _inside([tag.key for tag in mine])),
-        ('","time":"', _stamps(time)),
-        ('Z","value":', _values(rows)),
-        (',"status":', codes),
-        (',"quality":', qualities),
-        (',"arrival":"', _stamps(column_i64(rows, "arrival_platform"))),
-        ('Z","age_s":', _numbers(((now_ns - time) / 1e9).tolist())),
-        (',"position":', _numbers(rows["position"].to_pylist())),
-        (',"late":', _numbers((column_i64(rows, "arrival_gateway") - time > allowed).tolist())),
-        (',"future":', _numbers(rows["newer_is_future"].to_pylist())),
+        '{"tag":',
+        _numbers(ids),
+        ',"key":"',
+        _inside([tag.key for tag in mine]),
+        '","time":"',
+        _stamps(time),
+        'Z","value":',
+        _values(rows),
+        _statuses(rows["status"].to_numpy()),
+        ',"arrival":"',
+        _stamps(column_i64(rows, "arrival_platform")),
+        'Z","age_s":',
+        _numbers(((now_ns - time) / 1e9).tolist()),
+        ',"position":',
+        _numbers(rows["position"].to_pylist()),
+        _marks(late, rows["newer_is_future"].to_numpy()),
     ]
 
 
-def _joined(members: Sequence[tuple[str, list[str]]], count: int) -> list[str]:
-    """Put the columns side by side; give an object for each row."""
-    width = 2 * len(members) + 1
+def _joined(pieces: Sequence[str | list[str]], count: int) -> list[str]:
+    """Put the pieces side by side; give an object for each row."""
+    width = len(pieces) + 1
     signs = ["}\n"] * (width * count)
-    for place, (before, texts) in enumerate(members):
-        signs[2 * place :: width] = [before] * count
-        signs[2 * place + 1 :: width] = texts
+    for place, piece in enumerate(pieces):
+        signs[place::width] = [piece] * count if isinstance(piece, str) else piece
     return "".join(signs).split("\n")[:-1]  # JSON writes a line's end within a string as two other signs
 
 
@@ -96,14 +101,23 @@ def _values(rows: Table) -> list[str]:
 
 
 def _stamps(times: NDArray[np.int64]) -> list[str]:
-    """Write times as RFC 3339 with nanoseconds, but for the Z."""
-    texts = pa.array(times).cast(pa.timestamp("ns")).cast(pa.string())
-    stamps: list[str] = pc.binary_replace_slice(texts, 10, 11, "T").to_pylist()
-    return stamps
+    """Write times as RFC 3339 with nanoseconds, but for the Z; equal ones once, since a commit's rows share them."""
+    coded = pa.array(times).dictionary_encode()
+    texts = pc.binary_replace_slice(coded.dictionary.cast(pa.timestamp("ns")).cast(pa.string()), 10, 11, "T")
+    return _chosen(texts.to_pylist(), coded.indices.to_pylist())
 
 
-def _statuses(codes: NDArray[np.uint32]) -> tuple[list[str], list[str]]:
-    """Write each status and its quality; a plant has few different ones at a time."""
+def _statuses(codes: NDArray[np.uint32]) -> list[str]:
+    """Write each status with its quality; a plant has few different ones at a time."""
     plain = codes.tolist()
-    qualities = {code: _text(quality(code).value) for code in set(plain)}
-    return _numbers(plain), [qualities[code] for code in plain]
+    texts = {code: f',"status":{code},"quality":{_text(quality(code).value)}' for code in set(plain)}
+    return [texts[code] for code in plain]
+
+
+def _marks(late: NDArray[np.bool_], future: NDArray[np.bool_]) -> list[str]:
+    """Write the two marks of each row: one of four texts."""
+    return _chosen(_MARKS, (late + 2 * future.astype(np.int8)).tolist())
+
+
+def _chosen(texts: Sequence[str], places: Sequence[int]) -> list[str]:
+    return [texts[place] for place in places]
