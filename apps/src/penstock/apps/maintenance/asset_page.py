@@ -24,8 +24,10 @@ from penstock.apps.house.trend import Trend
 from penstock.apps.house.widgets import card, chip, empty, loading, title, toned
 from penstock.apps.maintenance.channels import Role
 from penstock.apps.maintenance.fleet_page import Machine, machines
-from penstock.apps.maintenance.frame import ZONE_TONE, change_text, frame, health_tone, phase_text
+from penstock.apps.maintenance.frame import ZONE_TONE, change_text, frame, health_tone, phase_text, worst_of
 from penstock.apps.maintenance.health import Assessment, Finding, ModelSettings
+from penstock.apps.maintenance.orders.book import OrderBook
+from penstock.apps.maintenance.orders.page import MachineOrders
 from penstock.apps.maintenance.watch import Watch
 from penstock.apps.maintenance.worker import Fleet
 from penstock.apps.maintenance.zones import MEANING
@@ -41,17 +43,17 @@ JUDGED_BY = {
 }
 
 
-async def page(ctx: Context, fleet: Fleet, asset_id: str) -> None:
+async def page(ctx: Context, fleet: Fleet, book: OrderBook, asset_id: str) -> None:
     """Show one machine."""
     with frame(ctx, here="", title="Machine") as shell:
-        MachinePage(shell, fleet, asset_id)
+        MachinePage(shell, fleet, book, asset_id=asset_id)
 
 
 class MachinePage:
     """One machine in one browser tab."""
 
-    def __init__(self, shell: Shell, fleet: Fleet, asset_id: str) -> None:
-        self._shell, self._fleet, self._id = shell, fleet, asset_id
+    def __init__(self, shell: Shell, fleet: Fleet, book: OrderBook, *, asset_id: str) -> None:
+        self._shell, self._fleet, self._book, self._id = shell, fleet, book, asset_id
         self._drawn = False
         self._streaming = False
         self._title = title("…")
@@ -106,10 +108,17 @@ class MachinePage:
             with card("Evidence"):
                 self._evidence = Table(["Channel", "›Reads", "›Expected", "›Change", "·Stands out since", "·Judged by"])
                 self._learning = ui.label("").classes("ps-sub ps-caution")
+            MachineOrders(self._shell, self._book, asset, suspected=self._suspected)
         if machine.watch.health_tag is not None:
             await trend.show(machine.watch.health_tag, limit=machine.limit, y_range=(0, 100))
             tag = machine.watch.health_tag.id
             self._shell.ctx.task(self._follow(trend, tag), name="live health")
+
+    def _suspected(self) -> str:
+        """Name the channel that costs most, as what a work order suspects."""
+        watch = self._fleet.watches.get(self._id)
+        worst = worst_of(watch.newest if watch else None)
+        return words(worst.channel.name) if worst else ""
 
     async def _alarms_href(self) -> str:
         """Give the address of the monitoring app's alarms of this asset, empty where there is no such app."""
