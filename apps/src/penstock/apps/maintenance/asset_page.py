@@ -22,10 +22,10 @@ from penstock.apps.house.shell import Shell
 from penstock.apps.house.tables import Cell, Row, Table
 from penstock.apps.house.trend import Trend
 from penstock.apps.house.widgets import card, chip, empty, loading, title, toned
+from penstock.apps.maintenance.assessment import Assessment, Finding
 from penstock.apps.maintenance.channels import Role
 from penstock.apps.maintenance.fleet_page import Machine, machines
 from penstock.apps.maintenance.frame import ZONE_TONE, change_text, frame, health_tone, phase_text, worst_of
-from penstock.apps.maintenance.health import Assessment, Finding, ModelSettings
 from penstock.apps.maintenance.orders.book import OrderBook
 from penstock.apps.maintenance.orders.page import MachineOrders
 from penstock.apps.maintenance.watch import Watch
@@ -75,8 +75,8 @@ class MachinePage:
         self._summary.show(machine, self._shell.now_ns)
         self._losses.show(machine.watch.newest)
         self._evidence.show(evidence_rows(machine.watch, self._shell.now_ns))
-        settings = machine.watch.model.settings
-        self._learning.set_text(learning_text(settings) if lacks_baseline(machine.watch.newest) else "")
+        needed_s = machine.watch.model.needed_s
+        self._learning.set_text(learning_text(needed_s) if lacks_baseline(machine.watch.newest) else "")
 
     def _absent(self) -> None:
         self._title.set_text("Not watched")
@@ -160,8 +160,8 @@ class Summary:
         self._figure.set_text(NOTHING if health is None else f"{health:.0f} %")
         toned(self._figure, "mute" if stale else health_tone(health, machine.limit))
         newest = watch.newest
-        self._zone.set_visibility(newest is not None)
-        if newest is not None:
+        self._zone.set_visibility(newest is not None and newest.zone is not None)
+        if newest is not None and newest.zone is not None:
             self._zone.set_text(f"Zone {newest.zone.value}")
             toned(self._zone, ZONE_TONE[newest.zone])
             self._meaning.set_text(f"ISO 20816: {MEANING[newest.zone]}")
@@ -228,9 +228,9 @@ def lacks_baseline(newest: Assessment | None) -> bool:
     return newest is not None and any(f.expected is None for f in newest.findings)
 
 
-def learning_text(settings: ModelSettings) -> str:
+def learning_text(needed_s: float) -> str:
     """Say what learning needs, and what judges before it is done."""
-    needed = duration_text(settings.baseline_min_windows * settings.window_s)
+    needed = duration_text(needed_s)
     return (
         f"No baseline yet: learning needs {needed} of healthy running. Until then the zones of ISO 20816 alone judge "
         "the vibration velocity, and other channels cost no points; what is worn now teaches nothing."

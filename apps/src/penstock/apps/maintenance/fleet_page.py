@@ -120,7 +120,7 @@ class FleetPage:
         said = trouble or (evidence_text(finding) if finding else "Nothing" if newest else "Waiting for samples")
         alarm = machine.alarm
         word, tone = ("Active", "bad") if alarm and alarm.acknowledged is None else ("Acknowledged", "warn")
-        zone_tone = ZONE_TONE[newest.zone] if newest else "mute"
+        zone_tone = ZONE_TONE[newest.zone] if newest and newest.zone else "mute"
         cells = (
             Cell(watch.asset.name or watch.asset.path, href=f"/asset/{watch.asset.id}"),
             Cell(
@@ -129,7 +129,7 @@ class FleetPage:
                 health_tone(machine.health, machine.limit),
                 share=machine.health,
             ),
-            Cell(newest.zone.value if newest else NOTHING, "chip", zone_tone),
+            Cell(newest.zone.value if newest and newest.zone else NOTHING, "chip", zone_tone),
             Cell(said),
             Cell(moment_text(finding.since_ns if finding else None, now_ns=now_ns), "time"),
             Cell(word if alarm else "None", "chip", tone if alarm else "mute"),

@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 
 from penstock.apps.house.figures import number_text, unit_text, words
 from penstock.apps.house.shell import Place, Shell, shell
+from penstock.apps.maintenance.assessment import Assessment, Finding, Phase
 from penstock.apps.maintenance.channels import Role
-from penstock.apps.maintenance.health import Assessment, Finding, Phase
 from penstock.apps.maintenance.zones import Zone
 from penstock.sdk.app import Context
 

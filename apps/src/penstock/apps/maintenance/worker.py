@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from penstock.apps.house.said import TROUBLE
-from penstock.apps.maintenance.channels import Channel, find_channels
+from penstock.apps.maintenance.channels import find_channels
 from penstock.apps.maintenance.checkpoint import Checkpoints
+from penstock.apps.maintenance.judging import Judging, by_vibration
 from penstock.apps.maintenance.settings import MaintenanceSettings
 from penstock.apps.maintenance.watch import Watch
 from penstock.sdk.async_client import AsyncClient
@@ -70,7 +71,7 @@ class Fleet:
             if not channels or (known is not None and known.channels == channels):
                 continue
             try:
-                await self._take(client, asset, channels)
+                await self._take(client, asset, by_vibration(channels, self.settings))
                 self._said.pop(asset.id, None)
             except ApiError as refused:  # one asset's refusal is not the others'; it is tried again at the next look
                 self._say(asset.id, refused)
@@ -82,12 +83,12 @@ class Fleet:
         tags = await client.tags.list(asset=asset)
         return [Property(t.property or t.name, "measurement", t.type, t.unit, t.id) for t in tags]
 
-    async def _take(self, client: AsyncClient, asset: Asset, channels: tuple[Channel, ...]) -> None:
+    async def _take(self, client: AsyncClient, asset: Asset, judging: Judging) -> None:
         checkpoints = Checkpoints(self._folder / "health")
-        watch = Watch(client, asset, channels, settings=self.settings, checkpoints=checkpoints, now_ns=self._now_ns)
+        watch = Watch(client, asset, judging, checkpoints=checkpoints, now_ns=self._now_ns)
         await watch.start()
         self.watches[asset.id] = watch
-        log.info("watching %s by %s", asset.path, ", ".join(c.name for c in channels))
+        log.info("watching %s by %s", asset.path, ", ".join(c.name for c in judging.channels))
 
     async def _catch_up(self, watch: Watch) -> bool:
         try:
