@@ -40,6 +40,7 @@ JUDGED_BY = {
     Role.BAND: "rise above its baseline, in dB",
     Role.TEMPERATURE: "rise above its baseline",
     Role.LOAD: "operating point",
+    Role.OTHER: "all channels together, as when healthy",
 }
 
 

@@ -6,7 +6,7 @@ word and remembers its state is the same for every kind of judge.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -84,8 +84,13 @@ class RuleWish:
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    """One asset's judge: `make` gives a new one; `more` names what it writes beside health and losses, with units."""
+    """One asset's judge: `make` gives a new one; `more` names what it writes beside health and losses, with units.
 
+    Equal keys judge alike; each kind keeps its own memory of how far it has read.
+    """
+
+    kind: str
+    key: Hashable
     channels: tuple[Channel, ...]
     make: Callable[[], Judge]
     rule: RuleWish
@@ -103,4 +108,4 @@ def by_vibration(channels: tuple[Channel, ...], settings: MaintenanceSettings) -
         settings.severity,
         f"below {settings.limit:g} %: see the evidence in Maintenance",
     )
-    return Judging(channels, lambda: HealthModel(channels, settings.model()), wish)
+    return Judging("health", channels, channels, lambda: HealthModel(channels, settings.model()), wish)

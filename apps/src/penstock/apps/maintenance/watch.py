@@ -30,6 +30,7 @@ from penstock.apps.maintenance.channels import Channel, Role
 from penstock.apps.maintenance.checkpoint import Checkpoint, Checkpoints
 from penstock.apps.maintenance.judging import HEALTH, Judge, Judging
 from penstock.apps.maintenance.marks import Marks
+from penstock.apps.maintenance.reading import samples_of
 from penstock.apps.maintenance.windows import Samples
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.errors import GoneError
@@ -49,7 +50,6 @@ REST = 10
 """After a re-reading none begins for this many times as long as it took: at most a tenth of the time goes into it."""
 HOUR_NS = 3600 * SECOND
 DAY_NS = 24 * HOUR_NS
-BAD_FROM = 0x80000000
 KEPT = 2_000
 log = logging.getLogger("penstock.apps.maintenance")
 
@@ -87,6 +87,7 @@ class Watch:
     ) -> None:
         self.asset = asset
         self.channels = judging.channels
+        self.judging = judging
         self.model: Judge = judging.make()
         self.newest: Assessment | None = None
         self.recent: deque[Assessment] = deque(maxlen=KEPT)
@@ -95,7 +96,6 @@ class Watch:
         self.ahead = 0
         self.failure: Exception | None = None
         self._client = client
-        self._judging = judging
         self._checkpoints = checkpoints
         self._now_ns = now_ns
         self._losses: dict[str, Tag] = {}
@@ -131,7 +131,7 @@ class Watch:
             if channel.role is not Role.LOAD:
                 said = f"Health points lost to {channel.name}"
                 self._losses[channel.name] = await self._declare(loss_property(channel), said)
-        for name, (unit, said) in self._judging.more.items():
+        for name, (unit, said) in self.judging.more.items():
             self._more[name] = await self._declare(name, said, unit=unit)
         (latest,) = await self._client.latest(self.health_tag)
         self._written_ns = min(latest.time or 0, self.model.boundary_ns) if taken_up else latest.time or 0
@@ -144,7 +144,7 @@ class Watch:
 
     async def _make_rule(self) -> None:
         assert self.health_tag is not None
-        wish = self._judging.rule
+        wish = self.judging.rule
         tag = self._more.get(wish.property, self.health_tag)
         rules = await self._client.rules.list()
         mine = (r for r in rules if r.tag == tag.id or (r.asset == self.asset.id and r.property == wish.property))
@@ -212,7 +212,7 @@ class Watch:
     async def _begin(self, from_ns: int) -> None:
         """Take a second model to the mark before `from_ns`, and the history behind it in hand."""
         tags = [c.tag for c in self.channels]
-        now_ns, model, mark = self._now_ns(), self._judging.make(), self._marks.before(from_ns)
+        now_ns, model, mark = self._now_ns(), self.judging.make(), self._marks.before(from_ns)
         if mark is None or not model.restore(mark.model):
             mark = None
         head = (await self._client.since(None, tags, limit=1)).head
@@ -263,18 +263,12 @@ class Watch:
             marks.add(model.mark())
 
     def _rows(self, table: pa.Table) -> Samples:
-        """Bring wire rows to the model's form: channel index, numbers, Good or not; rows far ahead are counted."""
-        ahead = table.column("time").to_numpy() > self._now_ns() + AHEAD_MAX_NS
+        """Bring wire rows to the model's form; rows far ahead are counted and left out."""
+        samples = samples_of(table, self.channels)
+        ahead = samples.time > self._now_ns() + AHEAD_MAX_NS
         self.ahead += int(np.count_nonzero(ahead))
-        numbers = pc.coalesce(table.column("vf"), table.column("vi").cast(pa.float64(), safe=False))
-        value = pc.fill_null(numbers, float("nan")).to_numpy()
-        status = table.column("status").to_numpy()
-        tag = table.column("tag").to_numpy()
-        channel = np.full(len(tag), -1, dtype=np.int64)
-        for index, known in enumerate(self.channels):
-            channel[tag == known.tag] = index
-        channel[ahead] = -1
-        return Samples(channel, table.column("time").to_numpy(), value, (status < BAD_FROM) & np.isfinite(value))
+        samples.channel[ahead] = -1
+        return samples
 
     async def _write_later(self, assessed: Sequence[Assessment], than_ns: int) -> int:
         """Write what is later than `than_ns`; give the time of the newest."""
