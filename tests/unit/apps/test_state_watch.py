@@ -151,3 +151,22 @@ async def test_too_little_is_told_and_tried_again(tmp_path: Path, caplog: pytest
         await plant.run(client)
         assert plant.fleet.watches == {}
         assert "are needed" in caplog.text
+
+
+async def test_an_older_version_taken_back_judges_from_then_on(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    async with plant.client() as client:
+        plant.feed(0, 400)
+        await plant.run(client)
+        (asset,) = await client.assets.list()
+        old = {p.name: p.value for p in asset.properties if p.kind == "attribute"}
+        until = format_rfc3339_ns(START_NS + 200 * SECOND)
+        await client.assets.update(asset.id, attributes=old | {"healthy_until": until})
+        await plant.run(client)
+        assert plant.fleet.watches[asset.id].judging.key[1] == 2  # type: ignore[index]
+        plant.fleet.artefacts.use(asset.id, 1)
+        await plant.run(client)
+        assert plant.fleet.watches[asset.id].judging.key[1] == 1  # type: ignore[index]
+        plant.feed(400, ALL)
+        await plant.run(client)
+    assert [t for t, _ in plant.series(SCORE)] == plant.rows.times_ns[HEALTHY:].tolist()

@@ -10,6 +10,7 @@ from penstock.apps.maintenance import asset_page, fleet_page, model_page
 from penstock.apps.maintenance.orders import page as orders_page
 from penstock.apps.maintenance.orders.book import OrderBook
 from penstock.apps.maintenance.settings import MaintenanceSettings
+from penstock.apps.maintenance.state import page as models_page
 from penstock.apps.maintenance.worker import Fleet
 from penstock.core.settings import settings_of, unknown_settings
 from penstock.sdk.app import App, AppSettings, Context
@@ -40,6 +41,10 @@ def build(settings: AppSettings | None = None, maintenance: MaintenanceSettings 
     @app.page("/")
     async def overview(ctx: Context) -> None:
         await fleet_page.page(ctx, fleet)
+
+    @app.page("/models")
+    async def models(ctx: Context) -> None:
+        await models_page.page(ctx, fleet)
 
     @app.page("/model")
     async def model(ctx: Context) -> None:

@@ -83,7 +83,8 @@ class FleetPage:
                 empty(
                     "vibration",
                     "No machine is watched yet",
-                    "An asset is watched as soon as a vibration velocity (mm/s) is bound to it.",
+                    "An asset is watched as soon as a vibration velocity (mm/s) is bound to it, or a healthy "
+                    "stretch of it is named under Models.",
                 )
         self._empty.set_visibility(False)
         shell.every(READ_S, self._read)
@@ -98,7 +99,7 @@ class FleetPage:
 
     def _show_tiles(self, found: Sequence[Machine]) -> None:
         low = sum(m.is_low for m in found)
-        self._count.show(str(len(found)), "by a bound vibration velocity")
+        self._count.show(str(len(found)), "by vibration, or by their healthy state")
         self._low.show(str(low), "see the evidence" if low else "none", "bad" if low else "mute")
         judged = [m for m in found if m.health is not None]
         if judged:

@@ -29,7 +29,10 @@ log = logging.getLogger("penstock.apps.maintenance")
 
 
 class Fleet:
-    """All watched assets by id; `failure` is what kept the last look at the plant from succeeding."""
+    """All watched assets by id; `failure` is what kept the last look at the plant from succeeding.
+
+    `unfit`: why an asset whose healthy stretch is named is not judged by it.
+    """
 
     def __init__(
         self, settings: MaintenanceSettings, folder: Path, *, now_ns: Callable[[], int] = time.time_ns
@@ -37,11 +40,12 @@ class Fleet:
         self.settings = settings
         self.watches: dict[str, Watch] = {}
         self.failure: Exception | None = None
+        self.unfit: dict[str, str] = {}
         self._folder = folder
         self._now_ns = now_ns
         self._looked_s = float("-inf")
         self._said: dict[str, str] = {}
-        self._artefacts = Artefacts(folder / "models")
+        self.artefacts = Artefacts(folder / "models")
 
     async def run(self, client: AsyncClient) -> None:
         """Work for ever."""
@@ -80,8 +84,10 @@ class Fleet:
                     continue
                 await self._take(client, asset, judging)
                 self._said.pop(asset.id, None)
+                self.unfit.pop(asset.id, None)
             except TROUBLE_OF_ONE as refused:  # it is not the others'; tried again at the next look
                 self._say(asset.id, refused)
+                self.unfit[asset.id] = str(refused)
 
     async def _judging_of(self, client: AsyncClient, asset: Asset) -> Judging | None:
         """Choose: by its healthy stretch where one is named, else by its vibration; None: not judged, or not yet."""
@@ -92,14 +98,19 @@ class Fleet:
             return by_vibration(vibration, self.settings) if vibration else None
         channels = all_channels(bound)
         names = tuple(channel.name for channel in channels)
-        used = await asyncio.to_thread(self._artefacts.used, asset.id)
-        if used is None or used.healthy != healthy or used.model.fitted_on.channels != names:
+        if not await asyncio.to_thread(self.artefacts.suits, asset.id, healthy, names):
             if not channels or not await is_there(client, channels, healthy):
                 return None
-            used = await fitted(
-                client, asset, channels, healthy=healthy, artefacts=self._artefacts, now_ns=self._now_ns()
+            made = await fitted(
+                client, asset, channels, healthy=healthy, artefacts=self.artefacts, now_ns=self._now_ns()
             )
-            log.info("fitted version %d of the model of %s", used.number, asset.path)
+            log.info("fitted version %d of the model of %s", made.number, asset.path)
+        used = await asyncio.to_thread(self.artefacts.used, asset.id)
+        if used is None or used.model.fitted_on.channels != names:
+            message = (
+                "the version of its model that is in use is of other channels: take another, or name a new stretch"
+            )
+            raise ArtefactError(message)
         return by_state(channels, used, self.settings)
 
     async def _bound(self, client: AsyncClient, asset: Asset) -> list[Property]:

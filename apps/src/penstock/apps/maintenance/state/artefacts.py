@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ class Artefacts:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._read: dict[tuple[str, int], Artefact] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def keep(self, asset: str, model: Model, healthy: Healthy, *, period_ns: int, fitted_ns: int) -> Artefact:
@@ -67,11 +69,24 @@ class Artefacts:
             number = int(json.loads((self._of(asset) / USED).read_text())["number"])
         except FileNotFoundError:
             return None
+        except (ValueError, KeyError, TypeError) as error:
+            message = f"{self._of(asset) / USED} does not say which version is used: {error!r}"
+            raise ArtefactError(message) from error
         return self.version(asset, number)
+
+    def suits(self, asset: str, healthy: Healthy, channels: Sequence[str]) -> bool:
+        """Say whether some version was fitted on this stretch of these channels."""
+        versions = (self.version(asset, number) for number in reversed(self.numbers(asset)))
+        return any(each.healthy == healthy and each.model.fitted_on.channels == tuple(channels) for each in versions)
 
     def version(self, asset: str, number: int) -> Artefact:
         """Give one version; ArtefactError where its bytes are not those that were kept."""
-        place = self._of(asset) / f"{number:04d}.json"
+        known = self._read.get((asset, number))
+        if known is None:
+            known = self._read[asset, number] = self._load(self._of(asset) / f"{number:04d}.json")
+        return known
+
+    def _load(self, place: Path) -> Artefact:
         try:
             sealed = json.loads(place.read_text())
             text = str(sealed["artefact"])
