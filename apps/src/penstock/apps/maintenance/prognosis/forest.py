@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingRegressor
 
 from penstock.apps.maintenance.prognosis.runs import Floats, Ints
 from penstock.apps.maintenance.prognosis.settings import PrognosisSettings
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingRegressor
 
 CHUNK: Final = 256
 """Rows that go down all trees together: their nodes fit a cache."""
@@ -105,6 +107,8 @@ class Forest:
 
 def grow(features: Floats, target: Floats, *, settings: PrognosisSettings, seed: int) -> HistGradientBoostingRegressor:
     """Fit one member; the same rows and seed give the same trees."""
+    from sklearn.ensemble import HistGradientBoostingRegressor  # 60 MB that only who fits needs
+
     regressor = HistGradientBoostingRegressor(
         max_iter=settings.trees,
         learning_rate=settings.learning_rate,
