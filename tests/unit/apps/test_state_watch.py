@@ -76,12 +76,12 @@ async def test_it_says_what_the_same_code_says_offline(tmp_path: Path) -> None:
         plant.feed(0, ALL)
         await plant.run(client)
     model = fit(plant.rows.part(0, HEALTHY), channels=[f"ch{i:02d}" for i in range(CHANNELS)], source="x")
-    watched = plant.rows.part(HEALTHY, ALL)
-    judged = Detector(model).on_rows(watched.times_ns, watched.values)
-    assert plant.series(SCORE) == list(zip(watched.times_ns.tolist(), judged.scores.tolist(), strict=True))
-    assert [active for _, active in plant.series(ANOMALY)] == judged.active.astype(float).tolist()
-    assert judged.active[FAULT.start - HEALTHY + 20]
-    assert not judged.active[: FAULT.start - HEALTHY].any()
+    judged = Detector(model).on_rows(plant.rows.times_ns, plant.rows.values)
+    scores = zip(plant.rows.times_ns[HEALTHY:].tolist(), judged.scores[HEALTHY:].tolist(), strict=True)
+    assert plant.series(SCORE) == list(scores)
+    assert [active for _, active in plant.series(ANOMALY)] == judged.active[HEALTHY:].astype(float).tolist()
+    assert judged.active[FAULT.start + 20]
+    assert not judged.active[HEALTHY : FAULT.start].any()
 
 
 @pytest.mark.parametrize("step", [1, 37, 200, ALL], ids=lambda step: f"{step} rows a batch")

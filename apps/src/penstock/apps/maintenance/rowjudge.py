@@ -42,11 +42,17 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A fitted state detection, and from when on it judges."""
+    """A fitted state detection; it runs from `from_ns` on, to be in motion when it judges, from `judge_ns` on."""
 
     model: StateModel
     from_ns: int
+    judge_ns: int
     period_ns: int
+
+    @property
+    def key(self) -> tuple[int | str, ...]:
+        """Give what judges alike have in common."""
+        return (self.from_ns, self.judge_ns, self.model.fitted_on.digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,11 @@ class Life:
 
     model: LifeModel
     from_ns: int
+
+    @property
+    def key(self) -> tuple[int | str, ...]:
+        """Give what judges alike have in common."""
+        return (self.from_ns, self.model.fitted_on.digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +155,7 @@ class RowJudge:
                 ),
             )
             for i, time_ns in enumerate(judged.times_ns.tolist())
-            if np.isfinite(judged.scores[i])
+            if time_ns >= self._state.judge_ns and np.isfinite(judged.scores[i])
         ]
 
     def _of_life(self, times: NDArray[np.int64], values: Floats) -> list[tuple[int, _Word]]:
@@ -209,8 +220,7 @@ class RowJudge:
 
     def _made_for(self) -> list[Any]:
         names = [[channel.name, channel.tag] for channel in self.channels]
-        parts = [[part.from_ns, part.model.fitted_on.digest] for part in (self._state, self._life) if part is not None]
-        return [*names, *parts]
+        return [*names, *(list(part.key) for part in (self._state, self._life) if part is not None)]
 
 
 def _life_word(estimates: Estimates, i: int, horizon_ns: float) -> _Word:
@@ -251,5 +261,5 @@ def by_rows(
     if state is None:
         worn = f"below {settings.limit:g} %: little life is left, see Maintenance"
         wish = RuleWish(HEALTH, "low", settings.limit, settings.deadband, 0.0, settings.severity, worn)
-    key = (channels, *((part.from_ns, part.model.fitted_on.digest) for part in (state, life) if part is not None))
+    key = (channels, *(part.key for part in (state, life) if part is not None))
     return Judging("state", key, channels, lambda: RowJudge(channels, state, life), wish, more)

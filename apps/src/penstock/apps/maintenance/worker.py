@@ -124,7 +124,7 @@ class Fleet:
         if used is None or used.model.fitted_on.channels != names:
             message = "the version of its model in use is of other channels: take another, or name a new stretch"
             raise ArtefactError(message)
-        return State(used.model, used.healthy.until_ns, used.period_ns)
+        return State(used.model, used.healthy.fit[0], used.healthy.until_ns, used.period_ns)
 
     def _life_of(self, member: Member) -> Life | None:
         """Give the prognosis of its fleet; None while there is none of these channels."""
