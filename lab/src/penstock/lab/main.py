@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from penstock.lab.play_cli import compare_findings, play_study
 from penstock.lab.study import StudyError, read_rows, read_study
 
 commands = typer.Typer(
@@ -17,6 +18,10 @@ commands = typer.Typer(
 @commands.callback()
 def lab() -> None:
     """Score the maintenance analytics: public data and simulated machines."""
+
+
+commands.command("play")(play_study)
+commands.command("compare")(compare_findings)
 
 
 @commands.command()
