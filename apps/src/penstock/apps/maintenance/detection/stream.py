@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from penstock.apps.maintenance.detection.alarms import Alarm, Delay
 from penstock.apps.maintenance.detection.detector import Judged
+from penstock.apps.maintenance.detection.judge import shared
 from penstock.apps.maintenance.detection.model import VERSION, Floats, ModelError
 from penstock.apps.maintenance.detection.tails import Tail, TailSettings
 
@@ -82,9 +83,7 @@ class Stream:
 
 def _shares(ratios: list[float]) -> Floats:
     """Share out among the channels by the squares of their ratios; an infinite one takes all."""
-    parts = np.minimum(np.array(ratios), 1e100) ** 2
-    total = float(parts.sum())
-    return parts / total if total > 0 else parts
+    return shared(np.minimum(np.array(ratios), 1e100) ** 2)
 
 
 class _Series:

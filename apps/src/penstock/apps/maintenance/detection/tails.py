@@ -18,9 +18,12 @@ from penstock.apps.maintenance.detection.limits import pareto_quantile
 
 @dataclass(frozen=True, slots=True)
 class TailSettings:
-    """warm_rows: before anything is judged; level: quantile above which values are peaks; step: of the quantile, in
-    mean distances of the values from it, which are forgotten at the rate `forget`; peaks: how many are kept, few_peaks: below which the tail is not read;
-    tail: probability a row of what counts as news; margin: over the highest peak kept.
+    """How a tail is followed.
+
+    warm_rows: before anything is judged. level: the quantile above which values are peaks. step: of that quantile, in
+    mean distances of the values from it, which are forgotten at the rate `forget`. peaks: how many are kept.
+    few_peaks: below which the tail is not read. tail: probability a row of what counts as news. margin: over the
+    highest peak kept.
     """
 
     warm_rows: int = 150
@@ -29,7 +32,7 @@ class TailSettings:
     forget: float = 0.002
     peaks: int = 64
     few_peaks: int = 5
-    tail: float = 1e-4
+    tail: float = 2e-4
     margin: float = 1.05
 
 
