@@ -26,7 +26,7 @@ SHORT_HELP = {
     "gateway": "Run the edge gateway; enrol it, look at its journal.",
     "history": "Move history in and out (Parquet, CSV), delete it, ask what is safely stored.",
     "lab": "Score the maintenance analytics: public data and simulated machines.",
-    "maintenance": "Run the maintenance analytics on recorded machines.",
+    "maintenance": "Run the maintenance analytics offline, on recorded machines.",
     "platform": "Run the platform; tokens, users, login links.",
     "playback": "Play a recorded file as a device.",
     "sim": "Run the simulated machines.",

@@ -1,1 +1,1 @@
-"""The analytics run over a *study*, recorded machines in neutral files: the same code as live, without a platform."""
+"""The maintenance analytics offline: on a *study*, a folder of recorded machines, with the code that runs live."""

@@ -1,56 +1,45 @@
-"""`penstock maintenance`: the maintenance app's analytics without a platform."""
+"""`penstock maintenance`: the app's analytics offline."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import typer
 
 from penstock.apps.maintenance.backtest import detection
-from penstock.apps.maintenance.backtest.study import (
-    Asset,
-    Study,
-    StudyError,
-    new_folder,
-    read_study,
-    write_findings,
-)
+from penstock.apps.maintenance.backtest.study import Study, StudyError, read_study
 
-commands = typer.Typer(help="Run the maintenance analytics on recorded machines.", no_args_is_help=True)
-
-Runner = Callable[[Study, Asset, Path], dict[str, Any]]
-ONE_BY_ONE: Final[dict[str, Runner]] = {"detection": detection.detect, "stream": detection.stream}
-"""Families whose assets know nothing of one another."""
+commands = typer.Typer(help="Run the maintenance analytics offline, on recorded machines.", no_args_is_help=True)
 
 
 @commands.callback()
 def maintenance() -> None:
-    """Run the maintenance analytics on recorded machines."""
+    """Run the maintenance analytics offline, on recorded machines."""
 
 
 @commands.command()
 def backtest(
     study: Annotated[Path, typer.Argument(help="folder of a study")],
-    out: Annotated[Path, typer.Option(help="folder for the findings, new or empty")],
+    out: Annotated[Path, typer.Option(help="new or empty folder for the findings")],
 ) -> None:
-    """Judge recorded machines by the configuration that judges live ones; write what was found."""
+    """Run a study with its family's one configuration, as the app runs it live, and write the findings."""
     try:
-        found = run(study, out)
+        out.mkdir(parents=True, exist_ok=True)
+        if any(out.iterdir()):
+            message = f"{out} is not empty: name a new folder"
+            raise StudyError(message)
+        typer.echo(_run(study, read_study(study), out))
     except StudyError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
-    typer.echo(f"{found} assets judged: {out}")
 
 
-def run(folder: Path, out: Path) -> int:
-    """Run the analytics of the study's family; give the number of assets."""
-    study = read_study(folder)
-    if study.family not in ONE_BY_ONE:
-        message = f"{folder}: family {study.family!r}; there is: {', '.join(ONE_BY_ONE)}"
-        raise StudyError(message)
-    new_folder(out)
-    said = [ONE_BY_ONE[study.family](study, asset, out) for asset in study.assets]
-    write_findings(out, study.family, said)
-    return len(said)
+def _run(folder: Path, study: Study, out: Path) -> str:
+    """Hand a study to the code of its family."""
+    match study.family:
+        case "detection" | "stream":
+            return detection.backtest(folder, study, out)
+        case other:
+            message = f"{folder}: this app has no backtest of the family {other!r}"
+            raise StudyError(message)

@@ -1,13 +1,11 @@
-"""Read a study and write findings: the files that are exchanged with whoever scores the analytics.
+"""Read a study: `study.json` names the family, the assets and what is known of their rows; one Parquet file an asset.
 
-A study is a folder with `study.json` and one Parquet file an asset; findings are a folder with `findings.json` and one
-Parquet file an asset. Both formats stand in docs/guide/lab.md. Which family a study is of says which analytics run.
+The lab writes studies (`penstock lab`); this is the app's own reader, since the two rooms do not know each other.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,89 +13,83 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from penstock.apps.maintenance.detection.fitting import Rows
-
+STUDY: Final = "study.json"
 VERSION: Final = 1
-Span = tuple[int, int]
-"""Rows with start_ns <= time < end_ns."""
+TIME: Final = "time"
 
 
 class StudyError(ValueError):
-    """Say what is wrong with a study's folder, or with where the findings should go."""
+    """Say what is wrong with a study's folder."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asset:
-    """One recorded machine: its stretches by use (fit, limits, watch), and how its record ends."""
+class Stretch:
+    """Rows with start_ns <= time < end_ns, and their use: fit, limits or watch."""
+
+    use: str
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class StudyAsset:
+    """One machine; `ended`: "failure" where its record ends with one, otherwise "running"."""
 
     name: str
-    stretches: dict[str, tuple[Span, ...]]
+    stretches: tuple[Stretch, ...]
     ended: str
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """What is to be done with the assets."""
+    """What is to be done with the assets, all by one configuration of the family."""
 
-    folder: Path
     family: str
-    assets: tuple[Asset, ...]
+    assets: tuple[StudyAsset, ...]
 
-    def rows(self, asset: Asset) -> tuple[Rows, tuple[str, ...]]:
-        """Read an asset's rows and the names of its channels."""
-        place = self.folder / f"{asset.name}.parquet"
-        try:
-            table = pq.read_table(place)
-            times = table.column("time").to_numpy().astype(np.int64)
-        except (OSError, KeyError, pa.ArrowException) as error:
-            message = f"{place}: no rows of a study: {error}"
-            raise StudyError(message) from error
-        names = tuple(name for name in table.column_names if name != "time")
-        columns = [table.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False) for name in names]
-        values = np.column_stack(columns) if columns else np.zeros((len(times), 0))
-        return Rows(times, values), names
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Rows of one asset: times (n,) ns, values (n, c), NaN where nothing was read."""
+
+    channels: tuple[str, ...]
+    times_ns: NDArray[np.int64]
+    values: NDArray[np.float64]
 
 
 def read_study(folder: Path) -> Study:
-    """Read what is to be done; StudyError says what is missing or wrong."""
-    place = folder / "study.json"
+    """Read what the study is; StudyError says what is missing or wrong."""
+    place = folder / STUDY
     try:
-        body = json.loads(place.read_text())
+        body = json.loads(place.read_text(encoding="utf-8"))
         if body["version"] != VERSION:
-            message = f"{place}: version {body['version']}; this backtest reads version {VERSION}"
+            message = f"{place}: version {body['version']}; this app reads version {VERSION}"
             raise StudyError(message)
-        return Study(folder, str(body["family"]), tuple(_asset(each) for each in body["assets"]))
+        return Study(str(body["family"]), tuple(_asset(each) for each in body["assets"]))
     except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
         message = f"{place}: no study: {error!r}"
         raise StudyError(message) from error
 
 
-def _asset(body: dict[str, Any]) -> Asset:
-    spans: dict[str, tuple[Span, ...]] = {}
-    for each in body["stretches"]:
-        spans[each["use"]] = (*spans.get(each["use"], ()), (int(each["start_ns"]), int(each["end_ns"])))
-    return Asset(str(body["name"]), spans, str(body.get("ended", "running")))
+def _asset(body: dict[str, Any]) -> StudyAsset:
+    stretches = tuple(Stretch(s["use"], int(s["start_ns"]), int(s["end_ns"])) for s in body["stretches"])
+    return StudyAsset(str(body["name"]), stretches, str(body.get("ended", "running")))
 
 
-def within(rows: Rows, spans: Sequence[Span]) -> Rows:
-    """Give the rows that lie in one of the spans."""
-    inside = np.zeros(len(rows), np.bool_)
-    for start_ns, end_ns in spans:
-        inside |= (rows.times_ns >= start_ns) & (rows.times_ns < end_ns)
-    return Rows(rows.times_ns[inside], rows.values[inside])
-
-
-def new_folder(folder: Path) -> None:
-    """Make a folder for findings, new or empty."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        message = f"{folder} is not empty: name a new folder"
+def read_rows(folder: Path, asset: str) -> Recording:
+    """Read an asset's rows; StudyError where the file is not there or no table with a time."""
+    place = folder / f"{asset}.parquet"
+    try:
+        table = pq.read_table(place)
+    except (OSError, pa.ArrowException) as error:
+        message = f"{place}: cannot be read: {error}"
+        raise StudyError(message) from error
+    if TIME not in table.column_names:
+        message = f"{place}: no column {TIME!r}"
         raise StudyError(message)
-
-
-def write_findings(folder: Path, family: str, assets: Sequence[dict[str, Any]]) -> None:
-    """Write what was found of all assets, last, so that findings without it are known to be broken off."""
-    (folder / "findings.json").write_text(
-        json.dumps({"version": VERSION, "family": family, "assets": list(assets)}, indent=1) + "\n"
-    )
+    channels = tuple(name for name in table.column_names if name != TIME)
+    columns = [table[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in channels]
+    times = table[TIME].to_numpy().astype(np.int64)
+    return Recording(channels, times, np.stack(columns, axis=1) if columns else np.empty((len(times), 0)))
