@@ -9,22 +9,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 from penstock.apps.house.said import TROUBLE
-from penstock.apps.maintenance.channels import all_channels, find_channels
+from penstock.apps.maintenance.channels import Channel, all_channels, find_channels
 from penstock.apps.maintenance.checkpoint import Checkpoints
 from penstock.apps.maintenance.detection.fitting import FitError
 from penstock.apps.maintenance.detection.model import ModelError
 from penstock.apps.maintenance.judging import Judging, by_vibration
+from penstock.apps.maintenance.life.fleets import Fleets, Member
+from penstock.apps.maintenance.life.run import RunAttributeError, run_of
+from penstock.apps.maintenance.rowjudge import Life, State, by_rows
 from penstock.apps.maintenance.settings import MaintenanceSettings
 from penstock.apps.maintenance.state.artefacts import ArtefactError, Artefacts
-from penstock.apps.maintenance.state.fitting import by_state, fitted, is_there
-from penstock.apps.maintenance.state.healthy import HealthyError, healthy_of
+from penstock.apps.maintenance.state.fitting import fitted, is_there
+from penstock.apps.maintenance.state.healthy import Healthy, HealthyError, healthy_of
 from penstock.apps.maintenance.watch import Watch
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.errors import ApiError
 from penstock.sdk.models import Asset, Property
 
 LOOK_FOR_NEW_S = 10.0
-TROUBLE_OF_ONE = (ApiError, HealthyError, FitError, ModelError, ArtefactError)
+TROUBLE_OF_ONE = (ApiError, HealthyError, FitError, ModelError, ArtefactError, RunAttributeError)
 log = logging.getLogger("penstock.apps.maintenance")
 
 
@@ -46,6 +49,8 @@ class Fleet:
         self._looked_s = float("-inf")
         self._said: dict[str, str] = {}
         self.artefacts = Artefacts(folder / "models")
+        self.fleets = Fleets(folder / "fleets")
+        self._members: list[Member] = []
 
     async def run(self, client: AsyncClient) -> None:
         """Work for ever."""
@@ -73,6 +78,7 @@ class Fleet:
     async def look(self, client: AsyncClient) -> None:
         """Take assets that can be judged, take anew what changed, let go what is gone."""
         plant = await client.assets.list()
+        self._members = []
         for gone in self.watches.keys() - {asset.id for asset in plant}:
             del self.watches[gone]
         for listed in plant:
@@ -88,18 +94,27 @@ class Fleet:
             except TROUBLE_OF_ONE as refused:  # it is not the others'; tried again at the next look
                 self._say(asset.id, refused)
                 self.unfit[asset.id] = str(refused)
+        await self.fleets.look(client, self._members)
 
     async def _judging_of(self, client: AsyncClient, asset: Asset) -> Judging | None:
         """Choose: by its healthy stretch where one is named, else by its vibration; None: not judged, or not yet."""
         bound = await self._bound(client, asset)
-        healthy = healthy_of(asset.properties)
-        if healthy is None:
+        healthy, run = healthy_of(asset.properties), run_of(asset.properties)
+        if healthy is None and run is None:
             vibration = find_channels(bound)
             return by_vibration(vibration, self.settings) if vibration else None
         channels = all_channels(bound)
+        state = await self._state_of(client, asset, channels, healthy) if healthy and channels else None
+        life = self._life_of(Member(asset, run, channels)) if run and channels else None
+        return by_rows(channels, state, life, settings=self.settings) if state or life else None
+
+    async def _state_of(
+        self, client: AsyncClient, asset: Asset, channels: tuple[Channel, ...], healthy: Healthy
+    ) -> State | None:
+        """Give the model of its healthy state, fitted where that has become possible; None: not yet."""
         names = tuple(channel.name for channel in channels)
         if not await asyncio.to_thread(self.artefacts.suits, asset.id, healthy, names):
-            if not channels or not await is_there(client, channels, healthy):
+            if not await is_there(client, channels, healthy):
                 return None
             made = await fitted(
                 client, asset, channels, healthy=healthy, artefacts=self.artefacts, now_ns=self._now_ns()
@@ -107,11 +122,17 @@ class Fleet:
             log.info("fitted version %d of the model of %s", made.number, asset.path)
         used = await asyncio.to_thread(self.artefacts.used, asset.id)
         if used is None or used.model.fitted_on.channels != names:
-            message = (
-                "the version of its model that is in use is of other channels: take another, or name a new stretch"
-            )
+            message = "the version of its model in use is of other channels: take another, or name a new stretch"
             raise ArtefactError(message)
-        return by_state(channels, used, self.settings)
+        return State(used.model, used.healthy.fit[0], used.healthy.until_ns, used.period_ns)
+
+    def _life_of(self, member: Member) -> Life | None:
+        """Give the prognosis of its fleet; None while there is none of these channels."""
+        self._members.append(member)
+        model = self.fleets.model(member.run.fleet)
+        if model is None or model.fitted_on.channels != member.names:
+            return None
+        return Life(model, member.run.from_ns)
 
     async def _bound(self, client: AsyncClient, asset: Asset) -> list[Property]:
         """Give the asset's properties; for an asset without any those of its tags."""

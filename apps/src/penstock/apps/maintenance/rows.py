@@ -19,11 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.apps.maintenance.assessment import SECOND
 from penstock.apps.maintenance.windows import Samples
 
 OPEN_MAX = 100_000
 """Rows that are open at a time; beyond, the oldest is given as it is. More than any batch of one device holds."""
 NEVER = -(2**62)
+LATENESS_PERIODS, PATIENCE_PERIODS, PATIENCE_MIN_NS = 3, 20, 60 * SECOND
 
 
 @dataclass(slots=True)
@@ -121,3 +123,13 @@ class RowMaker:
             for time, (values, seen) in state["open"].items()
         }
         self._times = sorted(self._open)
+
+
+def row_maker(channels: int, period_ns: int, from_ns: int) -> RowMaker:
+    """Give the maker of rows that are usually so far apart."""
+    return RowMaker(channels, LATENESS_PERIODS * period_ns, max(PATIENCE_PERIODS * period_ns, PATIENCE_MIN_NS), from_ns)
+
+
+def period_of(times_ns: NDArray[np.int64]) -> int:
+    """Give the usual time between rows in ns; a second where there are too few to tell."""
+    return int(np.median(np.diff(times_ns))) if len(times_ns) > 2 else SECOND

@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 
-from penstock.apps.maintenance.state.rows import RowMaker
+from penstock.apps.maintenance.rows import RowMaker
 from penstock.apps.maintenance.windows import Samples
 
 S = 1_000_000_000
