@@ -82,9 +82,13 @@ class Detector:
 
     def to_json(self) -> dict[str, Any]:
         """Give the state as JSON values; the model is kept apart."""
-        parts = {"rows": self._rows, "averages": self._averages, "delay": self._delay}
-        state: dict[str, Any] = {name: part.to_json() for name, part in parts.items()}
-        return state | {"version": VERSION, "digest": self.model.fitted_on.digest}
+        return {
+            "version": VERSION,
+            "digest": self.model.fitted_on.digest,
+            "rows": self._rows.to_json(),
+            "averages": self._averages.to_json(),
+            "delay": self._delay.to_json(),
+        }
 
     def restore(self, kept: dict[str, Any]) -> None:
         """Take what `to_json` gave; ModelError where it belongs to another model."""

@@ -88,18 +88,23 @@ class Statistics:
         """
         channels = averages.channels.shape[1]
         if statistic == 2:
-            parts = averages.channels[which] ** 2 * self._per_channel[which]
+            parts: Floats = averages.channels[which] ** 2 * self._per_channel[which]
         else:
             space = self._spaces[statistic]
             pull = self._whiten[:, space] @ (averages.directions[which] * self._per_variance[which])[space]
             diagonal = self._diagonal[which][statistic]
             each = pull**2 / np.where(diagonal > 0, diagonal, np.inf)
             parts = each.reshape(-1, channels).sum(axis=0)
-        total = float(parts.sum())
-        return parts / total if total > 0 else parts
+        return shared(parts)
 
 
 def worst(ratios: NDArray[np.float64]) -> tuple[int, int, float]:
     """Give moving average, statistic and value of the largest ratio to its limit."""
     place = int(ratios.argmax())
     return place // ratios.shape[1], place % ratios.shape[1], float(ratios.flat[place])
+
+
+def shared(parts: Floats) -> Floats:
+    """Give parts that add up to 1; all zero where there is nothing to share."""
+    total = float(parts.sum())
+    return np.divide(parts, total) if total > 0 else parts

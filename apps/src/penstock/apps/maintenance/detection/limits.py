@@ -45,8 +45,7 @@ def independent(values: Floats) -> float:
 def tail_quantile(values: Floats, tail: float) -> float:
     """Give the value exceeded with probability `tail` a row, from the maxima of clusters; −inf where they are few.
 
-    Peaks over threshold (Siffer et al. 2017), clusters against autocorrelation, generalised Pareto by probability
-    weighted moments (Hosking and Wallis 1987), the shape held in bounds.
+    Peaks over threshold (Siffer et al. 2017), in clusters against autocorrelation.
     """
     threshold = float(np.quantile(values, 1 - TAIL_SHARE))
     where = np.flatnonzero(values > threshold)
@@ -57,11 +56,19 @@ def tail_quantile(values: Floats, tail: float) -> float:
     n = len(peaks)
     if n < CLUSTERS_MIN:
         return -np.inf
-    mean = float(peaks.mean())
-    weighted = float((peaks * np.arange(n)[::-1]).mean()) / (n - 1)
+    return threshold + pareto_quantile(peaks, n / len(values) / tail)
+
+
+def pareto_quantile(excesses: Floats, ratio: float) -> float:
+    """Give the excess that is `ratio` times as rare as an excess at all; `excesses` ascending, at least two.
+
+    Generalised Pareto by probability weighted moments (Hosking and Wallis 1987), the shape held in bounds.
+    """
+    n = len(excesses)
+    mean = float(excesses.mean())
+    weighted = float((excesses * np.arange(n)[::-1]).mean()) / (n - 1)
     if mean <= 0 or mean == 2 * weighted:
-        return threshold
+        return max(mean, 0.0)
     shape = min(max(2 - mean / (mean - 2 * weighted), SHAPE_BOUNDS[0]), SHAPE_BOUNDS[1])
     scale = (1 - shape) * mean
-    ratio = n / len(values) / tail
-    return threshold + scale * (float(np.log(ratio)) if abs(shape) < 1e-6 else (ratio**shape - 1) / shape)
+    return scale * (float(np.log(ratio)) if abs(shape) < 1e-6 else (ratio**shape - 1) / shape)

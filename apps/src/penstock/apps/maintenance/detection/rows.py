@@ -77,7 +77,7 @@ class Conditioner:
 
     def _from_level(self, deviation: Floats) -> Floats:
         self._level = np.where(np.isnan(self._level), deviation, self._level)
-        moved = deviation - self._level
+        moved: Floats = deviation - self._level
         self._level = self._level + self._gain * np.where(np.isnan(moved), 0.0, moved)
         return moved
 
@@ -98,7 +98,8 @@ class Conditioner:
                 del self._patterns[next(iter(self._patterns))]
             known = covariance[np.ix_(~missing, ~missing)]
             ridge = RIDGE * float(np.trace(known)) / len(known) * np.eye(len(known))
-            self._patterns[key] = np.linalg.solve(known + ridge, covariance[np.ix_(~missing, missing)]).T
+            solved = np.linalg.solve(known + ridge, covariance[np.ix_(~missing, missing)])
+            self._patterns[key] = np.asarray(solved.T, np.float64)
         expected: Floats = mean[missing] + self._patterns[key] @ (deviation - mean)[~missing]
         return expected
 
