@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from penstock.lab.prognosis_cli import prognosis
 from penstock.lab.study import StudyError, read_rows, read_study
 
 commands = typer.Typer(
     help="Score the maintenance analytics: public data and simulated machines.", no_args_is_help=True
 )
+commands.add_typer(prognosis, name="prognosis")
 
 
 @commands.callback()
