@@ -117,7 +117,7 @@ def test_integers_that_look_like_seconds_are_told(tmp_path: Path) -> None:
     pq.write_table(pa.table({"time": pa.array([1_700_000_000, 1_700_000_001]), "a": [1.0, 2.0]}), path)
     for read in (read_recording, read_span):
         with pytest.raises(
-            RecordingError, match=r"r.parquet: the time column: .* looks like seconds; write a timestamp"
+            RecordingError, match=r"the time column: .* looks like seconds; write a timestamp"
         ):
             read(path)
 

@@ -56,7 +56,7 @@ class Floats(Sequence[float | None]):
     @overload
     def __getitem__(self, at: slice) -> Floats: ...
 
-    def __getitem__(self, at: int | slice) -> float | None | Floats:
+    def __getitem__(self, at: int | slice) -> float | Floats | None:
         if isinstance(at, slice):
             return Floats(self._values[at], self._empty[at])
         return None if self._empty and self._empty[at] else self._values[at]

@@ -38,11 +38,25 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Tell of a recording without its values: how many rows, the first and the last time (ns UTC)."""
+
+    rows: int
+    first_ns: int
+    last_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """Hold a table: times (ns UTC, strictly rising) and the columns beside them."""
 
     times_ns: list[int]
     columns: list[Column]
+
+    @property
+    def span(self) -> Span:
+        """Give its length and its ends."""
+        return Span(len(self.times_ns), self.times_ns[0], self.times_ns[-1])
 
     def column(self, name: str) -> Column:
         """Give a column; RecordingError lists those there are."""
@@ -58,15 +72,6 @@ class Recording:
         if names is not None:
             return Recording(self.times_ns, [self.column(name) for name in names])
         return Recording(self.times_ns, [column for column in self.columns if column.name.lower() not in left_out])
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Tell of a recording without its values: how many rows, the first and the last time (ns UTC)."""
-
-    rows: int
-    first_ns: int
-    last_ns: int
 
 
 def read_recording(path: Path) -> Recording:
@@ -94,7 +99,7 @@ def read_span(path: Path) -> Span:
         only = [names[_time_column(path, names)]]
     names, cells = _cells(path, only)
     times = _times(path, cells[_time_column(path, names)])
-    return Span(len(times), times[0], times[-1])
+    return Recording(times, []).span
 
 
 def _cells(path: Path, only: Sequence[str] | None) -> tuple[list[str], list[Sequence[object]]]:

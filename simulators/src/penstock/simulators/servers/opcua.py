@@ -200,23 +200,36 @@ class OpcUaEndpoint:
         """Say of every tag whether a client monitors it."""
         return {tag: self._is_monitored(node_id) for tag, (node_id, _) in self._nodes[device].items()}
 
-    def backlog(self) -> tuple[int, int]:
-        """Give (most values waiting in one monitored item's queue, notifications sent and not acknowledged)."""
+    def backlog(self, device: str | None = None) -> tuple[int, int]:
+        """Give (most values waiting in one monitored item's queue, notifications sent and not acknowledged).
+
+        With a device: of the subscriptions that monitor it.
+        """
         queues, unacknowledged = 0, 0
-        for subscription in self._server.iserver.subscription_service.subscriptions.values():
+        for subscription in self._subscriptions(device):
             waiting = subscription._triggered_datachanges.values()
             queues = max([queues, *(len(queue) for queue in waiting)])
             unacknowledged += len(subscription._not_acknowledged_results)
         return queues, unacknowledged
 
-    def queue_room(self) -> int:
+    def queue_room(self, device: str | None = None) -> int:
         """Give the smallest queue of the monitored items; 0 when there is none."""
         sizes = [
             item.queue_size
-            for subscription in self._server.iserver.subscription_service.subscriptions.values()
+            for subscription in self._subscriptions(device)
             for item in subscription.monitored_item_srv._monitored_items.values()
         ]
         return min(sizes, default=0)
+
+    def _subscriptions(self, device: str | None) -> list[Any]:
+        if device is None:
+            return list(self._server.iserver.subscription_service.subscriptions.values())
+        space, found = self._server.iserver.aspace, {}
+        for node_id, _ in self._nodes[device].values():
+            for callback in space[node_id].attributes[ua.AttributeIds.Value].datachange_callbacks.values():
+                subscription = callback.__self__.isub
+                found[id(subscription)] = subscription
+        return list(found.values())
 
 
 async def wait_until_quiet(endpoint: OpcUaEndpoint, *, quiet_s: float, timeout_s: float) -> bool:
