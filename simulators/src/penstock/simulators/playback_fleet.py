@@ -17,7 +17,7 @@ from penstock.simulators.wires import Wires
 
 @dataclass(slots=True)
 class Fleet:
-    """Play entries over the same wires; a device has its place from its reading to its last acknowledgement."""
+    """Play entries over the same wires: `at_once` are played, and as many wait for the gateway to read them."""
 
     wires: Wires
     watch: GatewayWatch | None
@@ -33,19 +33,21 @@ class Fleet:
 
     async def play(self, entries: Sequence[Entry]) -> list[Outcome]:
         """Play all; give how each ended, in their order."""
-        places = asyncio.Semaphore(self.at_once)
+        places, turns = asyncio.Semaphore(2 * self.at_once), asyncio.Semaphore(self.at_once)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._one(entry, places), name=f"play-{entry.device}") for entry in entries]
+            tasks = [
+                group.create_task(self._one(entry, places, turns), name=f"play-{entry.device}") for entry in entries
+            ]
         return [task.result() for task in tasks]
 
-    async def _one(self, entry: Entry, places: asyncio.Semaphore) -> Outcome:
+    async def _one(self, entry: Entry, places: asyncio.Semaphore, turns: asyncio.Semaphore) -> Outcome:
         player: Player | None = None
         try:
             async with places:
                 if self._hopeless:
                     return self._failed(entry, f"not tried: {self._hopeless}")
                 plan = await asyncio.to_thread(self.plan_of, entry)
-                player = Player(plan, self.wires, watch=self.watch, ledger=self.ledger, say=_nothing)
+                player = Player(plan, self.wires, watch=self.watch, ledger=self.ledger, say=_nothing, turn=turns)
                 played = await player.play()
             self._somebody = True
             return self._finished(plan, played)

@@ -11,6 +11,7 @@ import asyncio
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Final
 
 from penstock.core.device_file import DeviceFile, parse_device_file
@@ -56,9 +57,18 @@ class Player:
     """Play one plan over wires that others may share."""
 
     def __init__(
-        self, plan: Plan, wires: Wires, *, watch: GatewayWatch | None, ledger: LedgerWriter | None, say: Say
+        self,
+        plan: Plan,
+        wires: Wires,
+        *,
+        watch: GatewayWatch | None,
+        ledger: LedgerWriter | None,
+        say: Say,
+        turn: AbstractAsyncContextManager[object] | None = None,
     ) -> None:
+        """`turn`: wait for it once the gateway reads the device, and hold it while rows are on the way."""
         self._plan, self._wires, self._watch, self._ledger, self._say = plan, wires, watch, ledger, say
+        self._turn = turn or nullcontext()
         self._names = [(tag_name(column.name), column) for column in plan.recording.columns]
         self._wire: Wire | None = None
         self._reader: Reader | None = None
@@ -75,8 +85,9 @@ class Player:
         write_whole(plan.path, text)
         try:
             await self._wait_subscribed(self._reader)
-            played = await self._rows(self._wire, self._reader)
-            await self._drain(self._reader)
+            async with self._turn:
+                played = await self._rows(self._wire, self._reader)
+                await self._drain(self._reader)
         finally:
             self._take_back(file)
         return played

@@ -14,6 +14,9 @@ from penstock.simulators.playback_gateway import READING, GatewayWatch
 from penstock.simulators.servers.opcua import OpcUaEndpoint
 from penstock.simulators.wires import MqttWire, OpcUaWire, Wire, Wires
 
+QUEUED_VALUES_MAX: Final = 4000
+"""Values in the queues of all devices of an endpoint: what is queued goes out in one piece a device, and while that is
+encoded (some 30 us a value) nobody else is answered; a gateway takes a server that is silent for 4 s for dead."""
 BROKER_BACKLOG_MAX: Final = 1000
 """Messages of one device that the broker has not acknowledged."""
 GATEWAY_BACKLOG_MAX: Final = 1000
@@ -45,18 +48,21 @@ class OpcUaReader:
 
     def __init__(self, device: str, endpoint: OpcUaEndpoint) -> None:
         self._device, self._endpoint = device, endpoint
+        self._channels = len(endpoint.watchers(device))
 
     def is_subscribed(self) -> bool:
         """Say whether every channel is monitored."""
         return all(self._endpoint.watchers(self._device).values())
 
     def room(self) -> int:
-        """Let queues be half full at most."""
+        """Let queues be half full at most, and one row in a queue that is empty, whatever others have in theirs."""
         if not self.is_subscribed():
             message = "the gateway left in mid playback; rows from here on would be lost. Play again"
             raise PlaybackError(message)
         half = max(1, self._endpoint.queue_room(self._device) // 2)
-        return max(0, half - self._endpoint.backlog(self._device)[0])
+        waiting = self._endpoint.backlog(self._device)[0]
+        shared = (QUEUED_VALUES_MAX - self._endpoint.queued()) // self._channels
+        return min(half - waiting, max(shared, 1 if waiting == 0 else 0))
 
     def progress(self) -> tuple[int, ...]:
         """Give what is queued and what is not acknowledged."""

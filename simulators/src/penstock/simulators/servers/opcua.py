@@ -212,6 +212,14 @@ class OpcUaEndpoint:
             unacknowledged += len(subscription._not_acknowledged_results)
         return queues, unacknowledged
 
+    def queued(self) -> int:
+        """Give the number of values that wait in the queues of all monitored items."""
+        return sum(
+            len(queue)
+            for subscription in self._subscriptions(None)
+            for queue in subscription._triggered_datachanges.values()
+        )
+
     def queue_room(self, device: str | None = None) -> int:
         """Give the smallest queue of the monitored items; 0 when there is none."""
         sizes = [
