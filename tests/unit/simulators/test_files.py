@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,8 +24,8 @@ from penstock.simulators.load import load_device_file
 from penstock.simulators.main import commands
 from penstock.simulators.payload import JsonMapping
 from penstock.simulators.pki import TrustFolder, own_certificate
-from penstock.simulators.playback import Plan, PlaybackError, shift_of
-from penstock.simulators.playback_cli import playback
+from penstock.simulators.playback import PlaybackError
+from penstock.simulators.playback_cli import Order, playback
 from penstock.simulators.recording import RecordingError, Span, read_recording, read_span, tag_name
 from penstock.simulators.servers.mqtt import BrokerAddress, BrokerError
 from penstock.simulators.servers.outbox import Message, Outbox
@@ -116,9 +117,7 @@ def test_integers_that_look_like_seconds_are_told(tmp_path: Path) -> None:
     path = tmp_path / "r.parquet"
     pq.write_table(pa.table({"time": pa.array([1_700_000_000, 1_700_000_001]), "a": [1.0, 2.0]}), path)
     for read in (read_recording, read_span):
-        with pytest.raises(
-            RecordingError, match=r"the time column: .* looks like seconds; write a timestamp"
-        ):
+        with pytest.raises(RecordingError, match=r"the time column: .* looks like seconds; write a timestamp"):
             read(path)
 
 
@@ -144,13 +143,6 @@ def test_what_is_no_parquet_is_told(tmp_path: Path) -> None:
 def test_names_of_columns_become_names_of_tags() -> None:
     assert tag_name("Volume Flow RateRMS") == "volume-flow-raterms"
     assert tag_name("°") == "channel"
-
-
-def test_shifted_stamps_start_now_or_end_now(tmp_path: Path) -> None:
-    recording = read_recording(csv_file(tmp_path, "time,a\n100,1\n110,2\n"))
-    assert shift_of(recording, stamps="original", speed=50, now_ns=500 * S) == 0
-    assert shift_of(recording, stamps="shifted", speed=1, now_ns=500 * S) == 400 * S
-    assert shift_of(recording, stamps="shifted", speed=50, now_ns=500 * S) == 390 * S
 
 
 def message(text: str, *points: Point, time_ns: int = 5 * S) -> list[tuple[str, object]]:
@@ -378,12 +370,12 @@ def test_playback_finds_the_broker_of_the_demo_that_keeps_the_plant(
         (tmp_path / "ports.json").write_text('{"mqtt": 19830, "gateway": 19090}')
     planned: list[str] = []
 
-    def stop(plan: Plan, *_: object, gateway: str, **__: object) -> None:
-        planned.extend((plan.address, gateway))
+    def stop(_path: Path, order: Order, run: Any, **_: object) -> None:
+        planned.extend((order.address, run.keywords["gateway"]))
         message = "planned"
         raise PlaybackError(message)
 
-    monkeypatch.setattr(playback_cli, "_play", stop)
+    monkeypatch.setattr(playback_cli, "_play_file", stop)
     monkeypatch.delenv("PENSTOCK_MQTT_URL", raising=False)
     CliRunner().invoke(playback, ["--driver", "mqtt", "--plant", str(plant)])
     assert planned == [broker, f"http://127.0.0.1:{19090 if kept else 8090}"]

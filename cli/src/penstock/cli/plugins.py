@@ -26,7 +26,7 @@ SHORT_HELP = {
     "gateway": "Run the edge gateway; enrol it, look at its journal.",
     "history": "Move history in and out (Parquet, CSV), delete it, ask what is safely stored.",
     "platform": "Run the platform; tokens, users, login links.",
-    "playback": "Play a recorded file as a device.",
+    "playback": "Play recorded files as devices.",
     "sim": "Run the simulated machines.",
 }
 

@@ -54,9 +54,11 @@ class History:
     _each: int = VALUES_PER_NODE_MAX
 
     def add(self, node_id: Any, to_data_value: Callable[[Past], Any]) -> None:
-        """Begin to remember a variable; with each more of them, each keeps less, from its next value on."""
+        """Begin to remember a variable; with each more of them, each keeps less."""
         self._rings[node_id] = Ring(to_data_value, deque())
-        self._each = max(VALUES_PER_NODE_MIN, min(self._each, VALUES_MAX // len(self._rings)))
+        self._each = max(VALUES_PER_NODE_MIN, min(VALUES_PER_NODE_MAX, VALUES_MAX // len(self._rings)))
+        for ring in self._rings.values():
+            self._trim(ring.values)
 
     def remove(self, node_id: Any) -> None:
         """Forget a variable."""
@@ -67,6 +69,9 @@ class History:
         values = self._rings[node_id].values
         if not values or past.time_ns >= values[-1].time_ns:
             values.append(past)
+        self._trim(values)
+
+    def _trim(self, values: deque[Past]) -> None:
         while len(values) > self._each:
             values.popleft()
 
