@@ -27,7 +27,11 @@ from penstock.simulators.device import STEP_MAX_s
 from penstock.simulators.folder import write_whole
 from penstock.simulators.generate import PlannedFault, simulate, write_parquet
 from penstock.simulators.load import load_device_file
+from penstock.simulators.machine_file import machine_device_file
+from penstock.simulators.models.model import ParameterError
+from penstock.simulators.models.registry import UnknownModelError
 from penstock.simulators.runner import Runner
+from penstock.simulators.schedule import read_schedule
 from penstock.simulators.settings import SimSettings
 
 commands = typer.Typer(help="Simulated machines.", no_args_is_help=True)
@@ -41,11 +45,19 @@ def run(
     trust: Annotated[Path | None, typer.Option(help="folder of trusted OPC UA certificates")] = None,
     ledger: Annotated[Path | None, typer.Option(help="file of the independent ledger")] = None,
     control_port: Annotated[int | None, typer.Option(help="port of the control API, 0: any")] = None,
+    schedule: Annotated[Path | None, typer.Option(help="YAML file of faults and when they come")] = None,
 ) -> None:
     """Serve the simulated devices of a plant folder until stopped."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("asyncua").setLevel(logging.ERROR)
-    given = {"plant": plant, "data": data, "trust": trust, "ledger": ledger, "control_port": control_port}
+    given = {
+        "plant": plant,
+        "data": data,
+        "trust": trust,
+        "ledger": ledger,
+        "control_port": control_port,
+        "schedule": schedule,
+    }
     settings = settings_of(SimSettings, **given)
     if unknown := unknown_settings(SimSettings, os.environ):
         log.warning("%s", unknown)
@@ -78,6 +90,7 @@ def generate(
     step: Annotated[str, typer.Option(help="step of the models, 10ms to 1s")] = "1s",
     until: Annotated[str, typer.Option(help="last stamp: now, or RFC 3339")] = "now",
     fault: Annotated[list[str] | None, typer.Option(help="DEVICE:FAULT[:at=6h,severity=0.2,growth=0.5]")] = None,
+    schedule: Annotated[Path | None, typer.Option(help="YAML file of faults and when they come")] = None,
     device: Annotated[list[str] | None, typer.Option(help="only these devices' samples")] = None,
     plant: Annotated[Path | None, typer.Option(help="plant folder; default: the demo plant as shipped")] = None,
 ) -> None:
@@ -89,12 +102,14 @@ def generate(
             typer.echo(f"--step {step}: 10ms to 1s", err=True)
             raise typer.Exit(2)
         began = time.monotonic()
+        start_ns = until_ns - round(hours * 3600 * NS_PER_S)
         emissions = simulate(
             plant or DEMO_PLANT,
-            start_ns=until_ns - round(hours * 3600 * NS_PER_S),
+            start_ns=start_ns,
             until_ns=until_ns,
             step_s=step_s,
             faults=tuple(PlannedFault.parse(text) for text in fault or ()),
+            schedule=read_schedule(schedule, start_ns=start_ns, environ=os.environ) if schedule is not None else None,
             devices=frozenset(device) if device else None,
             environ=os.environ,
         )
@@ -129,6 +144,48 @@ def load(
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
     typer.echo(f"{path}: {tags} tags at {rate:g} Hz, {tags * rate:g} values/s over {driver}")
+
+
+@commands.command()
+def machine(
+    model: Annotated[str, typer.Argument(help="model, such as fan; see docs/reference/machines.md")],
+    device: Annotated[str | None, typer.Option(help="name of the device; default: the model's with -1")] = None,
+    wear: Annotated[float, typer.Option(min=0.0, help="speed of natural wear: 0 none, 1 real, 1000 a demo")] = 0.0,
+    driver: Annotated[str, typer.Option(help="mqtt or opcua")] = "mqtt",
+    asset: Annotated[str, typer.Option(help="ISA-95 path above the asset, which is named as the device")] = (
+        "penstock/riverside/utilities/machines"
+    ),
+    port: Annotated[int, typer.Option(help="OPC UA port")] = 4870,
+    seed: Annotated[int, typer.Option(min=0, help="another seed, another machine")] = 0,
+    plant: Annotated[Path | None, typer.Option(help="running plant folder; default: write to standard output")] = None,
+) -> None:
+    """Write a device file for a machine, with every output as a tag; running simulators take it up."""
+    if driver not in ("mqtt", "opcua"):
+        typer.echo(f"--driver {driver}: mqtt or opcua", err=True)
+        raise typer.Exit(2)
+    name = device or f"{model}-1"
+    try:
+        text = machine_device_file(
+            model,
+            device=name,
+            driver=driver,
+            asset=f"{asset}/{name}",
+            port=port,
+            parameters={"wear": wear} if wear else {},
+            seed=seed,
+        )
+        if plant is None:
+            typer.echo(text, nl=False)
+            return
+        path = plant / "devices" / f"{name}.yaml"
+        write_whole(path, text)
+    except UnknownModelError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    except (ConfigError, ParameterError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"{path}: {model} over {driver}")
 
 
 class QuietServer(uvicorn.Server):
