@@ -21,6 +21,8 @@ from penstock.simulators.models.fault import FaultRequest
 from penstock.simulators.plant import SimulatedPlant
 from penstock.simulators.recordings import SHIPPED
 from penstock.simulators.signals.spec import reader_below
+from penstock.simulators.truth.keeper import TruthKeeper
+from penstock.simulators.truth.records import Action
 
 CHUNK_ROWS: Final = 100_000
 SCHEMA: Final = pa.schema(
@@ -72,10 +74,12 @@ def simulate(
     faults: tuple[PlannedFault, ...] = (),
     devices: frozenset[str] | None = None,
     environ: Mapping[str, str] | None = None,
+    truth: TruthKeeper | None = None,
 ) -> Iterator[Emission]:
     """Run the devices of a plant folder from start to until; give what would be stored, in the order of time.
 
-    No state is read or kept: every run starts with new machines. ConfigError names a wrong device file.
+    No state is read or kept: every run starts with new machines. ConfigError names a wrong device file. `truth` is told
+    what the machines hide, of all devices.
     """
     folder = PlantFolder(plant, environ or {})
     files = folder.look(settled=True).added
@@ -94,12 +98,20 @@ def simulate(
     now_ns, step_ns = start_ns, round(step_s * NS_PER_S)
     while now_ns < until_ns:
         while waiting and start_ns + waiting[0].at_ns <= now_ns:
-            planned = waiting.pop(0)
-            world.inject(planned.device, planned.request)
+            _inject(world, waiting.pop(0), truth)
         now_ns = min(now_ns + step_ns, until_ns)
         for emission in world.advance(now_ns):
             if devices is None or emission.device in devices:
                 yield world.devices[emission.device].as_stored(emission)
+        if truth is not None:
+            truth.keep(world)
+
+
+def _inject(world: SimulatedPlant, planned: PlannedFault, truth: TruthKeeper | None) -> None:
+    device, request = planned.device, planned.request
+    world.inject(device, request)
+    if truth is not None:
+        truth.requested(world, Action.INJECTED, request.fault, device=device, request=request)
 
 
 def write_parquet(emissions: Iterator[Emission], out: Path) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from penstock.core.device_file import DeviceFile
+from penstock.core.times import NS_PER_S
 from penstock.simulators.device import SimulatedDevice
 from penstock.simulators.emission import Emission
 from penstock.simulators.folder import Changes, PlantFolder
@@ -23,7 +24,10 @@ from penstock.simulators.recordings import SHIPPED
 from penstock.simulators.settings import SimSettings
 from penstock.simulators.settling import Settler
 from penstock.simulators.signals.spec import reader_below
-from penstock.simulators.state import StateFile, TruthLog
+from penstock.simulators.state import StateFile
+from penstock.simulators.truth.keeper import TruthKeeper
+from penstock.simulators.truth.records import Action
+from penstock.simulators.truth.store import TruthStore
 from penstock.simulators.wires import Wire, Wires
 
 TICK_s: Final = 0.1
@@ -31,6 +35,7 @@ FOLLOW_s: Final = 1.0
 SAVE_s: Final = 5.0
 RETRY_s: Final = 5.0
 """A device whose wire did not open (a taken port) is tried again."""
+DAY_ns: Final = 86_400 * NS_PER_S
 NAMED_MAX: Final = 20
 """Devices and problems that the health answer names; /status has them all."""
 log = logging.getLogger(__name__)
@@ -44,7 +49,11 @@ class Runner:
         data = settings.data
         data.mkdir(parents=True, exist_ok=True)
         self._state = StateFile(data / "state.json")
-        self._truth = TruthLog(data / "truth.jsonl")
+        hidden = data / "truth"
+        hidden.mkdir(exist_ok=True, mode=0o700)
+        hidden.chmod(0o700)
+        self.truth = TruthStore(hidden / "truth.sqlite", keep_ns=settings.truth_days * DAY_ns)
+        self._keeper = TruthKeeper(self.truth)
         self._folder = PlantFolder(settings.plant, environ)
         self._ledger = LedgerWriter(settings.ledger) if settings.ledger is not None else None
         self._read = reader_below(settings.plant, SHIPPED)
@@ -97,6 +106,9 @@ class Runner:
 
     async def _tick(self) -> None:
         emissions = self.plant.advance(_now_ns())
+        told = self._keeper.look(self.plant)
+        if told:
+            await asyncio.to_thread(self.truth.write, told)
         if emissions:
             ranges = [(0, 0)] * len(emissions)
             if self._ledger is not None:
@@ -170,22 +182,23 @@ class Runner:
     def inject(self, device: str, request: FaultRequest) -> None:
         """Start a fault, and note it in the truth."""
         self.plant.inject(device, request)
-        detail = {"severity": request.severity, "growth_per_h": request.growth_per_h, "onset_s": request.onset_s}
-        self._note(device, "inject", {"fault": request.fault, **detail})
+        self._keeper.requested(self.plant, Action.INJECTED, request.fault, device=device, request=request)
+        self._did(device, request.fault, Action.INJECTED)
 
     def clear(self, device: str, fault: str) -> None:
         """Take a fault back, and note it."""
         self.plant.faulty(device).clear(fault)
-        self._note(device, "clear", {"fault": fault})
+        self._keeper.requested(self.plant, Action.CLEARED, fault, device=device)
+        self._did(device, fault, Action.CLEARED)
 
     def repair(self, device: str, fault: str) -> None:
         """Repair, and note it."""
         self.plant.faulty(device).repair(fault)
-        self._note(device, "repair", {"fault": fault})
+        self._keeper.requested(self.plant, Action.REPAIRED, fault, device=device)
+        self._did(device, fault, Action.REPAIRED)
 
-    def _note(self, device: str, action: str, detail: dict[str, Any]) -> None:
-        log.info("fault %s on %s: %s", detail["fault"], device, action)
-        self._truth.note(_now_ns(), device, action, detail)
+    def _did(self, device: str, fault: str, action: Action) -> None:
+        log.info("fault %s on %s: %s", fault, device, action)
         self._state.write(self.plant.save())
 
     def status(self) -> dict[str, Any]:

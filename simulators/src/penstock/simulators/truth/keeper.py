@@ -1,0 +1,82 @@
+"""The keeper: reads the models of a plant for the recorder, and gives its records to the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Final
+
+from penstock.simulators.device import SimulatedDevice
+from penstock.simulators.models.fault import FaultRequest, FaultState, Faulty
+from penstock.simulators.plant import SimulatedPlant
+from penstock.simulators.truth.recorder import EVERY_ns, LOOK_ns, Reading, Recorder
+from penstock.simulators.truth.records import Action, FaultTruth, Told
+from penstock.simulators.truth.store import TruthStore
+
+BATCH: Final = 2000
+"""States that a batch run writes at once."""
+
+
+class TruthKeeper:
+    """Keep the truth of one plant."""
+
+    def __init__(self, store: TruthStore, *, every_ns: int = EVERY_ns, look_ns: int = LOOK_ns) -> None:
+        self.store = store
+        self._recorder = Recorder(store.newest(), every_ns=every_ns, look_ns=look_ns)
+        self._waiting = Told()
+
+    def look(self, plant: SimulatedPlant) -> Told:
+        """Look at all devices if it is time; give what there is to write."""
+        if not self._recorder.is_due(plant.now_ns):
+            return Told()
+        return self._recorder.on_look(_readings(plant), plant.now_ns)
+
+    def keep(self, plant: SimulatedPlant) -> None:
+        """Look, and write some thousands of records at once: for a run faster than real time."""
+        self._waiting += self.look(plant)
+        if len(self._waiting.states) >= BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._waiting:
+            self.store.write(self._waiting)
+            self._waiting = Told()
+
+    def close(self) -> None:
+        """Write what waits, and close the store."""
+        self.flush()
+        self.store.close()
+
+    def requested(
+        self, plant: SimulatedPlant, action: Action, fault: str, *, device: str, request: FaultRequest | None = None
+    ) -> None:
+        """Note, at once and synced, what was done to a device; `request` is what was asked for."""
+        self.flush()
+        after = read_hidden(plant.devices[device])
+        assert after is not None, "it was done to a device that has faults"
+        detail = asdict(request) if request is not None else {}
+        self.store.write(self._recorder.on_request(action, fault, after=after, now_ns=plant.now_ns, detail=detail))
+
+
+def _readings(plant: SimulatedPlant) -> Iterator[Reading]:
+    for device in plant.devices.values():
+        reading = read_hidden(device)
+        if reading is not None:
+            yield reading
+
+
+def read_hidden(device: SimulatedDevice) -> Reading | None:
+    """Ask a device's model for its hidden truth; None where it has no faults and hides nothing."""
+    model: object = device.model
+    asset = device.file.asset or ""
+    if not isinstance(model, Faulty):
+        return None
+    faults = tuple(_truth(one) for one in model.faults() if one.active or one.severity > 0.0)
+    failed = next((one.fault for one in faults if one.severity >= 1.0), "")
+    states: Mapping[str, float] = {}
+    return Reading(device.name, asset, faults, states, failed)
+
+
+def _truth(state: FaultState) -> FaultTruth:
+    return FaultTruth(state.fault, "machine", "", state.severity, state.growth_per_h, state.onset_s)
