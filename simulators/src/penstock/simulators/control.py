@@ -54,6 +54,8 @@ def control_app(runner: Runner, token: str) -> Starlette:
                 "severity": state.severity,
                 "growth_per_h": state.growth_per_h,
                 "onset_s": state.onset_s,
+                "kind": state.kind,
+                "component": state.component,
             }
             for device, states in runner.plant.faults().items()
             for state in states

@@ -8,7 +8,7 @@ from typing import Any, Final
 from penstock.core.times import NS_PER_S
 from penstock.simulators.device import SimulatedDevice, STEP_MAX_s
 from penstock.simulators.emission import Emission
-from penstock.simulators.models.fault import FaultError, FaultRequest, FaultState, Faulty
+from penstock.simulators.models.fault import FaultError, FaultRequest, FaultState, Faulty, Hidden, Hiding
 from penstock.simulators.models.model import Json
 from penstock.simulators.models.world import World
 
@@ -58,6 +58,7 @@ class SimulatedPlant:
         return out
 
     def _step(self, dt_s: float) -> None:
+        self.world.now_ns = self.now_ns + round(dt_s * NS_PER_S)
         for device in self.devices.values():
             device.step(dt_s)
 
@@ -80,6 +81,15 @@ class SimulatedPlant:
         known = "has no faults" if name in self.devices else "is not simulated here"
         message = f"device {name!r} {known}; devices with faults: {able}"
         raise FaultError(message, device=name)
+
+    def hidden(self) -> dict[str, Hidden]:
+        """Give the hidden truth of every device that has one."""
+        found = {}
+        for name, device in self.devices.items():
+            model: object = device.model
+            if isinstance(model, Hiding):
+                found[name] = model.hidden()
+        return found
 
     def inject(self, device: str, request: FaultRequest) -> None:
         """Start a fault."""
