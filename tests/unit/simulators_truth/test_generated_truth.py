@@ -38,13 +38,13 @@ def test_a_bearing_lives_from_injection_to_failure(tmp_path: Path) -> None:
     assert events[-1]["action"] == "failed"
     assert {(one["fault"], one["cause"]) for one in events} == {("bearing", "request")}
     failed_ns = parse_rfc3339_ns(events[-1]["time"])
-    assert 30 * 60 < (failed_ns - parse_rfc3339_ns(events[1]["time"])) / 1e9 < 36 * 60
+    assert (failed_ns - parse_rfc3339_ns(events[1]["time"])) / 1e9 == pytest.approx(0.6 / 1.2 * 3600, abs=10)
     states, _ = store.states(device="pump-plc", limit=10_000)
     assert len(states) == pytest.approx(361, abs=15)
     worn = [one for one in states if one["faults"] and not one["failed"]]
     assert len(worn) > 150
     for one in worn:
-        assert one["rul_s"] == pytest.approx(one["rul_hindsight_s"], rel=0.15, abs=60), "the law foretells what came"
+        assert one["rul_s"] == pytest.approx(one["rul_hindsight_s"], abs=15), "the law foretells what came"
     store.close()
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Final
 
-from penstock.simulators.device import SimulatedDevice
-from penstock.simulators.models.fault import FaultRequest, FaultState, Faulty
+from penstock.simulators.models.fault import FaultRequest, FaultState, Hidden
 from penstock.simulators.plant import SimulatedPlant
 from penstock.simulators.truth.recorder import EVERY_ns, LOOK_ns, Reading, Recorder
 from penstock.simulators.truth.records import Action, FaultTruth, Told
@@ -53,30 +52,20 @@ class TruthKeeper:
     ) -> None:
         """Note, at once and synced, what was done to a device; `request` is what was asked for."""
         self.flush()
-        after = read_hidden(plant.devices[device])
-        assert after is not None, "it was done to a device that has faults"
+        after = _reading(plant, device, plant.hidden()[device])
         detail = asdict(request) if request is not None else {}
         self.store.write(self._recorder.on_request(action, fault, after=after, now_ns=plant.now_ns, detail=detail))
 
 
 def _readings(plant: SimulatedPlant) -> Iterator[Reading]:
-    for device in plant.devices.values():
-        reading = read_hidden(device)
-        if reading is not None:
-            yield reading
+    for name, hidden in plant.hidden().items():
+        yield _reading(plant, name, hidden)
 
 
-def read_hidden(device: SimulatedDevice) -> Reading | None:
-    """Ask a device's model for its hidden truth; None where it has no faults and hides nothing."""
-    model: object = device.model
-    asset = device.file.asset or ""
-    if not isinstance(model, Faulty):
-        return None
-    faults = tuple(_truth(one) for one in model.faults() if one.active or one.severity > 0.0)
-    failed = next((one.fault for one in faults if one.severity >= 1.0), "")
-    states: Mapping[str, float] = {}
-    return Reading(device.name, asset, faults, states, failed)
+def _reading(plant: SimulatedPlant, name: str, hidden: Hidden) -> Reading:
+    faults = tuple(_truth(one) for one in hidden.faults if one.active)
+    return Reading(name, plant.devices[name].file.asset or "", faults, hidden.states, hidden.failed)
 
 
 def _truth(state: FaultState) -> FaultTruth:
-    return FaultTruth(state.fault, "machine", "", state.severity, state.growth_per_h, state.onset_s)
+    return FaultTruth(state.fault, state.kind.value, state.component, state.severity, state.growth_per_h, state.onset_s)

@@ -68,7 +68,9 @@ class Recorder:
         known = self._before.get(after.device)
         was = _named(known.faults, fault) if known is not None else None
         event = _event(action, was or one if action is not Action.INJECTED else one, after, now_ns, detail=detail)
-        asked = (replace(one, onset_s=math.inf, cause=Cause.REQUEST),) if action is Action.INJECTED else ()
+        law = str((detail or {}).get("law", one.law))
+        pending = replace(one, onset_s=math.inf, law=law, cause=Cause.REQUEST)
+        asked = (pending,) if action is Action.INJECTED else ()
         others = tuple(each for each in known.faults if each.fault != fault) if known is not None else ()
         failed = known.failed if known is not None and known.failed != fault else ""
         self._before[after.device] = TruthState(now_ns, after.device, after.asset, failed, {}, others + asked)
@@ -90,11 +92,12 @@ class Recorder:
 
 
 def _carried(was: FaultTruth | None, one: FaultTruth) -> FaultTruth:
-    """Take over what a model does not tell: who asked for the fault, where its growth began; work out what is left."""
+    """Take over what a model does not tell: who asked, which law, where growth began; work out what is left."""
     cause = was.cause if was is not None else Cause.WEAR
     start = was.start if was is not None and was.begun else one.severity
-    left_s = remaining_s(severity=one.severity, growth_per_h=one.growth_per_h, start=start, law=one.law)
-    return replace(one, cause=cause, start=start, rul_s=left_s)
+    law = was.law if was is not None else one.law
+    left_s = remaining_s(severity=one.severity, growth_per_h=one.growth_per_h, start=start, law=law)
+    return replace(one, cause=cause, law=law, start=start, rul_s=left_s)
 
 
 def _changes(known: Mapping[str, FaultTruth], failed: str, state: TruthState) -> Iterator[TruthEvent]:
