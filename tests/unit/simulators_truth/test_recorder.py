@@ -95,6 +95,7 @@ def test_a_request_without_onset_begins_at_once_and_a_repair_ends_it() -> None:
     ended = recorder.on_request(Action.REPAIRED, "bearing", after=reading(), now_ns=NS_PER_S)
     assert said(ended) == [("repaired", "bearing", "request")]
     assert ended.events[0].severity == 0.2, "of the part that was taken out"
+    assert ended.events[0].detail == {"rul_s": pytest.approx(0.8 / 0.5 * 3600)}
     assert said(look(recorder, 2)) == []
 
 

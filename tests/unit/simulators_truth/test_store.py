@@ -146,6 +146,7 @@ async def test_the_door_answers_in_pages_and_says_what_is_wrong(store: TruthStor
         assert len((await client.get("/truth/states", params=span)).json()["items"]) == 1
         (device,) = (await client.get("/truth/devices")).json()["items"]
         assert (device["device"], device["asset"], device["states"]) == ("pump", "works/pump", 2)
+        assert [fault["rul_s"] for fault in device["faults"]] == [18_000.0]
         for wrong in ({"limit": "0"}, {"start": "yesterday"}, {"cursor": "x"}, {"strat": "1h-ago"}, {"limit": "x"}):
             answer = await client.get("/truth/states", params=wrong)
             assert answer.status_code == 422, wrong

@@ -67,7 +67,7 @@ class Recorder:
         one = _named(after.faults, fault) or FaultTruth(fault)
         known = self._before.get(after.device)
         was = _named(known.faults, fault) if known is not None else None
-        event = _event(action, was or one if action is not Action.INJECTED else one, after, now_ns, detail=detail)
+        event = _event(action, one if was is None or action is Action.INJECTED else was, after, now_ns, detail=detail)
         law = str((detail or {}).get("law", one.law))
         pending = replace(one, onset_s=math.inf, law=law, cause=Cause.REQUEST)
         asked = (pending,) if action is Action.INJECTED else ()
@@ -139,6 +139,7 @@ def _event(
     *,
     detail: Mapping[str, object] | None = None,
 ) -> TruthEvent:
+    left = {"rul_s": one.rul_s} if action in (Action.CLEARED, Action.REPAIRED) else {}
     return TruthEvent(
         now_ns,
         of.device,
@@ -149,5 +150,5 @@ def _event(
         one.component,
         one.severity,
         one.cause,
-        dict(detail or {}),
+        {**left, **(detail or {})},
     )

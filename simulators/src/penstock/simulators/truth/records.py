@@ -60,7 +60,10 @@ class FaultTruth:
 
 @dataclass(frozen=True, slots=True)
 class TruthEvent:
-    """Something that happened to a fault of a device; `asset` is the path that its device file names, or empty."""
+    """Something that happened to a fault of a device; `asset` is the path that its device file names, or empty.
+
+    `detail` of what was injected: what was asked for; of what was cleared or repaired: `rul_s` that the law had left.
+    """
 
     time_ns: int
     device: str

@@ -63,7 +63,10 @@ AND (s.time_ns, s.id) > (:time, :id)
 ORDER BY s.time_ns, s.id LIMIT :limit
 """
 _DEVICES: Final = """
-SELECT device, max(asset), min(time_ns), max(time_ns), count(*) FROM states GROUP BY device ORDER BY device
+SELECT a.device, n.asset, a.first, a.last, a.states, n.faults
+FROM (SELECT device, min(time_ns) AS first, max(time_ns) AS last, count(*) AS states, max(id) AS newest
+  FROM states GROUP BY device) a JOIN states n ON n.id = a.newest
+ORDER BY a.device
 """
 _NEWEST: Final = """
 SELECT time_ns, device, asset, failed, states, faults FROM states
@@ -137,11 +140,20 @@ class TruthStore:
         }
 
     def devices(self) -> list[Item]:
-        """Give each device with its asset, and from when to when it was looked at."""
+        """Give each device: its asset, from when to when it was looked at, its faults at the last look."""
         with self._lock:
             rows = self._db.execute(_DEVICES).fetchall()
-        names = ("device", "asset", "first", "last", "states")
-        return [{**dict(zip(names, row, strict=True)), "first": _text(row[2]), "last": _text(row[3])} for row in rows]
+        return [
+            {
+                "device": device,
+                "asset": asset,
+                "first": _text(first),
+                "last": _text(last),
+                "states": states,
+                "faults": json.loads(faults),
+            }
+            for device, asset, first, last, states, faults in rows
+        ]
 
     def events(
         self, *, device: str = "", start_ns: int = BEGIN_ns, end_ns: int = END_ns, limit: int = 1000, cursor: str = ""
