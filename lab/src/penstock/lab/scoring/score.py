@@ -8,6 +8,7 @@ from typing import Any, Final
 from penstock.core.times import format_rfc3339_ns
 from penstock.lab.scoring.costs import CostBook
 from penstock.lab.scoring.detection import Detection, Finding, Rules, figures, match
+from penstock.lab.scoring.health import Health, health
 from penstock.lab.scoring.isolation import Isolation, isolation
 from penstock.lab.scoring.money import Money, money
 from penstock.lab.scoring.prognosis import Prognosis, prognosis
@@ -27,6 +28,7 @@ class Score:
     foreign_alarms: int
     detection: Detection
     isolation: Isolation
+    health: Health
     prognosis: Prognosis
     money: Money
 
@@ -43,6 +45,7 @@ def score(case: Case, book: CostBook, *, rules: Rules | None = None, cycle_s: fl
         foreign_alarms=len(matched.foreign),
         detection=figures(matched, case),
         isolation=isolation(matched),
+        health=health(case, rules),
         prognosis=prognosis(case, cycle_s=cycle_s),
         money=money(case, matched, book, rules=rules),
     )
@@ -60,6 +63,7 @@ def as_json(made: Score) -> dict[str, Any]:
         "events": [_event(each) for each in made.findings],
         "detection": asdict(made.detection),
         "isolation": asdict(made.isolation),
+        "health": asdict(made.health),
         "prognosis": asdict(made.prognosis),
         "money": asdict(made.money),
     }

@@ -62,6 +62,12 @@ def _detection(made: Score) -> Iterator[str]:
     named = f"{_share(part.accuracy)} right ({_share(part.accuracy_of_named)} of the {part.named} that name one)"
     kinds = f"{_share(part.kind_accuracy)} ({_share(part.kind_accuracy_of_named)})"
     yield f"part named {named}; machine, sensor or wire {kinds}"
+    index = made.health
+    if index.healthy_points or index.faulty_points:
+        medians = (
+            f"median {_number(index.healthy_median)} healthy, {_number(index.faulty_median)} late in a fault's life"
+        )
+        yield f"health index: {medians}; AUC {_number(index.auc)}"
     yield ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 NS: Final = 1_000_000_000
@@ -90,6 +90,15 @@ class RulSaid:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthSaid:
+    """A health index that was said of an asset: 100 as new, 0 at the end."""
+
+    asset: str
+    time_ns: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """The span that is scored, start <= time < end."""
 
@@ -109,4 +118,5 @@ class Case:
     assets: Mapping[str, str]
     episodes: tuple[Episode, ...] = ()
     alarms: tuple[Alarm, ...] = ()
-    ruls: tuple[RulSaid, ...] = field(default=())
+    ruls: tuple[RulSaid, ...] = ()
+    health: tuple[HealthSaid, ...] = ()
