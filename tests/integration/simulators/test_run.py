@@ -89,23 +89,15 @@ def test_fault_is_injected_seen_in_the_truth_and_kept_over_a_kill(tmp_path: Path
         assert "0.700" in sim.command("fault", "list").stdout
         assert "repaired" in sim.command("fault", "repair", "bearing").stdout
         assert "cleared" in sim.command("fault", "clear", "bearing").stdout
-        assert [one["action"] for one in truth_of(sim, "events")] == ["injected", "onset", "repaired", "cleared"]
-        assert {(one["device"], one["fault"], one["cause"]) for one in truth_of(sim, "events")} == {
+        assert [one["action"] for one in sim.truth("events")] == ["injected", "onset", "repaired", "cleared"]
+        assert {(one["device"], one["fault"], one["cause"]) for one in sim.truth("events")} == {
             ("pump-plc", "bearing", "request")
         }
-        noted = truth_of(sim, "states")
+        noted = sim.truth("states")
         assert any(fault["severity"] == 0.7 for state in noted for fault in state["faults"])
         assert {state["asset"] for state in noted if state["device"] == "pump-plc"} == {
             "penstock/riverside/utilities/cooling/pump-101"
         }
-
-
-def truth_of(sim: SimProcess, what: str) -> list[dict[str, Any]]:
-    place = json.loads((sim.data / "truth" / "truth.json").read_text())
-    bearer = {"Authorization": f"Bearer {place['token']}"}
-    answer = httpx.get(f"{place['url']}/truth/{what}", headers=bearer, trust_env=False)
-    items: list[dict[str, Any]] = answer.raise_for_status().json()["items"]
-    return items
 
 
 def test_truth_has_a_door_and_a_token_of_its_own(tmp_path: Path) -> None:
@@ -121,7 +113,7 @@ def test_truth_has_a_door_and_a_token_of_its_own(tmp_path: Path) -> None:
                 answer = httpx.get(url + path, headers={"Authorization": f"Bearer {token}"}, trust_env=False)
                 assert answer.status_code in (401, 404), (url, path)
         assert httpx.get(sim.control["url"] + "/truth/events", trust_env=False).status_code == 404
-        assert truth_of(sim, "events") == []
+        assert sim.truth("events") == []
         copied = sim.command("sim", "truth", str(tmp_path / "copy.sqlite"), "--data", str(tmp_path / "sim"))
         assert copied.returncode == 0, copied.stderr
         assert sim.stop() == 0

@@ -88,6 +88,11 @@ def test_false_alarms_are_counted_over_healthy_time() -> None:
     assert found.false_per_asset_month == pytest.approx(2 / 1.9)
 
 
+def test_only_the_time_of_watched_assets_counts() -> None:
+    one = replace(case(alarms=(alarm(200),)), watched=frozenset({PUMP, "works/elsewhere"}))
+    assert scored(one).false_per_asset_month == 1.0
+
+
 def test_an_event_that_did_not_fail_leads_to_what_the_law_foretold() -> None:
     found = scored(case(fault(100, 150, foretold_h=200), alarms=(alarm(120),)))
     assert (found.lead_median_s, found.lead_share_median) == (80 * 3600, 0.8)

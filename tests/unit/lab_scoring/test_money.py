@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,11 @@ def test_periodic_saves_what_an_overhaul_meets() -> None:
 def test_an_overhaul_at_the_onset_saves_and_one_at_the_windows_start_is_none() -> None:
     one = case(fault(30, 36, failed_h=35), fault(0, 6, failed_h=5, asset=FAN), hours=31)
     assert billed(one).bills["periodic"] == Bill(failures=1, planned=2, total=1400)
+
+
+def test_what_cannot_fail_is_not_overhauled() -> None:
+    one = replace(case(hours=100), machines=frozenset({FAN}))
+    assert billed(one).bills["periodic"] == Bill(planned=3, total=600)
 
 
 def test_condition_based_needs_an_alarm_two_hours_ahead() -> None:

@@ -57,7 +57,7 @@ def test_the_cycle_of_the_score_can_be_told() -> None:
 
 
 def test_parts_by_hand() -> None:
-    drift = fault(500, 600, name="drift:flow", component="flow", kind="sensor")
+    drift = fault(500, 600, name="drift:flow", component="sensor of flow", kind="sensor")
     one = case(
         fault(100, 200, failed_h=190),
         fault(300, 400, name="seal-leak", component="shaft seal"),
@@ -78,7 +78,7 @@ def test_parts_by_hand() -> None:
     assert found.confusion == {
         "drive-end bearing ← drive-end bearing": 1,
         "drive-end bearing ← nothing": 1,
-        "flow ← impeller": 1,
+        "sensor of flow ← impeller": 1,
         "shaft seal ← drive-end bearing": 1,
     }
 
@@ -95,7 +95,7 @@ def test_parts_by_hand() -> None:
     ],
 )
 def test_names_of_a_sensor(part: str, right: bool) -> None:
-    assert names(part, fault(0, name="drift:flow", component="flow", kind="sensor")) is right
+    assert names(part, fault(0, name="drift:flow", component="sensor of flow", kind="sensor")) is right
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,15 @@ def test_episodes_from_events_in_any_order() -> None:
         (at(200), None, at(210), at(217)),
         (at(300), None, None, at(999)),
     ]
+
+
+def test_only_machines_fail() -> None:
+    events = [
+        TruthEvent(at(time_h), "plc", PUMP, action, "stuck:flow", "sensor", "sensor of flow", rul_s=0.0)
+        for time_h, action in ((1, "onset"), (1, "failed"), (9, "repaired"))
+    ]
+    (found,) = episodes_of(events)
+    assert (found.failed_ns, found.foretold_ns, found.end_ns) == (None, None, at(9))
 
 
 def test_faults_and_devices_are_kept_apart() -> None:

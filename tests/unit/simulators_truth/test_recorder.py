@@ -30,6 +30,13 @@ def test_a_quiet_machine_is_noted_every_ten_seconds_alone() -> None:
     assert noted == [0, 10, 20, 30, 40, 50]
 
 
+def test_what_hides_nothing_is_noted_once_an_hour() -> None:
+    recorder = Recorder()
+    sound = Reading("meter", "works/meter", (), machine=False)
+    noted = [at_s for at_s in range(0, 7300, 10) if recorder.on_look([sound], at_s * NS_PER_S).states]
+    assert noted == [0, 3600, 7200]
+
+
 def test_it_is_due_at_the_next_look_only() -> None:
     recorder = Recorder()
     assert recorder.is_due(5 * NS_PER_S)

@@ -22,7 +22,7 @@ from penstock.core.units import conversion
 from penstock.lab.scoring.words import NS, Alarm, HealthSaid, RulSaid, Window
 from penstock.sdk.client import Client
 from penstock.sdk.models import Alarm as AlarmSaid
-from penstock.sdk.models import Tag
+from penstock.sdk.models import Rule, Tag
 
 HEALTH: Final = "health_index"
 RUL: Final = "remaining_useful_life"
@@ -51,19 +51,24 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What the platform said in a window; `types`: asset path → asset type, of every asset that it has."""
+    """What the platform said in a window.
+
+    `types`: asset path → asset type, of every asset that it has. `watched`: assets that have a health index or a rule.
+    """
 
     types: Mapping[str, str]
     alarms: tuple[Alarm, ...]
     ruls: tuple[RulSaid, ...]
     health: tuple[HealthSaid, ...]
+    watched: frozenset[str]
 
 
 def read_said(client: Client, window: Window, wanted: Wanted) -> Said:
     """Read it all."""
     assets = {asset.id: asset for asset in client.assets.list()}
     tags = {tag.id: tag for tag in client.tags.list()}
-    rules = {rule.id: rule.name for rule in client.rules.list()}
+    all_rules = client.rules.list()
+    rules = {rule.id: rule.name for rule in all_rules}
     paths = {id_: asset.path for id_, asset in assets.items()}
     asset_ids = {path: id_ for id_, path in paths.items()}
     found = [each for each in client.alarms.list(end=window.end_ns) if _counts(each, tags, rules, wanted=wanted)]
@@ -74,7 +79,21 @@ def read_said(client: Client, window: Window, wanted: Wanted) -> Said:
         tuple(_named(client, each, tag, assets=asset_ids, tags=tags, wanted=wanted) for each, tag in raised),
         tuple(_ruls(client, window, _of_property(tags, paths), name=wanted.rul)),
         tuple(_health(client, window, _of_property(tags, paths), name=wanted.health)),
+        frozenset(paths[each] for each in _watched(all_rules, tags, wanted=wanted) if each in paths),
     )
+
+
+def _watched(rules: Iterable[Rule], tags: Mapping[int, Tag], *, wanted: Wanted) -> Iterator[str]:
+    """Give the ids of assets that an app looks at."""
+    for tag in tags.values():
+        if tag.property == wanted.health and tag.asset is not None:
+            yield tag.asset
+    for rule in rules:
+        on = tags.get(rule.tag) if rule.tag is not None else None
+        owner = (on.owner or "") if on is not None else ""
+        asset = rule.asset or (on.asset if on is not None else None)
+        if asset is not None and (wanted.every_alarm or (owner and not owner.startswith(GATEWAYS))):
+            yield asset
 
 
 def _counts(alarm: AlarmSaid, tags: Mapping[int, Tag], rules: Mapping[str, str], *, wanted: Wanted) -> bool:

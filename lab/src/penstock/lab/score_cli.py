@@ -99,7 +99,16 @@ def case_of(truth: Truth, said: Said, window: Window) -> Case:
     events = tuple(each for each in truth.events if each.asset)
     left_now = {(one.device, fault): ends_ns for one in truth.devices for fault, ends_ns in one.left_ns.items()}
     assets = {one.asset: said.types.get(one.asset, "") for one in truth.devices if one.asset}
-    return Case(window, assets, episodes_of(events, left_now), said.alarms, said.ruls, said.health)
+    return Case(
+        window,
+        assets,
+        episodes_of(events, left_now),
+        said.alarms,
+        said.ruls,
+        said.health,
+        machines=frozenset(one.asset for one in truth.devices if one.machine),
+        watched=said.watched,
+    )
 
 
 def store(made: Score, place: Path) -> None:

@@ -27,7 +27,7 @@ _EVENTS: Final = """
 SELECT time_ns, device, asset, action, fault, kind, component, severity, cause, detail FROM events ORDER BY time_ns, id
 """
 _DEVICES: Final = """
-SELECT a.device, n.asset, a.first, a.last, n.faults
+SELECT a.device, n.asset, n.machine, a.first, a.last, n.faults
 FROM (SELECT device, min(time_ns) AS first, max(time_ns) AS last, max(id) AS newest FROM states GROUP BY device) a
 JOIN states n ON n.id = a.newest ORDER BY a.device
 """
@@ -43,6 +43,7 @@ class Watched:
 
     device: str
     asset: str
+    machine: bool
     first_ns: int
     last_ns: int
     left_ns: Mapping[str, int]
@@ -112,13 +113,13 @@ def read_file(path: Path) -> Truth:
 
 
 def _watched_row(row: tuple[Any, ...]) -> Watched:
-    device, asset, first_ns, last_ns, faults = row
-    return Watched(device, asset, first_ns, last_ns, _left(json.loads(faults), last_ns))
+    device, asset, machine, first_ns, last_ns, faults = row
+    return Watched(device, asset, bool(machine), first_ns, last_ns, _left(json.loads(faults), last_ns))
 
 
 def _watched(item: Mapping[str, Any]) -> Watched:
     first_ns, last_ns = parse_rfc3339_ns(item["first"]), parse_rfc3339_ns(item["last"])
-    return Watched(item["device"], item["asset"], first_ns, last_ns, _left(item["faults"], last_ns))
+    return Watched(item["device"], item["asset"], item["machine"], first_ns, last_ns, _left(item["faults"], last_ns))
 
 
 def _left(faults: list[dict[str, Any]], last_ns: int) -> dict[str, int]:

@@ -16,7 +16,7 @@ An *event* is an episode whose onset lies in the window. The rules, each with a 
 8. Precision = detected / (detected + false alarms); recall = detected / events. No events, or neither, gives None.
 9. Of a fault's precision only alarms that name a part speak: those of its own events that name it, over all first
    alarms and false alarms that name it. Recall needs no name.
-10. False alarms per asset-month: over the time in which the assets were healthy, 30 days a month.
+10. False alarms per asset-month: over the time in which the watched assets were healthy, 30 days a month.
 
 Lead time is from the first alarm to the end of life: the failure, else the one that the growth law foretold; its share
 is of the time from onset to that end. Delay is from the onset to the first alarm.
@@ -223,9 +223,10 @@ def _of_fault(fault: str, matched: Matched) -> PerFault:
 
 
 def _healthy_ns(case: Case) -> int:
-    """Sum the window's time over all assets, without what lies in an episode."""
+    """Sum the window's time over the assets that are watched, without what lies in an episode."""
     whole = case.window.end_ns - case.window.start_ns
-    return sum(whole - _covered_ns(asset, case) for asset in case.assets)
+    watched = case.assets.keys() if case.watched is None else case.watched & case.assets.keys()
+    return sum(whole - _covered_ns(asset, case) for asset in watched)
 
 
 def _covered_ns(asset: str, case: Case) -> int:

@@ -2,7 +2,8 @@
 
 An `onset` opens an episode, the first `failed` after it is its failure, `repaired` or `cleared` ends it. A second onset
 of a fault that is there already (it was injected again) goes on with the same episode. An event of a fault that has no
-open episode tells nothing: its onset lies before what is read. The failure that did not come is foretold by the life
+open episode tells nothing: its onset lies before what is read. Only machines fail: a sensor's or wire's fault, however
+complete, is there to be found until it is mended. The failure that did not come is foretold by the life
 that the growth law had left at the end, or, for what is still there, at the last look.
 """
 
@@ -34,17 +35,17 @@ def episodes_of(events: Iterable[TruthEvent], left_now: LeftNow | None = None) -
                     kind=event.kind,
                     component=event.component,
                 )
-            case "failed" if there is not None and there.failed_ns is None:
+            case "failed" if there is not None and there.kind == "machine" and there.failed_ns is None:
                 open_ones[key] = replace(there, failed_ns=event.time_ns)
             case "repaired" | "cleared" if there is not None:
                 done.append(_ended(open_ones.pop(key), event))
     for key, there in open_ones.items():
-        left = None if there.failed_ns is not None else (left_now or {}).get(key)
+        left = (left_now or {}).get(key) if there.failed_ns is None and there.kind == "machine" else None
         done.append(replace(there, foretold_ns=left))
     return tuple(sorted(done, key=lambda each: (each.onset_ns, each.asset, each.device, each.fault)))
 
 
 def _ended(there: Episode, event: TruthEvent) -> Episode:
-    left_s = None if there.failed_ns is not None else event.rul_s
+    left_s = event.rul_s if there.failed_ns is None and there.kind == "machine" else None
     foretold_ns = None if left_s is None else event.time_ns + round(left_s * NS)
     return replace(there, end_ns=event.time_ns, foretold_ns=foretold_ns)

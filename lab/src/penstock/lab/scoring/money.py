@@ -15,7 +15,8 @@ every policy alike. Each event costs one failure or one planned repair, which ma
   ordered once: done before its end of life it costs a planned repair, else it is a missed failure. An order while no
   machine fault is there, nor was one within `after_s` before, is a needless stop. Left out where no life was ever said.
 
-What a repair in time gives away of the part's life is not counted. Costs are the asset type's.
+Only machines are maintained. What a repair in time gives away of the part's life is not counted. Costs are the asset
+type's.
 """
 
 from __future__ import annotations
@@ -106,7 +107,10 @@ def _bills(ground: _Ground, book: CostBook) -> dict[str, Bill]:
     policies = {"run to failure": _run_to_failure, "periodic": _periodic, "condition-based": _condition_based}
     if ground.case.ruls:
         policies["predictive"] = _predictive
-    priced = [(asset, book.of(kind)) for asset, kind in ground.case.assets.items()]
+    case = ground.case
+    priced = [
+        (asset, book.of(kind)) for asset, kind in case.assets.items() if case.machines is None or asset in case.machines
+    ]
     return {
         name: sum((bill(ground, asset, costs) for asset, costs in priced), Bill()) for name, bill in policies.items()
     }

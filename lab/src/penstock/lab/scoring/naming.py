@@ -18,11 +18,12 @@ def names(part: str, episode: Episode) -> bool:
     """Say whether a part as said is the episode's component or fault.
 
     A machine's fault by its component or its name; a sensor's or wire's by `sensor:NAME` or `communication:NAME` where
-    NAME is its component, by the fault's own name (`drift:flow`), or by the kind alone.
+    NAME is its component or tag, by the fault's own name (`drift:flow`), or by the kind alone.
     """
     if not part:
         return False
-    own = {plain(episode.fault), plain(episode.component)} - {""}
+    sensor = episode.fault.partition(":")[2]
+    own = {plain(each) for each in (episode.fault, episode.component, sensor)} - {""}
     first, _, rest = part.partition(":")
     if episode.kind == "machine":
         return plain(part) in own

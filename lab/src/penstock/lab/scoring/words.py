@@ -112,7 +112,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Everything that one score is made of. `assets`: path → asset type, of all that the truth watched."""
+    """Everything that one score is made of. `assets`: path → asset type, of all that the truth watched.
+
+    `machines`: those that can fail; policies maintain them. `watched`: those that the platform's analytics look at,
+    whose healthy time false alarms are counted over. None: all assets.
+    """
 
     window: Window
     assets: Mapping[str, str]
@@ -120,3 +124,5 @@ class Case:
     alarms: tuple[Alarm, ...] = ()
     ruls: tuple[RulSaid, ...] = ()
     health: tuple[HealthSaid, ...] = ()
+    machines: frozenset[str] | None = None
+    watched: frozenset[str] | None = None

@@ -57,14 +57,39 @@ class TruthKeeper:
         self.store.write(self._recorder.on_request(action, fault, after=after, now_ns=plant.now_ns, detail=detail))
 
 
+class NotedPlant:
+    """Break and mend the machines of a plant, each time with a note in the truth."""
+
+    def __init__(self, plant: SimulatedPlant, keeper: TruthKeeper) -> None:
+        self._plant, self._keeper = plant, keeper
+
+    def inject(self, device: str, request: FaultRequest) -> None:
+        """Start a fault; FaultError where that cannot be."""
+        self._plant.inject(device, request)
+        self._keeper.requested(self._plant, Action.INJECTED, request.fault, device=device, request=request)
+
+    def clear(self, device: str, fault: str) -> None:
+        """Take a fault back."""
+        self._plant.clear(device, fault)
+        self._keeper.requested(self._plant, Action.CLEARED, fault, device=device)
+
+    def repair(self, device: str, fault: str) -> None:
+        """Repair it."""
+        self._plant.repair(device, fault)
+        self._keeper.requested(self._plant, Action.REPAIRED, fault, device=device)
+
+
 def _readings(plant: SimulatedPlant) -> Iterator[Reading]:
     for name, hidden in plant.hidden().items():
         yield _reading(plant, name, hidden)
 
 
 def _reading(plant: SimulatedPlant, name: str, hidden: Hidden) -> Reading:
+    device = plant.devices[name]
     faults = tuple(_truth(one) for one in hidden.faults if one.active)
-    return Reading(name, plant.devices[name].file.asset or "", faults, hidden.states, hidden.failed)
+    return Reading(
+        name, device.file.asset or "", faults, hidden.states, hidden.failed, machine=device.has_machine_faults
+    )
 
 
 def _truth(state: FaultState) -> FaultTruth:

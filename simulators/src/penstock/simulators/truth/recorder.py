@@ -20,6 +20,8 @@ from penstock.simulators.truth.remaining import remaining_s
 
 LOOK_ns: Final = NS_PER_S
 EVERY_ns: Final = 10 * NS_PER_S
+QUIET_ns: Final = 3600 * NS_PER_S
+"""What hides nothing, a meter that is sound, is noted so often."""
 STEPS: Final = 10
 """Severity is divided into so many steps."""
 WHOLE: Final = 1.0 - 1e-9
@@ -34,6 +36,8 @@ class Reading:
     faults: tuple[FaultTruth, ...]
     states: Mapping[str, float] = field(default_factory=dict)
     failed: str = ""
+    machine: bool = True
+    """Whether the device is a machine that can fail, not a sensor or meter alone."""
 
 
 class Recorder:
@@ -73,7 +77,9 @@ class Recorder:
         asked = (pending,) if action is Action.INJECTED else ()
         others = tuple(each for each in known.faults if each.fault != fault) if known is not None else ()
         failed = known.failed if known is not None and known.failed != fault else ""
-        self._before[after.device] = TruthState(now_ns, after.device, after.asset, failed, {}, others + asked)
+        self._before[after.device] = TruthState(
+            now_ns, after.device, after.asset, failed, {}, others + asked, machine=after.machine
+        )
         event = replace(event, cause=Cause.REQUEST)
         return Told((event,)) + self._compare(after, now_ns, always=True)
 
@@ -81,11 +87,14 @@ class Recorder:
         before = self._before.get(reading.device)
         known = {one.fault: one for one in before.faults} if before is not None else {}
         faults = tuple(_carried(known.get(one.fault), one) for one in reading.faults)
-        state = TruthState(now_ns, reading.device, reading.asset, reading.failed, dict(reading.states), faults)
+        state = TruthState(
+            now_ns, reading.device, reading.asset, reading.failed, dict(reading.states), faults, machine=reading.machine
+        )
         self._before[reading.device] = state
         events = tuple(_changes(known, before.failed if before is not None else "", state))
         noted_ns = self._noted_ns.get(reading.device)
-        if not always and not events and noted_ns is not None and now_ns - noted_ns < self._every_ns:
+        every_ns = self._every_ns if state.states or state.faults else max(self._every_ns, QUIET_ns)
+        if not always and not events and noted_ns is not None and now_ns - noted_ns < every_ns:
             return Told()
         self._noted_ns[reading.device] = now_ns
         return Told(events, (state,))

@@ -81,6 +81,8 @@ class TruthEvent:
 class TruthState:
     """A device at a moment: hidden states (unit last in the name), its active faults, the fault it failed by.
 
+    `machine`: it is a machine that can fail, not a sensor or meter alone.
+
     `rul_s` is the least of its machine faults' that have begun, by their growth laws.
     """
 
@@ -90,6 +92,7 @@ class TruthState:
     failed: str
     states: Mapping[str, float]
     faults: tuple[FaultTruth, ...]
+    machine: bool = True
 
     @property
     def rul_s(self) -> float | None:

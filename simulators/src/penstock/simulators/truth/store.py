@@ -39,7 +39,7 @@ CREATE INDEX events_by_time ON events (time_ns);
 CREATE INDEX events_by_device ON events (device, time_ns);
 CREATE TABLE states (
   id INTEGER PRIMARY KEY AUTOINCREMENT, time_ns INTEGER NOT NULL, device TEXT NOT NULL, asset TEXT NOT NULL,
-  failed TEXT NOT NULL, rul_s REAL, states TEXT NOT NULL, faults TEXT NOT NULL);
+  machine INTEGER NOT NULL, failed TEXT NOT NULL, rul_s REAL, states TEXT NOT NULL, faults TEXT NOT NULL);
 CREATE INDEX states_by_time ON states (time_ns);
 CREATE INDEX states_by_device ON states (device, time_ns);
 PRAGMA user_version = 1;
@@ -63,13 +63,13 @@ AND (s.time_ns, s.id) > (:time, :id)
 ORDER BY s.time_ns, s.id LIMIT :limit
 """
 _DEVICES: Final = """
-SELECT a.device, n.asset, a.first, a.last, a.states, n.faults
+SELECT a.device, n.asset, n.machine, a.first, a.last, a.states, n.faults
 FROM (SELECT device, min(time_ns) AS first, max(time_ns) AS last, count(*) AS states, max(id) AS newest
   FROM states GROUP BY device) a JOIN states n ON n.id = a.newest
 ORDER BY a.device
 """
 _NEWEST: Final = """
-SELECT time_ns, device, asset, failed, states, faults FROM states
+SELECT time_ns, device, asset, machine, failed, states, faults FROM states
 WHERE id IN (SELECT max(id) FROM states GROUP BY device)
 """
 BEGIN_ns: Final = -(2**63)
@@ -113,8 +113,8 @@ class TruthStore:
                 [_event_row(event) for event in told.events],
             )
             self._db.executemany(
-                "INSERT INTO states (time_ns, device, asset, failed, rul_s, states, faults)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO states (time_ns, device, asset, machine, failed, rul_s, states, faults)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [_state_row(state) for state in told.states],
             )
             self._writes += 1
@@ -135,24 +135,33 @@ class TruthStore:
         with self._lock:
             rows = self._db.execute(_NEWEST).fetchall()
         return {
-            device: TruthState(time_ns, device, asset, failed, json.loads(states), _faults(json.loads(faults)))
-            for time_ns, device, asset, failed, states, faults in rows
+            device: TruthState(
+                time_ns,
+                device,
+                asset,
+                failed,
+                json.loads(states),
+                _faults(json.loads(faults)),
+                machine=bool(machine),
+            )
+            for time_ns, device, asset, machine, failed, states, faults in rows
         }
 
     def devices(self) -> list[Item]:
-        """Give each device: its asset, from when to when it was looked at, its faults at the last look."""
+        """Give each device: its asset, whether it can fail, the span it was looked at, its faults at the last look."""
         with self._lock:
             rows = self._db.execute(_DEVICES).fetchall()
         return [
             {
                 "device": device,
                 "asset": asset,
+                "machine": bool(machine),
                 "first": _text(first),
                 "last": _text(last),
                 "states": states,
                 "faults": json.loads(faults),
             }
-            for device, asset, first, last, states, faults in rows
+            for device, asset, machine, first, last, states, faults in rows
         ]
 
     def events(
@@ -217,7 +226,7 @@ def _event_row(event: TruthEvent) -> tuple[Any, ...]:
 
 def _state_row(state: TruthState) -> tuple[Any, ...]:
     faults = json.dumps([asdict(one) for one in state.faults])
-    what = (state.time_ns, state.device, state.asset, state.failed, state.rul_s)
+    what = (state.time_ns, state.device, state.asset, state.machine, state.failed, state.rul_s)
     return (*what, json.dumps(state.states), faults)
 
 
