@@ -91,11 +91,15 @@ def test_without_a_life_said_there_is_no_predictive_policy() -> None:
 def test_the_order_and_what_turns_it() -> None:
     # One event of 100 h: failure 1000; three overhauls of two assets 1200; alarm 210.
     found = billed(case(fault(25, 36, failed_h=35), alarms=(alarm(28),), hours=100))
-    assert found.order == ("condition-based", "run to failure", "periodic")
-    assert found.sensitivity["missed_failure × 3"] == ("condition-based", "periodic", "run to failure")
-    assert found.sensitivity["planned_repair ÷ 3"] == ("condition-based", "periodic", "run to failure")
+    assert found.order == (("condition-based",), ("run to failure",), ("periodic",))
+    assert found.sensitivity["missed_failure × 3"] == (("condition-based",), ("periodic",), ("run to failure",))
+    assert found.sensitivity["planned_repair ÷ 3"] == (("condition-based",), ("periodic",), ("run to failure",))
     assert found.sensitivity["inspection × 3"] == found.order
     assert len(found.sensitivity) == 8
+
+
+def test_policies_that_cost_the_same_stand_together() -> None:
+    assert billed(case(hours=20)).order == (("condition-based", "periodic", "run to failure"),)
 
 
 def test_the_shipped_costs_are_read_and_every_type_has_all() -> None:

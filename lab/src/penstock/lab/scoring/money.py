@@ -29,6 +29,8 @@ from penstock.lab.scoring.costs import ITEMS, CostBook, Costs
 from penstock.lab.scoring.detection import Matched, Rules
 from penstock.lab.scoring.words import NS, Case, Episode, HOUR_ns, RulSaid
 
+Order = tuple[tuple[str, ...], ...]
+"""Policies from the cheapest; those that cost the same stand together."""
 Of = TypeVar("Of", Episode, RulSaid)
 FACTORS: Final = (3.0, 1.0 / 3.0)
 ORDER_AT: Final = 2.0
@@ -63,8 +65,8 @@ class Money:
     events: int
     undecided: int
     bills: Mapping[str, Bill]
-    order: tuple[str, ...]
-    sensitivity: Mapping[str, tuple[str, ...]]
+    order: Order
+    sensitivity: Mapping[str, Order]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,11 @@ def _by_asset(items: Iterable[Of]) -> dict[str, list[Of]]:
     return found
 
 
-def _order(bills: Mapping[str, Bill]) -> tuple[str, ...]:
-    return tuple(sorted(bills, key=lambda name: (bills[name].total, name)))
+def _order(bills: Mapping[str, Bill]) -> Order:
+    groups: dict[float, list[str]] = {}
+    for name in sorted(bills):
+        groups.setdefault(round(bills[name].total, 6), []).append(name)
+    return tuple(tuple(groups[total]) for total in sorted(groups))
 
 
 def _bills(ground: _Ground, book: CostBook) -> dict[str, Bill]:

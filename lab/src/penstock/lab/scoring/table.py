@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from penstock.core.times import format_rfc3339_ns
-from penstock.lab.scoring.money import Money
+from penstock.lab.scoring.money import Money, Order
 from penstock.lab.scoring.prognosis import Prognosis
 from penstock.lab.scoring.score import Score
 
@@ -88,15 +88,19 @@ def _prognosis(made: Prognosis) -> Iterator[str]:
 
 def _money(made: Money) -> Iterator[str]:
     yield f"{'policy':<18} {'failures':>8} {'planned':>8} {'needless':>8} {'inspected':>9} {made.currency:>12}"
-    for name in made.order:
+    for name in (each for group in made.order for each in group):
         bill = made.bills[name]
         done = f"{bill.failures:>8} {bill.planned:>8} {bill.needless:>8} {bill.inspections:>9}"
         yield f"{name:<18} {done} {bill.total:>12,.0f}"
     undecided = f"; {made.undecided} more end after the window" if made.undecided else ""
-    yield f"{made.events} events{undecided}; order by cost: {' < '.join(made.order)}"
+    yield f"{made.events} {'event' if made.events == 1 else 'events'}{undecided}; order by cost: {_ranked(made.order)}"
     for what, order in made.sensitivity.items():
-        same = "the same" if order == made.order else " < ".join(order)
+        same = "the same" if order == made.order else _ranked(order)
         yield f"  {what:<20} {same}"
+
+
+def _ranked(order: Order) -> str:
+    return " < ".join(" = ".join(group) for group in order)
 
 
 def _span(time_s: float | None) -> str:
