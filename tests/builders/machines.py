@@ -1,90 +1,57 @@
-"""Builders for the tests of machines that wear: means of their channels, and what a fault does to them."""
+"""Builders for machines that wear: a quiet machine without noise, its mean readings, and signs of a fault."""
 
-import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
 
 from penstock.core.values import Value
-from penstock.simulators.models.fault import FaultRequest
 from penstock.simulators.models.faults.machine import WearingMachine
-from penstock.simulators.models.model import Model
+from penstock.simulators.models.model import ModelContext, Parameters
+from penstock.simulators.models.world import World
 
-MEAN_SHARE = 0.05
-SPREAD_SHARE = 0.2
-"""A channel has moved when its mean has, by 5 % of itself and by 0.2 of its standard deviation."""
-
-Outputs = Mapping[str, Value]
-When = Callable[[Outputs], object]
+Kind = Callable[[ModelContext], WearingMachine]
 
 
-def always(_: Outputs) -> bool:
-    return True
+class Quiet(Random):
+    """Draw no noise: what is left is physics, equal for any step."""
+
+    def gauss(self, mu: float = 0.0, sigma: float = 1.0) -> float:
+        return mu
 
 
-def run(model: Model, seconds: float, *, dt_s: float = 1.0) -> None:
+@dataclass(frozen=True)
+class Signs:
+    """Say which outputs a fault must move, up and down, and which may follow a little (as speed does)."""
+
+    up: tuple[str, ...] = ()
+    down: tuple[str, ...] = ()
+    follows: tuple[str, ...] = ()
+
+
+def machine(kind: Kind, *, random: Random | None = None, world: World | None = None, **given: object) -> WearingMachine:
+    """Make a machine; without `random` a quiet one."""
+    return kind(ModelContext("dut", Parameters(given), random or Quiet(1), world or World()))
+
+
+def run(model: WearingMachine, seconds: float, *, dt_s: float = 1.0) -> None:
     for _ in range(round(seconds / dt_s)):
         model.step(dt_s)
 
 
-def number(model: Model, name: str) -> float:
-    found = model.outputs()[name]
-    assert isinstance(found, int | float), name
-    return float(found)
+def means(model: WearingMachine, seconds: float, *, dt_s: float = 1.0) -> dict[str, float]:
+    """Go on for so long; give the mean of every output that is a number or a truth, read about ten times a minute."""
+    every = max(1, round(6.0 / dt_s))
+    sums: dict[str, float] = {}
+    readings = 0
+    for number in range(round(seconds / dt_s)):
+        model.step(dt_s)
+        if number % every:
+            continue
+        readings += 1
+        for name, value in numbers(model.outputs()).items():
+            sums[name] = sums.get(name, 0.0) + value
+    return {name: total / readings for name, total in sums.items()}
 
 
-def means(
-    model: Model, seconds: float, *, dt_s: float = 1.0, every_s: float = 2.0, when: When = always
-) -> dict[str, tuple[float, float]]:
-    """Give mean and standard deviation of every number among the outputs, read every `every_s`, where `when`."""
-    sums: dict[str, tuple[int, float, float]] = {}
-    for _ in range(round(seconds / every_s)):
-        run(model, every_s, dt_s=dt_s)
-        outputs = model.outputs()
-        for name, value in outputs.items() if when(outputs) else ():
-            if isinstance(value, int | float):
-                n, total, squares = sums.get(name, (0, 0.0, 0.0))
-                sums[name] = (n + 1, total + value, squares + value * value)
-    return {
-        name: (total / n, math.sqrt(max(0.0, squares / n - (total / n) ** 2)))
-        for name, (n, total, squares) in sums.items()
-    }
-
-
-def shifts(
-    make: Callable[[], Model],
-    fault: str,
-    severity: float,
-    *,
-    settle_s: float,
-    seconds: float,
-    when: When = always,
-    scales: Mapping[str, float] | None = None,
-) -> dict[str, float]:
-    """Give how far a fault moves each channel: 1 and more is far, see MEAN_SHARE; both runs have the same seed.
-
-    `scales` says in a channel's own unit what is far, where 5 % is much too much.
-    """
-    sound, broken = make(), make()
-    assert isinstance(broken, WearingMachine)
-    broken.inject(FaultRequest(fault, severity, growth_per_h=0.0))
-    for model in (sound, broken):
-        run(model, settle_s)
-    before, after = means(sound, seconds, when=when), means(broken, seconds, when=when)
-    far = {name: max(MEAN_SHARE * abs(mean), SPREAD_SHARE * spread, 1e-6) for name, (mean, spread) in before.items()}
-    far.update(scales or {})
-    return {name: (after[name][0] - mean) / far[name] for name, (mean, _) in before.items()}
-
-
-def wrong(moved: Mapping[str, float], signs: Mapping[str, int], *, apart: frozenset[str] = frozenset()) -> list[str]:
-    """Name the channels that do not move as `signs` says (1 up, -1 down, 0 either way), and those that should not.
-
-    Channels in `apart` are not judged: counters, and what the table gives as a consequence of others.
-    """
-    found = []
-    for name, shift in moved.items():
-        sign = signs.get(name)
-        if sign is None:
-            if abs(shift) >= 1.0 and name not in apart:
-                found.append(f"{name} moves by {shift:.2f}")
-        elif sign and shift * sign < 1.0:
-            found.append(f"{name} moves by {shift:.2f} only")
-    return found + [f"no channel {name}" for name in signs if name not in moved]
+def numbers(outputs: Mapping[str, Value]) -> dict[str, float]:
+    return {name: float(value) for name, value in outputs.items() if isinstance(value, int | float)}

@@ -28,6 +28,7 @@ from penstock.simulators.folder import write_whole
 from penstock.simulators.generate import PlannedFault, simulate, write_parquet
 from penstock.simulators.load import load_device_file
 from penstock.simulators.runner import Runner
+from penstock.simulators.schedule import read_schedule
 from penstock.simulators.settings import SimSettings
 
 commands = typer.Typer(help="Simulated machines.", no_args_is_help=True)
@@ -41,11 +42,19 @@ def run(
     trust: Annotated[Path | None, typer.Option(help="folder of trusted OPC UA certificates")] = None,
     ledger: Annotated[Path | None, typer.Option(help="file of the independent ledger")] = None,
     control_port: Annotated[int | None, typer.Option(help="port of the control API, 0: any")] = None,
+    schedule: Annotated[Path | None, typer.Option(help="YAML file of faults and when they come")] = None,
 ) -> None:
     """Serve the simulated devices of a plant folder until stopped."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("asyncua").setLevel(logging.ERROR)
-    given = {"plant": plant, "data": data, "trust": trust, "ledger": ledger, "control_port": control_port}
+    given = {
+        "plant": plant,
+        "data": data,
+        "trust": trust,
+        "ledger": ledger,
+        "control_port": control_port,
+        "schedule": schedule,
+    }
     settings = settings_of(SimSettings, **given)
     if unknown := unknown_settings(SimSettings, os.environ):
         log.warning("%s", unknown)
@@ -78,6 +87,7 @@ def generate(
     step: Annotated[str, typer.Option(help="step of the models, 10ms to 1s")] = "1s",
     until: Annotated[str, typer.Option(help="last stamp: now, or RFC 3339")] = "now",
     fault: Annotated[list[str] | None, typer.Option(help="DEVICE:FAULT[:at=6h,severity=0.2,growth=0.5]")] = None,
+    schedule: Annotated[Path | None, typer.Option(help="YAML file of faults and when they come")] = None,
     device: Annotated[list[str] | None, typer.Option(help="only these devices' samples")] = None,
     plant: Annotated[Path | None, typer.Option(help="plant folder; default: the demo plant as shipped")] = None,
 ) -> None:
@@ -89,12 +99,14 @@ def generate(
             typer.echo(f"--step {step}: 10ms to 1s", err=True)
             raise typer.Exit(2)
         began = time.monotonic()
+        start_ns = until_ns - round(hours * 3600 * NS_PER_S)
         emissions = simulate(
             plant or DEMO_PLANT,
-            start_ns=until_ns - round(hours * 3600 * NS_PER_S),
+            start_ns=start_ns,
             until_ns=until_ns,
             step_s=step_s,
             faults=tuple(PlannedFault.parse(text) for text in fault or ()),
+            schedule=read_schedule(schedule, start_ns=start_ns, environ=os.environ) if schedule is not None else None,
             devices=frozenset(device) if device else None,
             environ=os.environ,
         )

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from penstock.core.device_file import DeviceFile
+from penstock.core.errors import ConfigError
 from penstock.simulators.device import SimulatedDevice
 from penstock.simulators.emission import Emission
 from penstock.simulators.folder import Changes, PlantFolder
@@ -20,6 +21,7 @@ from penstock.simulators.models.fault import FaultRequest
 from penstock.simulators.models.world import World
 from penstock.simulators.plant import SimulatedPlant
 from penstock.simulators.recordings import SHIPPED
+from penstock.simulators.schedule import Schedule, read_schedule
 from penstock.simulators.settings import SimSettings
 from penstock.simulators.settling import Settler
 from penstock.simulators.signals.spec import reader_below
@@ -62,7 +64,18 @@ class Runner:
         self._looked = False
         self._file_errors: dict[str, str] = {}
         self._told: set[str] = set()
+        self._schedule, self._schedule_errors = self._read_schedule(environ), list[str]()
         self.emitted = 0
+
+    def _read_schedule(self, environ: Mapping[str, str]) -> Schedule:
+        path = self._settings.schedule
+        if path is None:
+            return Schedule()
+        now_ns = _now_ns()
+        schedule = read_schedule(path, start_ns=now_ns, environ=environ)
+        past = schedule.skip_before(now_ns)
+        log.info("schedule %s: %d steps, %d of the past left out", path, len(schedule), past)
+        return schedule
 
     async def run(self) -> None:
         """Tick until cancelled; then save the state and close everything."""
@@ -96,13 +109,30 @@ class Runner:
             await asyncio.sleep(max(0.0, TICK_s - (loop.time() - began)))
 
     async def _tick(self) -> None:
+        self._play()
         emissions = self.plant.advance(_now_ns())
+        for device, event in self.plant.take_events():
+            self._truth.note(_now_ns(), device, event.action, {"fault": event.fault, "severity": event.severity})
+        await self._cut()
         if emissions:
             ranges = [(0, 0)] * len(emissions)
             if self._ledger is not None:
                 emissions, ranges = await asyncio.to_thread(self._record, emissions)
             await self._offer(emissions, ranges)
         self._wires.pump()
+
+    def _play(self) -> None:
+        """Do what the schedule says; what it says wrongly is told, once, and left out."""
+        try:
+            self._schedule.play(_now_ns(), self, present=self.plant.devices)
+        except ConfigError as error:
+            log.error("%s", error)
+            self._schedule_errors.append(str(error))
+
+    async def _cut(self) -> None:
+        """Let wires go dead and come back with the truth of their devices."""
+        for name, wire in self._open.items():
+            await wire.cut(dead=self.plant.devices[name].broken.silent)
 
     def _record(self, emissions: Sequence[Emission]) -> tuple[list[Emission], list[tuple[int, int]]]:
         """Write to the ledger first; what it already knows at that time (a clock that went back) is not offered."""
@@ -153,6 +183,7 @@ class Runner:
         wire = await self._wires.open(file)
         async with self._ticking:
             device = SimulatedDevice(file, world=self.plant.world, read=self._read)
+            device.keeps_while_silent = wire.keeps
             self.plant.add(device, self._state.devices.get(file.device))
             self._open[file.device] = wire
         log.info("device %s: %d tags over %s", file.device, len(file.tags), file.connection.driver)
@@ -170,17 +201,22 @@ class Runner:
     def inject(self, device: str, request: FaultRequest) -> None:
         """Start a fault, and note it in the truth."""
         self.plant.inject(device, request)
-        detail = {"severity": request.severity, "growth_per_h": request.growth_per_h, "onset_s": request.onset_s}
+        detail = {
+            "severity": request.severity,
+            "growth_per_h": request.growth_per_h,
+            "onset_s": request.onset_s,
+            "law": request.law,
+        }
         self._note(device, "inject", {"fault": request.fault, **detail})
 
     def clear(self, device: str, fault: str) -> None:
         """Take a fault back, and note it."""
-        self.plant.faulty(device).clear(fault)
+        self.plant.clear(device, fault)
         self._note(device, "clear", {"fault": fault})
 
     def repair(self, device: str, fault: str) -> None:
         """Repair, and note it."""
-        self.plant.faulty(device).repair(fault)
+        self.plant.repair(device, fault)
         self._note(device, "repair", {"fault": fault})
 
     def _note(self, device: str, action: str, detail: dict[str, Any]) -> None:
@@ -194,6 +230,7 @@ class Runner:
             "devices": {name: wire.status() for name, wire in self._open.items()},
             "starting": self._settler.starting(),
             "errors": {**self._settler.errors, **self._file_errors},
+            "schedule": {"waiting": len(self._schedule), "errors": self._schedule_errors},
             "emitted": self.emitted,
             "skipped_s": self.plant.skipped_s,
             "ledger": None if self._ledger is None else str(self._settings.ledger),
@@ -207,6 +244,7 @@ class Runner:
         starting = self._settler.starting()
         wanted = {*self._open, *starting, *self._settler.refused()}
         problems = [*self._settler.errors.values(), *self._file_errors.values(), *self._formula_problems()]
+        problems += self._schedule_errors
         status = "degraded" if problems else "ok"
         return {
             "status": status if self._looked and not starting else "starting",

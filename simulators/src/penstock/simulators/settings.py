@@ -27,6 +27,8 @@ class SimSettings(BaseSettings):
     """Address that OPC UA servers listen on, whatever host their endpoint names."""
     ledger: Path | None = None
     """File of the independent ledger; absent: none is kept."""
+    schedule: Path | None = None
+    """File of faults and when they come; absent: none come but those that are injected."""
 
     @property
     def trust_folder(self) -> Path:

@@ -1,8 +1,9 @@
 """A machining centre's milling spindle: it cuts parts by one of three programs, and its tool wears.
 
 Force, power, tool life and flank wear VB: `cutting`. The probe finds parts too large by VB tan 7°, and smaller by 0.5
-µm/K of the spindle's growth. The tool is a consumable: it wears at Taylor's pace whatever `wear`; `tool_pace` is its own (0: never blunt). The
-control changes it after `tool_life_min` minutes of cut, 20 s each time; a repair of tool-wear is such a change.
+µm/K of the spindle's growth. The tool is a consumable: it wears at Taylor's pace, whatever `wear` is, times `tool_pace`
+(0: never blunt). The control changes it after `tool_life_min` minutes of cut, 20 s each time, and any fault of the tool
+goes with it; a repair of tool-wear is such a change.
 
 | fault | what it does | channels |
 |---|---|---|
@@ -131,11 +132,7 @@ class CncSpindle(CyclicMachine):
         turn = self.speed_rpm / rated_rpm
         friction = friction_kW(self.bearing.severity)
         idle_kW = (IDLE_kW + friction) * turn
-        cut_kW = (
-            cutting_kW(self.program, self.depth, flank_mm=flank_wear_mm(self.tool.severity)) * turn
-            if self.depth
-            else 0.0
-        )
+        cut_kW = cutting_kW(self.program, self.depth, flank_mm=flank_wear_mm(self.tool.severity)) * turn
         self.power_kW = idle_kW + cut_kW * (1.0 + self._ripple.value) / DRIVE_EFFICIENCY
         self._cut_s += spent_s if self.depth else 0.0
         self._work_kJ += self.power_kW * spent_s

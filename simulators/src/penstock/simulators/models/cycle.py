@@ -7,7 +7,7 @@ from its end. Where less is wanted than the machine can make, it waits: cycle ·
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import ClassVar, Final
@@ -66,7 +66,7 @@ class Cycle:
         self.left_s, self.elapsed_s = number_of(state, "left_s", 0.0), number_of(state, "elapsed_s", 0.0)
 
 
-class CyclicMachine(WearingMachine, ABC):
+class CyclicMachine(WearingMachine):
     """Make parts in cycles; what is wanted follows the parameters of `Duty`, without its small wander.
 
     A machine gives the lengths of its phases, lets time pass in each, closes a phase, and lets its parts wear.

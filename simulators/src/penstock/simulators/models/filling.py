@@ -63,7 +63,7 @@ COLD_degC, LEAK_mbar, LEAK_per_K, LEAK_MAX_mbar = 170.0, 1.0, 0.12, 2.5
 class FillingLine(WearingMachine):
     """Simulate the line and the crew that runs it; faults: see the table above."""
 
-    STATE = ("sealer_degC", "heater_sum")
+    STATE = ("sealer_degC", "heater_share")
     OUTPUTS: ClassVar[Mapping[str, str]] = {
         "state": "",
         "state_name": "",
@@ -103,7 +103,7 @@ class FillingLine(WearingMachine):
         self._batch = 1
         self._volume = FILL_ml
         self._newest_ml = [FILL_ml] * NOZZLES
-        self.sealer_degC, self.heater_sum, self._heater_share, self._leak_mbar = JAW_degC, 0.5, 0.5, LEAK_mbar
+        self.sealer_degC, self.heater_share, self._heating, self._leak_mbar = JAW_degC, 0.5, 0.5, LEAK_mbar
 
     def step(self, dt_s: float) -> None:
         """Go on: state, speed, bottles, the sealer."""
@@ -121,7 +121,7 @@ class FillingLine(WearingMachine):
         running = self._speed_per_h / self._rated_per_h
         self._seal(dt_s, self._speed_per_h / 3600.0)
         self.book.step(dt_s, running if running > 0.01 else 0.0)
-        heater_kW = HEATER_kW * (1.0 - 0.8 * self.heater.severity) * self._heater_share
+        heater_kW = HEATER_kW * (1.0 - 0.8 * self.heater.severity) * self._heating
         self.machine.electric_power_kW = STANDBY_kW + (RUNNING_kW - STANDBY_kW) * running + heater_kW
         self.machine.casing_temperature_degC = self.sealer_degC
 
@@ -135,11 +135,11 @@ class FillingLine(WearingMachine):
 
     def _seal(self, dt_s: float, bottles_per_s: float) -> None:
         error_K = JAW_degC - self.sealer_degC
-        raw = JAW_KP_per_K * error_K + self.heater_sum
-        self._heater_share = min(1.0, max(0.0, raw))
-        if raw == self._heater_share:
-            self.heater_sum += JAW_KP_per_K * error_K * dt_s / JAW_TI_s
-        heater_kW = HEATER_kW * (1.0 - 0.8 * self.heater.severity) * self._heater_share
+        raw = JAW_KP_per_K * error_K + self.heater_share
+        self._heating = min(1.0, max(0.0, raw))
+        if raw == self._heating:
+            self.heater_share += JAW_KP_per_K * error_K * dt_s / JAW_TI_s
+        heater_kW = HEATER_kW * (1.0 - 0.8 * self.heater.severity) * self._heating
         rise_K = (heater_kW - BOTTLE_kJ * bottles_per_s) / JAW_LOSS_kW_per_K
         tau_s = JAW_kJ_per_K / JAW_LOSS_kW_per_K
         self.sealer_degC = toward(self.sealer_degC, self.world.air(self._hall) + rise_K, dt_s, tau_s)
@@ -205,7 +205,7 @@ class FillingLine(WearingMachine):
             "batch": self._batch,
             "nozzle_low_ml": min(self._newest_ml),
             "sealer_temperature_degC": self.sealer_degC + self.random.gauss(0.0, 0.1),
-            "sealer_heater_percent": 100.0 * self._heater_share,
+            "sealer_heater_percent": 100.0 * self._heating,
             "seal_leak_mbar": self._leak_mbar,
             "trip": self.book.trip,
         }

@@ -1,7 +1,7 @@
 """A hydraulic injection moulding machine: shots of polypropylene, barrel, mould, clamp, oil.
 
 Filling: the screw's speed v goes with the pump's flow; pressure p = p0 (v / v0)^0.35 e^(−0.02 (T − 234)): power law and
-shift with temperature (Osswald and Hernández-Ortiz 2006, *Polymer Processing*, 2.3). Screw: the stroke of 60 mm fills the
+shift with temperature (Osswald and Hernández-Ortiz 2006, *Polymer Processing*, 2.3). Screw: a stroke of 60 mm fills the
 mould; the cushion is what is left of 8 mm when the check valve leaks. Cooling of a plate, s = 2.5 mm, a = 0.09 mm²/s:
 T_e = T_w + 4/π (T_m − T_w) e^(−π² a t / s²) after t (Ballman and Shusman 1959). Barrel: three zones, each with a band
 of 4.5 kW and a thermostat; losses 9 W/K to the air, 0.35 kW into the plastic at rated output, 20 W/K to a neighbour.

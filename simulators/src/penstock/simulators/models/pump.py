@@ -28,11 +28,10 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from penstock.core.values import Value
-from penstock.simulators.models.bearing import LOCI, friction_kW
+from penstock.simulators.models.bearing import friction_kW
 from penstock.simulators.models.duty import Duty
-from penstock.simulators.models.faults.machine import WearingMachine
-from penstock.simulators.models.faults.process import L10_TO_CHARACTERISTIC
 from penstock.simulators.models.model import Drift, ModelContext, toward
+from penstock.simulators.models.rotating import RotatingMachine, current_A
 from penstock.simulators.models.shaking import SHAKING_OUTPUTS
 
 WATER_N_per_m3 = 998.0 * 9.81
@@ -45,7 +44,6 @@ VAPOUR_TAU_s = 1.0
 NPSH_REQUIRED_m = 3.0
 MOTOR_EFFICIENCY = 0.92
 BEST_EFFICIENCY = 0.78
-POWER_FACTOR = 0.86
 FLOW_SHARE = 0.916
 """Of rated flow, at a duty of 1: the drive leaves a reserve."""
 SPEED_TAU_s = 2.0
@@ -57,7 +55,7 @@ BEARING_RISE_K_per_kW = 130.0
 STATIC_SHARE, CURVE_SHARE = 0.35, 0.25
 
 
-class CentrifugalPump(WearingMachine):
+class CentrifugalPump(RotatingMachine):
     """Simulate pump, motor and pipe; faults: see the table above."""
 
     STATE = ("speed_rpm", "winding_degC", "bearing_degC")
@@ -88,7 +86,6 @@ class CentrifugalPump(WearingMachine):
         self.duty = Duty(context, wander=0.04)
         take.finish()
         self._ripple = Drift(context.random, 0.006, 3.0)
-        self._structure = Drift(context.random, 0.04, 30.0)
         self._name_faults()
         self.speed_rpm = self.flow_m3h = self.head_m = self.shaft_kW = self.vapour_share = 0.0
         self.suction_bar, self.npsh_margin_m = SUCTION_bar, 10.0
@@ -96,10 +93,8 @@ class CentrifugalPump(WearingMachine):
         self.bearing_degC = context.world.air(self._hall) + 20.0
 
     def _name_faults(self) -> None:
-        add, l10_h = self.book.fault, 25_000.0 * L10_TO_CHARACTERISTIC
-        self.bearing = add(
-            "bearing", component="drive-end bearing", trip="bearing temperature high", life_h=l10_h, shape=1.5, duty=3.0
-        )
+        add = self.book.fault
+        self.bearing = self.add_bearing("drive-end bearing", l10_h=25_000)
         self.imbalance = add("imbalance", component="impeller", trip="vibration high", life_h=60_000, progress_h=3000)
         self.misalignment = add(
             "misalignment", component="coupling", trip="vibration high", life_h=70_000, progress_h=4000
@@ -122,7 +117,6 @@ class CentrifugalPump(WearingMachine):
         self.vapour_share = toward(self.vapour_share, self._vapour_loss(), dt_s, VAPOUR_TAU_s)
         self._pump_water(speed, self._ripple.step(dt_s))
         self._heat(dt_s, speed)
-        self._structure.step(dt_s)
         self._wear(dt_s, speed)
 
     def _speed_for(self, share: float) -> float:
@@ -173,13 +167,15 @@ class CentrifugalPump(WearingMachine):
         self.book.step(dt_s, load)
         self.machine.electric_power_kW = self.shaft_kW / MOTOR_EFFICIENCY
         self.machine.casing_temperature_degC = self.bearing_degC
-        shaking = self.machine.shaking
-        shaking.speed, shaking.shaft_Hz = speed, self.speed_rpm / 60.0
-        shaking.load = min(1.5, self.flow_m3h / self.rated_m3h)
-        shaking.one_x_mm_s = 8.0 * self.imbalance.severity + 1.5 * self.misalignment.severity
-        shaking.two_x_mm_s = 6.0 * self.misalignment.severity
-        shaking.hiss_m_s2 = min(20.0, 6.0 * math.exp(-self.npsh_margin_m / 3.0))
-        shaking.bearing, shaking.locus = self.bearing.severity, self.bearing.choice("locus", LOCI)
+        self.shake(
+            dt_s,
+            speed=speed,
+            shaft_rpm=self.speed_rpm,
+            load=self.flow_m3h / self.rated_m3h,
+            one_x_mm_s=8.0 * self.imbalance.severity + 1.5 * self.misalignment.severity,
+            two_x_mm_s=6.0 * self.misalignment.severity,
+            hiss_m_s2=min(20.0, 6.0 * math.exp(-self.npsh_margin_m / 3.0)),
+        )
 
     def hidden_states(self) -> Mapping[str, float]:
         """Give what no transmitter measures."""
@@ -198,10 +194,10 @@ class CentrifugalPump(WearingMachine):
             "suction_pressure_bar": self.suction_bar + noise(0.0, 0.004),
             "discharge_pressure_bar": self.suction_bar + WATER_N_per_m3 * self.head_m / 1e5 + noise(0.0, 0.008),
             "power_kW": max(0.0, electric_kW + noise(0.0, 0.02)),
-            "current_A": max(0.0, electric_kW * 1000.0 / (math.sqrt(3.0) * self._voltage * POWER_FACTOR)),
+            "current_A": current_A(electric_kW, self._voltage),
             "winding_temperature_degC": self.winding_degC + noise(0.0, 0.08),
             "bearing_temperature_degC": self.bearing_degC + noise(0.0, 0.08),
             "seal_leakage_l_h": max(0.0, leak_l_h * (1.0 + noise(0.0, 0.03))),
             "running_h": self.bearing.running_h,
-            **self.machine.shaking.features(self.random, 1.0 + self._structure.value),
+            **self.vibration(),
         }

@@ -44,7 +44,7 @@ SUBSTEP_s = 0.5
 class LevelTank(WearingMachine):
     """Simulate the tank and its loop; faults: see the table above."""
 
-    STATE = ("level_m", "command", "position", "integral", "water_degC")
+    STATE = ("level_m", "command_share", "position_share", "integral_m", "water_degC")
     OUTPUTS: ClassVar[Mapping[str, str]] = {
         "running": "",
         "trip": "",
@@ -75,12 +75,12 @@ class LevelTank(WearingMachine):
         self._name_faults()
         self._demand = Wander(context.random, 0.04, 300.0)
         self._ripple = Wander(context.random, 0.004, 4.0)
-        self.level_m, self.integral = self.setpoint_m, 0.0
-        self.command = self.position = self._opening_for(self.rated_m3h)
-        self._bias = self.command
+        self.level_m, self.integral_m = self.setpoint_m, 0.0
+        self.command_share = self.position_share = self._opening_for(self.rated_m3h)
+        self._bias = self.command_share
         self.water_degC = SUPPLY_degC + 1.0
         self.inflow_m3h = self.outflow_m3h = self.wanted_m3h = self.leak_m3h = 0.0
-        self.supply_bar, self.power_kW, self._held = SUPPLY_bar, 0.0, self.position
+        self.supply_bar, self.power_kW, self._held = SUPPLY_bar, 0.0, self.position_share
 
     def _name_faults(self) -> None:
         add = self.book.fault
@@ -116,23 +116,27 @@ class LevelTank(WearingMachine):
 
     def _control(self, dt_s: float, standing: bool) -> None:
         if standing:
-            self.command, self.position, self._held = 0.0, toward(self.position, 0.0, dt_s, STROKE_TAU_s), 0.0
+            self.command_share, self.position_share, self._held = (
+                0.0,
+                toward(self.position_share, 0.0, dt_s, STROKE_TAU_s),
+                0.0,
+            )
             return
         error = self.setpoint_m - self.level_m
-        self.integral += error * dt_s / TI_s
-        wanted = self._bias + KP_per_m * (error + self.integral)
-        self.command = min(1.0, max(0.0, wanted))
-        if wanted != self.command:
-            self.integral -= error * dt_s / TI_s
+        self.integral_m += error * dt_s / TI_s
+        wanted = self._bias + KP_per_m * (error + self.integral_m)
+        self.command_share = min(1.0, max(0.0, wanted))
+        if wanted != self.command_share:
+            self.integral_m -= error * dt_s / TI_s
         band = 0.35 * self.sticking.severity
-        away = self.command - self._held
+        away = self.command_share - self._held
         if abs(away) > band:
-            self._held = self.command - math.copysign(band / 2.0, away)
-        self.position = toward(self.position, self._held, dt_s, STROKE_TAU_s)
+            self._held = self.command_share - math.copysign(band / 2.0, away)
+        self.position_share = toward(self.position_share, self._held, dt_s, STROKE_TAU_s)
 
     def _flow(self, dt_s: float, ripple: float, standing: bool) -> None:
         kvs = KVS_m3h * (1.0 - 0.65 * self.fouling.severity)
-        kv = kvs * RANGEABILITY ** (self.position - 1.0) if self.position > 0.02 else 0.0
+        kv = kvs * RANGEABILITY ** (self.position_share - 1.0) if self.position_share > 0.02 else 0.0
         shut_off_bar = 0.0 if standing else SUPPLY_bar * (1.0 - 0.55 * self.pump.severity)
         self.inflow_m3h = kv * math.sqrt(shut_off_bar / (1.0 + SUPPLY_CURVE * kv**2)) * ripple
         self.supply_bar = shut_off_bar - SUPPLY_CURVE * self.inflow_m3h**2
@@ -161,16 +165,16 @@ class LevelTank(WearingMachine):
         level_m = self.level_m + noise(0.0, 0.002)
         inflow = max(0.0, self.inflow_m3h + noise(0.0, 0.08)) if self.inflow_m3h else 0.0
         outflow = max(0.0, self.outflow_m3h + noise(0.0, 0.08)) if self.outflow_m3h else 0.0
-        position = self.position + noise(0.0, 0.001)
+        position = self.position_share + noise(0.0, 0.001)
         return {
             "running": not self.book.standing,
             "trip": self.book.trip,
             "level_m": level_m,
             "level_setpoint_m": self.setpoint_m,
             "level_error_m": abs(self.setpoint_m - level_m),
-            "valve_command_percent": 100.0 * self.command,
+            "valve_command_percent": 100.0 * self.command_share,
             "valve_position_percent": 100.0 * min(1.0, max(0.0, position)),
-            "valve_deviation_percent": 100.0 * abs(self.command - position),
+            "valve_deviation_percent": 100.0 * abs(self.command_share - position),
             "inflow_m3h": inflow,
             "outflow_m3h": outflow,
             "outflow_wanted_m3h": self.wanted_m3h,

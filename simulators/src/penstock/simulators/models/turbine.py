@@ -130,9 +130,8 @@ class WindTurbine(WearingMachine):
             self.omega_rad_s = toward(self.omega_rad_s, slow_rad_s, dt_s, 20.0)
             return
         mean_deg = (self.pitch_1_deg + 2.0 * self.pitch_deg) / 3.0
-        cp = power_coefficient(self.omega_rad_s * RADIUS_m / self.wind.speed_m_s, mean_deg) * (
-            1.0 - 0.35 * self.ice.severity
-        )
+        cp = power_coefficient(self.omega_rad_s * RADIUS_m / self.wind.speed_m_s, mean_deg)
+        cp *= 1.0 - 0.35 * self.ice.severity
         density = air_density_kg_m3(self.world.air(self._hall))
         self.aero_kW = 0.5 * density * AREA_m2 * cp * self.wind.speed_m_s**3 / 1000.0
         brake_kW = self._generator_kW()

@@ -1,6 +1,6 @@
 """An arc welding robot: gas metal arc, wire 1.2 mm, two seams a part, torch cooled by water, one joint watched.
 
-Wire: v = α I + β L I² (Lesnewich 1958, Welding Journal 37; steel: α = 0.3 mm/(A s), β = 5e-5 1/(A² s), stick-out L 15 mm):
+Wire: v = α I + β L I² (Lesnewich 1958, Welding Journal 37; steel: α = 0.3 mm/(A s), β = 5e-5 1/(A² s), L = 15 mm free);
 the source holds the voltage U = 14 + 0.05 I of the feed it was set for (IEC 60974-1, conventional load voltage), and
 current follows from feed and stick-out. A worn contact tip passes current further back: L + 6 mm, and lets it flicker
 (Villafuerte 1999, Welding Journal 78); arcs fail to start and are tried again, 1.5 s each. Liner: the feed motor works

@@ -43,7 +43,7 @@ def power_coefficient(tip_speed_ratio: float, pitch_deg: float) -> float:
     inverse = 1.0 / max(0.5, tip_speed_ratio - 0.02 * pitch_deg) - 0.003 / (pitch_deg**3 + 1.0)
     lift = 151.0 * inverse - 0.58 * pitch_deg - 0.002 * pitch_deg**2.14 - 13.2
     least = START_CP if pitch_deg < 20.0 else 0.0
-    return max(least, 0.73 * lift * math.exp(-18.4 * inverse))
+    return float(max(least, 0.73 * lift * math.exp(-18.4 * inverse)))
 
 
 def air_density_kg_m3(air_degC: float) -> float:

@@ -85,6 +85,7 @@ class OpcUaEndpoint:
         visitors = Visitors(None if security == PLAIN else self._trust)
         self._history = History()
         self._server = Server(iserver=GuardedServer(self._history, user_manager=visitors))
+        self._cut_by: set[str] = set()
 
     async def build(self) -> None:
         """Make the address space and the security settings. Nobody can connect before `listen`."""
@@ -111,6 +112,23 @@ class OpcUaEndpoint:
         except OSError as error:
             message = f"{self.url}: cannot listen on {self._address[0]}:{self._address[1]}: {error.strerror or error}"
             raise EndpointError(message) from error
+
+    async def cut(self, device: str, *, dead: bool) -> None:
+        """Close the socket and every connection while a device's wire is dead; nodes and history go on.
+
+        One wire serves all devices of an endpoint: it is dead while one of them says so.
+        """
+        before = bool(self._cut_by)
+        (self._cut_by.add if dead else self._cut_by.discard)(device)
+        if bool(self._cut_by) is before:
+            return
+        if self._cut_by:
+            await self._server.bserver.stop()
+            return
+        try:
+            await self._server.bserver.start()
+        except OSError:
+            self._cut_by.add(device)  # somebody took the port meanwhile: tried again with the next word
 
     async def stop(self) -> None:
         """Close sessions and socket."""
@@ -156,6 +174,7 @@ class OpcUaEndpoint:
 
     async def remove(self, device: str) -> None:
         """Take the device's nodes out; subscribers hear BadNodeIdUnknown from then on."""
+        await self.cut(device, dead=False)
         gone = ua.DataValue(ua.Variant(None, ua.VariantType.Null), ua.StatusCode(BAD_NODE_ID_UNKNOWN))
         space = self._server.iserver.aspace
         for node_id, _ in self._nodes.pop(device, {}).values():

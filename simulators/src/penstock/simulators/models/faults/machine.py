@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
+from penstock.core.values import Value
 from penstock.simulators.models.fault import FaultEvent, FaultRequest, FaultState, Hidden
 from penstock.simulators.models.faults.book import FaultBook
 from penstock.simulators.models.model import Json, ModelContext, number_of
 from penstock.simulators.models.world import Machine
 
 
-class WearingMachine:
+class WearingMachine(ABC):
     """Keep a book of faults, publish the machine in its world, save and load by name.
 
     A machine calls `super().__init__(context)` first, adds its faults with `self.book.fault(...)`, and in `step` asks
     `self.book.standing` and calls `self.book.step(dt_s, load)`.
     """
 
+    OUTPUTS: ClassVar[Mapping[str, str]]
+    """Name of each output → its unit, empty for none."""
     STATE: ClassVar[tuple[str, ...]] = ()
     """Attributes (floats, the unit last in the name) that survive a restart; they are hidden states, too."""
 
@@ -26,6 +30,14 @@ class WearingMachine:
         self.book = FaultBook(context)
         self.machine = Machine()
         context.world.machines[context.device] = self.machine
+
+    @abstractmethod
+    def step(self, dt_s: float) -> None:
+        """Go dt_s seconds on (0 < dt_s ≤ 1)."""
+
+    @abstractmethod
+    def outputs(self) -> Mapping[str, Value]:
+        """Give the present value of every output, in the unit of OUTPUTS."""
 
     def hidden_states(self) -> Mapping[str, float]:
         """Give hidden states beyond STATE, the unit last in the name; a machine overrides this."""

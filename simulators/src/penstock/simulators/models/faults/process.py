@@ -217,6 +217,8 @@ class FaultProcess:
             )
             if self._injection.onset_s <= 0.0:
                 self._growth = self._loaded(state.get("growth"), "/injected")
+            else:
+                self._injection.before = self._growth  # until the onset it is the growth that goes on
         self.severity = self._growth.severity
 
     def _loaded(self, given: object, suffix: str) -> Growth:
