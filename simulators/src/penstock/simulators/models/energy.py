@@ -20,7 +20,8 @@ from typing import ClassVar, Final
 
 from penstock.core.values import Value
 from penstock.simulators.models.faults.machine import WearingMachine
-from penstock.simulators.models.model import Drift, Json, ModelContext, number_of
+from penstock.simulators.models.gridded import Wander
+from penstock.simulators.models.model import Json, ModelContext, number_of
 
 POWER_FACTOR: Final = 0.88
 UNEQUAL: Final = (1.01, 0.995, 0.995)
@@ -54,8 +55,8 @@ class EnergyMeter(WearingMachine):
                                     life_h=150_000, progress_h=300, calendar=True)  # fmt: skip
         self.transformer = self.book.fault("ct-fault", component="current transformer of L3", trip="current L3 missing",
                                            life_h=200_000, progress_h=2000, calendar=True)  # fmt: skip
-        self._base = Drift(context.random, 0.08, 120.0)
-        self._grid = Drift(context.random, 0.006, 45.0)
+        self._base = Wander(context.random, 0.08, 120.0)
+        self._grid = Wander(context.random, 0.006, 45.0)
         self._voltages = [self._nominal_V / math.sqrt(3.0)] * 3
         self._currents = [0.0] * 3
         self.power_kW = self.true_kW = 0.0

@@ -15,7 +15,6 @@ mbar, 0.12 more for each K below 170 °C, good below 2.5. A fault that is comple
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from random import Random
 from typing import ClassVar, Final
@@ -47,9 +46,8 @@ RESTING: Final[dict[PackState, tuple[float, str]]] = {
     S.ABORTED: (90.0, "clear"),
 }
 """Median time in s that a crew leaves the line in a waiting state, and the command it then gives."""
-MEAN_TIME_TO_JAM_s = 600.0
-MEAN_TIME_TO_STARVE_s = 900.0
-MEAN_TIME_TO_EMERGENCY_s = 14_400.0
+MEAN_TIME_TO_s: Final[dict[str, float]] = {"abort": 14_400.0, "hold": 600.0, "suspend": 900.0}
+"""An emergency stop, a jam, missing bottles; counted in time of EXECUTE."""
 FILL_ml = 500.0
 FILL_LOW_ml, FILL_HIGH_ml = 496.0, 504.0
 RUNNING_kW, STANDBY_kW = 7.5, 1.2
@@ -96,6 +94,8 @@ class FillingLine(WearingMachine):
         self.jaw = add("jaw-wear", component="sealing jaw", trip="seal test failed", life_h=6_000, progress_h=1200,
                        shape=3.0)  # fmt: skip
         self._bottles = Random(context.random.getrandbits(64))  # noqa: S311  physics, not secrets
+        self._crew = Random(context.random.getrandbits(64))  # noqa: S311  physics, not secrets
+        self._until_s = {name: self._crew.expovariate(1.0 / mean_s) for name, mean_s in MEAN_TIME_TO_s.items()}
         self.state = S.IDLE
         self._left_s = 3.0
         self._speed_per_h = self._part = 0.0
@@ -148,14 +148,12 @@ class FillingLine(WearingMachine):
         if self._in_batch >= self._batch_size:
             self._enter(DONE[S.EXECUTE])
             return
-        for name, mean_s in (
-            ("abort", MEAN_TIME_TO_EMERGENCY_s),
-            ("hold", MEAN_TIME_TO_JAM_s),
-            ("suspend", MEAN_TIME_TO_STARVE_s),
-        ):
-            if self.random.random() < -math.expm1(-dt_s / mean_s):
-                self._enter(command(name, self.state))
-                return
+        for name in self._until_s:
+            self._until_s[name] -= dt_s
+        first = min(self._until_s, key=lambda name: self._until_s[name])
+        if self._until_s[first] <= 0.0:
+            self._until_s[first] = self._crew.expovariate(1.0 / MEAN_TIME_TO_s[first])
+            self._enter(command(first, self.state))
 
     def _enter(self, state: PackState) -> None:
         if self.state is S.RESETTING and self._in_batch >= self._batch_size:
@@ -164,7 +162,7 @@ class FillingLine(WearingMachine):
         if state in TRANSIENT_s:
             self._left_s = TRANSIENT_s[state]
         elif state in RESTING:
-            self._left_s = RESTING[state][0] * math.exp(self.random.gauss(0.0, 0.5))
+            self._left_s = RESTING[state][0] * self._crew.lognormvariate(0.0, 0.5)
 
     def _fill(self, dt_s: float) -> None:
         self._part += self._speed_per_h * dt_s / 3600.0

@@ -27,7 +27,7 @@ from typing import ClassVar, Final
 from penstock.core.values import Value
 from penstock.simulators.models.cycle import WAITING, CyclicMachine
 from penstock.simulators.models.gridded import Wander
-from penstock.simulators.models.model import ModelContext, toward
+from penstock.simulators.models.model import Json, ModelContext, number_of, toward
 
 ZONES_degC: Final = (200.0, 220.0, 230.0)
 BAND_kW, ZONE_kJ_per_K, LOSS_kW_per_K, PULL_kW_per_K, PLASTIC_kW = 4.5, 12.0, 0.009, 0.020, 0.35
@@ -49,6 +49,9 @@ PUMP_kW: Final[Mapping[str, float]] = {
 }
 """Power at the motor in each phase; the screw turns while the part cools."""
 IDLE_kW, LOSS_SHARE, OIL_kJ_per_K, COOLER_kW_per_K = 3.0, 0.28, 380.0, 0.12
+ROUND_s: Final = 22.6
+RATED_HEAT_kW, RATED_WORK_kW = HEAT_kJ_per_g * WEIGHT_g / ROUND_s, 11.1
+"""What a new machine does in a round without waiting, as means."""
 WINDOW_s = 60.0
 """Motor power and heat into the mould are also needed as means of some cycles."""
 
@@ -102,7 +105,7 @@ class InjectionMoulding(CyclicMachine):
         self.mould_degC, self.oil_degC = 37.0, context.world.air(self._hall) + 22.0
         self.part_count = self.reject_count = 0.0
         self.phase, self.motor_kW, self._done_s = WAITING, 0.0, 0.0
-        self.work_kW, self.heat_kW = 11.0, 1.35
+        self.work_kW, self.heat_kW = RATED_WORK_kW, RATED_HEAT_kW
         self._melt = Wander(context.random, 0.5, 120.0)
         self.pressure_bar, self.injection_s = FILL_bar, STROKE_mm / SPEED_mm_s
         self.cushion_mm, self.weight_g, self.ejection_degC, self.cycle_time_s = CUSHION_mm, WEIGHT_g, 75.0, 0.0
@@ -135,7 +138,7 @@ class InjectionMoulding(CyclicMachine):
         self._done_s = 0.0
         air_degC = self.world.air(self._hall)
         zones = [self.zone_1_degC, self.zone_2_degC, self.zone_3_degC]
-        plastic_kW = PLASTIC_kW * self.heat_kW / 1.35
+        plastic_kW = PLASTIC_kW * self.heat_kW / RATED_HEAT_kW
         for index, wanted_degC in enumerate(ZONES_degC):
             error_K = wanted_degC - zones[index]
             raw = THERMOSTAT_per_K * error_K + self._sum[index]
@@ -148,7 +151,7 @@ class InjectionMoulding(CyclicMachine):
             per_K = LOSS_kW_per_K + PULL_kW_per_K * len(near)
             zones[index] = toward(zones[index], gain_kW / per_K, dt_s, ZONE_kJ_per_K / per_K)
         self.zone_1_degC, self.zone_2_degC, self.zone_3_degC = zones
-        leak_kW = 5.0 * self.hydraulic.severity * self.work_kW / 11.0
+        leak_kW = 5.0 * self.hydraulic.severity * self.work_kW / RATED_WORK_kW
         rise_K = (LOSS_SHARE * self.work_kW + leak_kW) / COOLER_kW_per_K
         self.oil_degC = toward(self.oil_degC, air_degC + rise_K, dt_s, OIL_kJ_per_K / COOLER_kW_per_K)
         resistance = MOULD_K_per_kW * (1.0 + 3.0 * self.scale.severity)
@@ -194,6 +197,17 @@ class InjectionMoulding(CyclicMachine):
         heaters_kW = BAND_kW * (sum(self.heater) - 0.9 * self.band.severity * self.heater[1])
         self.machine.electric_power_kW = self.motor_kW + heaters_kW
         self.machine.casing_temperature_degC = self.oil_degC
+
+    def save(self) -> Json:
+        """Give faults, states, cycle and what the thermostats have summed up, as JSON."""
+        return {**super().save(), "thermostats": list(self._sum)}
+
+    def load(self, state: Json) -> None:
+        """Take up a saved state."""
+        super().load(state)
+        given = state.get("thermostats")
+        if isinstance(given, list) and len(given) == len(ZONES_degC):
+            self._sum = [number_of({"sum": one}, "sum", 0.3) for one in given]
 
     def hidden_states(self) -> Mapping[str, float]:
         """Give what no sensor measures."""

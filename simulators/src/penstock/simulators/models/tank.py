@@ -11,7 +11,7 @@ Control Engineering Practice 13: stick band and slip jump); with the integrator 
 
 | fault | what it does | channels |
 |---|---|---|
-| valve-sticking | stick band to 0.35 of travel | valve_deviation ↑, level_error ↑ both swinging; means stay |
+| valve-sticking | stick band to 0.25 of travel | valve_deviation ↑, level_error ↑ both swinging; means stay |
 | leak | hole to 25 cm²: 34 m³/h at 2 m | inflow, valve_command ↑, balance (inflow − outflow) ↑ |
 | pump-wear | p0 and curve of the supply pump: − 55 % | supply_pressure ↓, valve_command ↑ |
 | inlet-fouling | Kvs: − 65 % | valve_command ↑, supply_pressure as before |
@@ -44,7 +44,7 @@ SUBSTEP_s = 0.5
 class LevelTank(WearingMachine):
     """Simulate the tank and its loop; faults: see the table above."""
 
-    STATE = ("level_m", "command_share", "position_share", "integral_m", "water_degC")
+    STATE = ("level_m", "command_share", "position_share", "held_share", "integral_m", "water_degC", "total_m3")
     OUTPUTS: ClassVar[Mapping[str, str]] = {
         "running": "",
         "trip": "",
@@ -57,6 +57,7 @@ class LevelTank(WearingMachine):
         "inflow_m3h": "m3/h",
         "outflow_m3h": "m3/h",
         "outflow_wanted_m3h": "m3/h",
+        "outflow_total_m3": "m3",
         "balance_m3h": "m3/h",
         "supply_pressure_bar": "bar",
         "power_kW": "kW",
@@ -78,9 +79,9 @@ class LevelTank(WearingMachine):
         self.level_m, self.integral_m = self.setpoint_m, 0.0
         self.command_share = self.position_share = self._opening_for(self.rated_m3h)
         self._bias = self.command_share
-        self.water_degC = SUPPLY_degC + 1.0
+        self.water_degC, self.total_m3 = SUPPLY_degC + 1.0, 0.0
         self.inflow_m3h = self.outflow_m3h = self.wanted_m3h = self.leak_m3h = 0.0
-        self.supply_bar, self.power_kW, self._held = SUPPLY_bar, 0.0, self.position_share
+        self.supply_bar, self.power_kW, self.held_share = SUPPLY_bar, 0.0, self.position_share
 
     def _name_faults(self) -> None:
         add = self.book.fault
@@ -116,11 +117,8 @@ class LevelTank(WearingMachine):
 
     def _control(self, dt_s: float, standing: bool) -> None:
         if standing:
-            self.command_share, self.position_share, self._held = (
-                0.0,
-                toward(self.position_share, 0.0, dt_s, STROKE_TAU_s),
-                0.0,
-            )
+            self.command_share = self.held_share = 0.0
+            self.position_share = toward(self.position_share, 0.0, dt_s, STROKE_TAU_s)
             return
         error = self.setpoint_m - self.level_m
         self.integral_m += error * dt_s / TI_s
@@ -128,11 +126,11 @@ class LevelTank(WearingMachine):
         self.command_share = min(1.0, max(0.0, wanted))
         if wanted != self.command_share:
             self.integral_m -= error * dt_s / TI_s
-        band = 0.35 * self.sticking.severity
-        away = self.command_share - self._held
+        band = 0.25 * self.sticking.severity
+        away = self.command_share - self.held_share
         if abs(away) > band:
-            self._held = self.command_share - math.copysign(band / 2.0, away)
-        self.position_share = toward(self.position_share, self._held, dt_s, STROKE_TAU_s)
+            self.held_share = self.command_share - math.copysign(band / 2.0, away)
+        self.position_share = toward(self.position_share, self.held_share, dt_s, STROKE_TAU_s)
 
     def _flow(self, dt_s: float, ripple: float, standing: bool) -> None:
         kvs = KVS_m3h * (1.0 - 0.65 * self.fouling.severity)
@@ -142,6 +140,7 @@ class LevelTank(WearingMachine):
         self.supply_bar = shut_off_bar - SUPPLY_CURVE * self.inflow_m3h**2
         able = min(1.0, self.level_m / 0.2)
         self.outflow_m3h = self.wanted_m3h * (1.0 - 0.9 * self.blocked.severity) * able
+        self.total_m3 += self.outflow_m3h * dt_s / 3600.0
         hole_m2 = HOLE_m2 * self.leak.severity
         self.leak_m3h = 3600.0 * CONTRACTION * hole_m2 * math.sqrt(2.0 * GRAVITY * max(0.0, self.level_m))
         change_m3h = self.inflow_m3h - self.outflow_m3h - self.leak_m3h
@@ -178,6 +177,7 @@ class LevelTank(WearingMachine):
             "inflow_m3h": inflow,
             "outflow_m3h": outflow,
             "outflow_wanted_m3h": self.wanted_m3h,
+            "outflow_total_m3": self.total_m3,
             "balance_m3h": inflow - outflow,
             "supply_pressure_bar": self.supply_bar + noise(0.0, 0.005),
             "power_kW": self.power_kW + noise(0.0, 0.005) if self.power_kW else 0.0,

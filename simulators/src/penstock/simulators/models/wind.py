@@ -15,8 +15,8 @@ from penstock.simulators.models.model import ModelContext
 
 TURBULENCE_TAU_s, ROTOR_AVERAGES = 20.0, 0.6
 MEAN_TAU_s: Final = 7200.0
-START_CP: Final = 0.02
-"""Power coefficient of a rotor that starts."""
+FIT_FROM: Final = 4.5
+"""Below this tip-speed ratio the fit knows no torque that starts a rotor; 0.012 λ² − 0.02 β is this model's own."""
 
 
 class Wind:
@@ -42,7 +42,7 @@ def power_coefficient(tip_speed_ratio: float, pitch_deg: float) -> float:
     """Give Cp(λ, β) of a turbine of variable speed; where that fit ends, a slow rotor still starts."""
     inverse = 1.0 / max(0.5, tip_speed_ratio - 0.02 * pitch_deg) - 0.003 / (pitch_deg**3 + 1.0)
     lift = 151.0 * inverse - 0.58 * pitch_deg - 0.002 * pitch_deg**2.14 - 13.2
-    least = START_CP if pitch_deg < 20.0 else 0.0
+    least = max(0.0, 0.012 * tip_speed_ratio**2 - 0.02 * pitch_deg) if tip_speed_ratio < FIT_FROM else 0.0
     return float(max(least, 0.73 * lift * math.exp(-18.4 * inverse)))
 
 
