@@ -12,7 +12,7 @@ import httpx
 
 from penstock.core.status import BAD_NO_COMMUNICATION
 from penstock.core.times import parse_rfc3339_ns
-from penstock.simulators.ledger import read_ledger
+from penstock.simulators.ledger import Ledger, Row, read_ledger
 from tests.builders.mqtt_proxy import MqttProxy
 from tests.builders.stack import Stack, free_port, wait_for
 from tests.faults.campaign import RESULTS, Options, Result
@@ -104,8 +104,11 @@ def live(options: Options, load: Load) -> Iterator[Live]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def settle(running: Live, result: Result) -> None:
-    """Heal all, stop the devices, wait until the gateway has delivered, read back and judge into the result."""
+def settle(running: Live, result: Result) -> tuple[Ledger, list[Row]]:
+    """Heal all, stop the devices, wait until the gateway has delivered, read back and judge into the result.
+
+    Give what was judged.
+    """
     running.revive()
     began, healed_ns = time.monotonic(), time.time_ns()
     with running.stack.client() as client:
@@ -120,7 +123,8 @@ def settle(running: Live, result: Result) -> None:
     result.figures["drained_s"] = round(time.monotonic() - began, 1)
     with running.stack.client() as client:
         rows = list(read_back(client))
-        outcome = Outcome.of(read_ledger(running.ledger), rows, running.mqtt, list(gaps(client)))
+        ledger = read_ledger(running.ledger)
+        outcome = Outcome.of(ledger, rows, running.mqtt, list(gaps(client)))
     for name in ("offered", "matched", "lost", "dup", "ooo", "corrupt", "phantom", "in_marked_gap", "not_acknowledged"):
         result.figures[name] = int(getattr(outcome, name))
     result.figures["not_held"] = outcome.not_held
@@ -131,6 +135,7 @@ def settle(running: Live, result: Result) -> None:
         result.failures.append(f"the logs are kept in {kept}")
     if outcome.matched < 0.3 * outcome.offered:
         result.failures.append(f"only {outcome.matched} of {outcome.offered} came through: nothing was tried")
+    return ledger, rows
 
 
 def _latest(client: httpx.Client) -> list[tuple[int, int]]:
