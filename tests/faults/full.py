@@ -153,7 +153,7 @@ class Inodes(Ballast):
 class ReadOnly(Ballast):
     """Take the right to write, at a moment that falls anywhere into the work, and give it back."""
 
-    says = os.strerror(errno.EROFS).lower()
+    says = "read-only"
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
