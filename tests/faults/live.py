@@ -3,9 +3,9 @@
 import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -17,6 +17,7 @@ from tests.builders.mqtt_proxy import MqttProxy
 from tests.builders.stack import Stack, free_port, wait_for
 from tests.faults.campaign import RESULTS, Options, Result
 from tests.faults.outcome import Outcome, all_tags, gaps, read_back
+from tests.faults.switchable import Disk, switchable_disk
 from tests.faults.wire import Wire
 
 DRAIN_S = 300.0
@@ -61,14 +62,18 @@ class Live:
     mqtt: MqttProxy
     wire: Wire
     ledger: Path
+    disks: dict[str, Disk] = field(default_factory=dict)
+    """Those of processes that have one to switch."""
 
     def offered(self) -> int:
         """Count the values that the devices have offered."""
         return self.ledger.read_bytes().count(b"\n") if self.ledger.exists() else 0
 
     def revive(self) -> None:
-        """Heal the ways and the clocks, start what is down."""
+        """Heal the ways, the disks and the clocks, start what is down."""
         self.wire.heal()
+        for disk in self.disks.values():
+            disk.make_writable()
         for name in ("broker", "platform", "gateway"):
             self.stack.clock_of(name).write_text("0")
             if self.stack.processes[name].poll() is not None:
@@ -76,10 +81,25 @@ class Live:
 
 
 @contextmanager
-def live(options: Options, load: Load) -> Iterator[Live]:
-    """Start everything and wait until all tags are known; end everything at the end."""
+def live(options: Options, load: Load, *, on_disks: Sequence[str] = ()) -> Iterator[Live]:
+    """Start everything and wait until all tags are known; end everything at the end.
+
+    The data of processes named by `on_disks` lies on disks that can be made read-only, where such can be mounted.
+    """
     folder = options.folder / "stack"
     shutil.rmtree(folder, ignore_errors=True)
+    try:
+        with ExitStack() as mounted:
+            disks = {name: mounted.enter_context(switchable_disk(folder / "run" / name)) for name in on_disks}
+            with _running(options, load, folder) as running:
+                running.disks.update({name: disk for name, disk in disks.items() if disk})
+                yield running
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _running(options: Options, load: Load, folder: Path) -> Iterator[Live]:
     plant = folder / "plant"
     _write_plant(plant, load)
     ledger = folder / "ledger"
@@ -101,7 +121,6 @@ def live(options: Options, load: Load) -> Iterator[Live]:
         stack.close()
         mqtt.stop()
         wire.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def settle(running: Live, result: Result) -> tuple[Ledger, list[Row]]:

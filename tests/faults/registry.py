@@ -1,6 +1,18 @@
 """Every campaign, in the order of the list of faults."""
 
-from tests.faults import arrival, disturb, first_start, flips, full, historian_kills, outage, planted, power, storm
+from tests.faults import (
+    arrival,
+    disturb,
+    first_start,
+    flips,
+    full,
+    historian_kills,
+    outage,
+    planted,
+    power,
+    readonly,
+    storm,
+)
 from tests.faults.campaign import Campaign
 
 CAMPAIGNS: list[Campaign] = [
@@ -13,5 +25,6 @@ CAMPAIGNS: list[Campaign] = [
     *outage.CAMPAIGNS,
     *storm.CAMPAIGNS,
     *full.CAMPAIGNS,
+    *readonly.CAMPAIGNS,
     *planted.CAMPAIGNS,
 ]
