@@ -32,6 +32,8 @@ def readonly(*processes: str) -> Disturbance:
             for process in processes:
                 running.disks[process].make_readonly()
             _wait_until_named(running, processes[-1])
+            if "platform" in processes:
+                _ask_for_a_write(client)
             ends_s = time.monotonic() + chance.uniform(0.0, MOST_S)
             while True:
                 _ask(client)
@@ -77,6 +79,13 @@ def _ask(client: httpx.Client) -> None:
     asked = {"tag": tag, "start": "1h-ago", "end": "now", "limit": 10}
     rows = client.get("/v1/samples", params=asked).raise_for_status().json()["columns"]["time"]
     assert rows, "no samples while the disk is read-only"
+
+
+def _ask_for_a_write(client: httpx.Client) -> None:
+    """Ask for something that the relational store must write: it must be refused, and name the disk."""
+    answer = client.post("/v1/gateways/enrol-tokens", json={"name": "edge-9"})
+    assert answer.status_code == 503, f"a write on a read-only disk was answered {answer.status_code} {answer.text}"
+    assert "disk of the relational store" in answer.json()["detail"], answer.text
 
 
 READONLY = [readonly("platform"), readonly("gateway"), readonly("platform", "gateway")]
