@@ -123,7 +123,8 @@ def campaign_of(
         try:
             _disturb(options, result)
         except (TimeoutError, AssertionError, httpx.HTTPError) as error:
-            result.failures.append(f"after {result.n} disturbances: {error!s:.2000}")
+            notes = " ".join(getattr(error, "__notes__", []))
+            result.failures.append(f"after {result.n} disturbances: {error!s:.2000} {notes[-4000:]}")
         return result
 
     def _disturb(options: Options, result: Result) -> None:
@@ -145,6 +146,7 @@ def campaign_of(
             time.sleep(1.0)
             settle(running, result)
             result.figures.update({f"requests {name}": count for name, count in running.wire.done.items()})
+            result.figures.update(running.counts)
 
     return run
 

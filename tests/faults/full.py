@@ -16,7 +16,7 @@ import shutil
 import sqlite3
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,11 +39,11 @@ REFUSALS = 3
 EVER = (-(2**62), 2**62)
 
 
-def run(options: Options) -> Result:
+def run(options: Options, stores: Sequence[str] = STORES, ways: Sequence[str] = WAYS) -> Result:
     """Spoil n disks, journal and historian in turn."""
     result, chance = Result(), options.chance
     for number in range(options.n):
-        store, gone = STORES[number % len(STORES)], WAYS[number // len(STORES) % len(WAYS)]
+        store, gone = stores[number % len(stores)], ways[number // len(stores) % len(ways)]
         with fresh(options.folder / "trial") as folder, disk_of(gone, folder / "disk") as (ballast, kind):
             if ballast is None:
                 result.count(f"{store}, {gone}: left out, {kind}")
@@ -202,35 +202,52 @@ def _historian(folder: Path, ballast: Ballast, chance: random.Random, result: Re
 async def _fill_historian(folder: Path, ballast: Ballast, chance: random.Random, result: Result) -> list[str]:
     store = Historian(folder / FOLDER, generation_rows=GENERATION_ROWS * 4, disk_free=lambda _: 1 << 40)
     await store.start()
-    seq, refused = 0, 0
-    findings: list[str] = []
-    for _ in range(ROUNDS):
-        ballast.load(chance.randint(0, 1 << 20))
-        refused = 0
+    seq, findings = 0, []
+    try:
+        for _ in range(ROUNDS):
+            seq, found = await _one_round(store, seq, ballast, chance, result)
+            if found:
+                return found
+        rows = await store.range([*range(1, TAGS + 1)], *EVER, limit=10**7)
+    finally:
+        await store.stop()
+    result.count("batches", seq)
+    expected = sum(samples_of(each).num_rows for each in range(1, seq + 1))
+    if rows.num_rows != expected:
+        findings.append(f"{rows.num_rows} rows of {expected}")
+    return findings
+
+
+async def _one_round(
+    store: Historian, seq: int, ballast: Ballast, chance: random.Random, result: Result
+) -> tuple[int, list[str]]:
+    """Append until it was refused often enough, and once after the disk takes writes again; give the seq reached."""
+    ballast.load(chance.randint(0, 1 << 20))
+    refused, findings = 0, []
+    try:
         for _ in range(ballast.writes_max):
             try:
                 await store.append([batch_of(samples_of(seq + 1), seq=seq + 1)])
-                seq += 1
             except NotNow as refusal:
                 refused += 1
                 if "disk" not in str(refusal) or ballast.says not in str(refusal).lower():
                     findings.append(f"refused without naming the disk, or the reason: {refusal}")
                 if refused == REFUSALS:
                     break
+                continue
+            seq += 1
+            if (watermark := store.watermark("gtw_a", EPOCH).watermark) != seq:
+                return seq, [*findings, f"told as committed: {seq}, the watermark is {watermark}"]
+    finally:
         ballast.unload()
-        await store.append([batch_of(samples_of(seq + 1), seq=seq + 1)])
-        seq += 1
-        result.count("refusals", refused)
-    watermark = store.watermark("gtw_a", EPOCH).watermark
-    rows = await store.range([*range(1, TAGS + 1)], *EVER, limit=10**7)
-    await store.stop()
-    result.count("batches", seq)
-    expected = sum(samples_of(each).num_rows for each in range(1, seq + 1))
+    result.count("refusals", refused)
     if not refused and ballast.stops_open_files:
         findings.append("nothing was refused")
-    if (watermark, rows.num_rows) != (seq, expected):
-        findings.append(f"watermark {watermark} of {seq}, {rows.num_rows} rows of {expected}")
-    return findings
+    try:
+        await store.append([batch_of(samples_of(seq + 1), seq=seq + 1)])
+    except NotNow as refusal:
+        return seq, [*findings, f"does not go on: {refusal}"]
+    return seq + 1, findings
 
 
 CAMPAIGNS = [Campaign("disk-full", "A9", "disks of journal and historian full or read-only for a while", 60, 6, run)]

@@ -3,6 +3,7 @@
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -64,6 +65,8 @@ class Live:
     ledger: Path
     disks: dict[str, Disk] = field(default_factory=dict)
     """Those of processes that have one to switch."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """What disturbances count beside what the judge does."""
 
     def offered(self) -> int:
         """Count the values that the devices have offered."""
@@ -116,6 +119,9 @@ def _running(options: Options, load: Load, folder: Path) -> Iterator[Live]:
         with stack.client() as client:
             wait_for(lambda: len(list(all_tags(client))) == 2 * load.tags, "all tags are known", timeout_s=READY_S)
         yield Live(stack, mqtt, wire, ledger)
+    except (TimeoutError, AssertionError, httpx.HTTPError) as error:
+        error.add_note(keep_logs(stack))
+        raise
     finally:
         wire.heal()
         stack.close()
@@ -149,12 +155,17 @@ def settle(running: Live, result: Result) -> tuple[Ledger, list[Row]]:
     result.figures["not_held"] = outcome.not_held
     if outcome.failures:
         result.failures += outcome.examples
-        kept = RESULTS / "logs"
-        shutil.copytree(running.stack.folder / "logs", kept, dirs_exist_ok=True)
-        result.failures.append(f"the logs are kept in {kept}")
+        result.failures.append(keep_logs(running.stack))
     if outcome.matched < 0.3 * outcome.offered:
         result.failures.append(f"only {outcome.matched} of {outcome.offered} came through: nothing was tried")
     return ledger, rows
+
+
+def keep_logs(stack: Stack) -> str:
+    """Copy the logs of the processes to where results are; say where."""
+    kept = RESULTS / "logs"
+    shutil.copytree(stack.folder / "logs", kept, dirs_exist_ok=True)
+    return f"the logs are kept in {kept}"
 
 
 def _latest(client: httpx.Client) -> list[tuple[int, int]]:

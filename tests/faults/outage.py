@@ -71,7 +71,8 @@ def run(options: Options) -> Result:
             for outage in outages:
                 result.failures += _judge(outage, ledger, rows, result)
     except (TimeoutError, AssertionError, httpx.HTTPError) as error:
-        result.failures.append(f"after {result.n} outages: {error!s:.2000}")
+        notes = " ".join(getattr(error, "__notes__", []))
+        result.failures.append(f"after {result.n} outages: {error!s:.2000} {notes[-4000:]}")
     return result
 
 

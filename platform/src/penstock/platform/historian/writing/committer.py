@@ -206,7 +206,7 @@ class Committer:
             self._store.fold_if_due()
         except (duckdb.Error, OSError) as error:  # the log is as good as the file
             log.error("the hot file's log could not be folded into it, the historian opens its files again: %s", error)
-            self._recover(spoilt=True)
+            self._recover(spoilt=isinstance(error, duckdb.Error))
 
     def _rotate(self) -> None:
         if self.is_stale or time.monotonic() < self._rotate_from_s:
