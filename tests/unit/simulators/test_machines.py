@@ -246,6 +246,14 @@ def test_hidden_states_name_their_units_and_no_tag_has_a_severity(kind: type[Wea
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_machine_speaks_before_its_first_step(kind: type[WearingMachine]) -> None:
+    model = machine(kind)
+    assert not model.outputs()["running"]
+    assert set(model.outputs()) == set(kind.OUTPUTS)
+    assert model.hidden().failed == ""
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_warm_air_is_felt(kind: type[WearingMachine]) -> None:
     warm = World(air_degC={"hall": 38.0})
     hot, cool = machine(kind, world=warm, hall="hall"), machine(kind)

@@ -27,6 +27,9 @@ from penstock.simulators.device import STEP_MAX_s
 from penstock.simulators.folder import write_whole
 from penstock.simulators.generate import PlannedFault, simulate, write_parquet
 from penstock.simulators.load import load_device_file
+from penstock.simulators.machine_file import machine_device_file
+from penstock.simulators.models.model import ParameterError
+from penstock.simulators.models.registry import UnknownModelError
 from penstock.simulators.runner import Runner
 from penstock.simulators.schedule import read_schedule
 from penstock.simulators.settings import SimSettings
@@ -141,6 +144,48 @@ def load(
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
     typer.echo(f"{path}: {tags} tags at {rate:g} Hz, {tags * rate:g} values/s over {driver}")
+
+
+@commands.command()
+def machine(
+    model: Annotated[str, typer.Argument(help="model, such as fan; see docs/reference/machines.md")],
+    device: Annotated[str | None, typer.Option(help="name of the device; default: the model's with -1")] = None,
+    wear: Annotated[float, typer.Option(min=0.0, help="speed of natural wear: 0 none, 1 real, 1000 a demo")] = 0.0,
+    driver: Annotated[str, typer.Option(help="mqtt or opcua")] = "mqtt",
+    asset: Annotated[str, typer.Option(help="ISA-95 path above the asset, which is named as the device")] = (
+        "penstock/riverside/utilities/machines"
+    ),
+    port: Annotated[int, typer.Option(help="OPC UA port")] = 4870,
+    seed: Annotated[int, typer.Option(min=0, help="another seed, another machine")] = 0,
+    plant: Annotated[Path | None, typer.Option(help="running plant folder; default: write to standard output")] = None,
+) -> None:
+    """Write a device file for a machine, with every output as a tag; running simulators take it up."""
+    if driver not in ("mqtt", "opcua"):
+        typer.echo(f"--driver {driver}: mqtt or opcua", err=True)
+        raise typer.Exit(2)
+    name = device or f"{model}-1"
+    try:
+        text = machine_device_file(
+            model,
+            device=name,
+            driver=driver,
+            asset=f"{asset}/{name}",
+            port=port,
+            parameters={"wear": wear} if wear else {},
+            seed=seed,
+        )
+        if plant is None:
+            typer.echo(text, nl=False)
+            return
+        path = plant / "devices" / f"{name}.yaml"
+        write_whole(path, text)
+    except UnknownModelError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    except (ConfigError, ParameterError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"{path}: {model} over {driver}")
 
 
 class QuietServer(uvicorn.Server):

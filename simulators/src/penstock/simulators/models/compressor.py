@@ -78,7 +78,7 @@ class ScrewCompressor(RotatingMachine):
         self.rated_kW = self._compression_kW(ATMOSPHERE_bar - CLEAN_FILTER_bar, UNLOAD_AT_bar)
         self.speed_rpm = self.shaft_kW = 0.0
         self.line_bar, self.load_share_percent = LOAD_AT_bar, 100.0 * self._demand_share
-        self.loaded = False
+        self.loaded, self.inlet_bar = False, ATMOSPHERE_bar
         self.discharge_degC = context.world.air(self._hall) + 45.0
 
     def _name_faults(self) -> None:

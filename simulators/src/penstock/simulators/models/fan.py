@@ -80,6 +80,7 @@ class Fan(RotatingMachine):
         self._flutter = Drift(context.random, 0.008, 4.0)
         air = context.world.air(self._hall)
         self.motor_rpm = self.fan_rpm = self.flow_m3h = self.pressure_Pa = self.filter_Pa = self.shaft_kW = 0.0
+        self.slip = SOUND_SLIP
         self.bearing_degC, self.belt_degC = air + 15.0, air + 15.0
 
     def step(self, dt_s: float) -> None:
@@ -87,7 +88,7 @@ class Fan(RotatingMachine):
         duty = self.duty.step(dt_s)
         wanted = 0.0 if self.book.standing or duty < 0.05 else self.rated_rpm * 0.95 * duty
         self.motor_rpm = toward(self.motor_rpm, wanted, dt_s, SPEED_TAU_s)
-        self.slip = SOUND_SLIP + WORN_SLIP * self.belt.severity**1.5
+        self.slip = SOUND_SLIP + WORN_SLIP * math.pow(self.belt.severity, 1.5)
         self.fan_rpm = self.motor_rpm * self._ratio * (1.0 - self.slip)
         speed = self.fan_rpm / (self.rated_rpm * self._ratio)
         self._move_air(speed, self._flutter.step(dt_s))
@@ -131,7 +132,7 @@ class Fan(RotatingMachine):
         )
 
     def _electric_kW(self) -> float:
-        return float(self.shaft_kW / (1.0 - self.slip) / MOTOR_EFFICIENCY)
+        return self.shaft_kW / (1.0 - self.slip) / MOTOR_EFFICIENCY
 
     def hidden_states(self) -> Mapping[str, float]:
         """Give what nobody measures."""
