@@ -1,6 +1,7 @@
 """Machines that work in cycles, in wind, under control or in a line: signs of faults, trips, equal runs, states."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -287,6 +288,26 @@ def test_meter_that_lost_a_phase_counts_the_others_and_reads_nothing_while_it_is
     assert set(meter.outputs().values()) == {None, ""}
     run(meter, 20)
     assert numbers(meter.outputs())["power_kW"] == pytest.approx(meter.hidden().states["true_power_kW"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_shipped_machine_does_not_wear_but_for_its_consumables(kind: type[WearingMachine]) -> None:
+    sound = machine(kind)
+    assert set(sound.outputs()) == set(kind.OUTPUTS)
+    run(sound, 600)
+    assert {state.fault for state in sound.faults() if state.severity > 0.0} <= {"tool-wear", "contact-tip"}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not EnergyMeter])
+def test_quick_machine_wears_fails_and_is_repaired_and_its_values_stay_finite(kind: type[WearingMachine]) -> None:
+    quick = machine(kind, random=Random(4), wear=30_000.0, repair_after_h=0.05)
+    actions = set()
+    for second in range(4500):
+        quick.step(1.0)
+        actions |= {event.action for event in quick.take_events()}
+        if second % 9 == 0:
+            assert all(math.isfinite(value) for value in numbers(quick.outputs()).values())
+    assert actions == {"onset", "failure", "repair"}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -14,7 +14,7 @@ Cut-in at a mean of 3.5 m/s, cut-out at 25. Vibration is that of the gearbox's q
 | winding-heat | filter of the cooling air: rise × 1.9 | winding_temperature ↑ |
 | icing | Cp × 0.65, unequal mass | power ↓ for the wind, tower_acceleration ↑; pitch ↓ above rated wind |
 
-Ice comes by itself (`wear` above 0) only in air of −15 to 1 °C; de-icing is the repair.
+Ice comes by itself (`wear` above 0) in air of −15 to 1 °C, not quicker for a `wear` above 1; de-icing is the repair.
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ class WindTurbine(WearingMachine):
         take = context.parameters
         self.wind = Wind(context)
         self._hall = take.word("hall")
+        self._ice_pace = 1.0 / max(1.0, take.number("wear", 0.0, high=1e6))
         take.finish()
         self._structure = Wander(context.random, 0.04, 30.0)
         self._name_faults()
@@ -115,7 +116,7 @@ class WindTurbine(WearingMachine):
             work_kJ += self.power_kW * dt_s / parts
         self.energy_kWh += work_kJ / 3600.0
         self._heat(dt_s, work_kJ / dt_s / RATED_kW)
-        self.ice.stress = 1.0 if -15.0 <= self.world.air(self._hall) <= 1.0 else 0.0
+        self.ice.stress = self._ice_pace if -15.0 <= self.world.air(self._hall) <= 1.0 else 0.0
         self.book.step(dt_s, work_kJ / dt_s / RATED_kW)
         self._structure.step(dt_s)
         self._shake()
@@ -211,8 +212,8 @@ class WindTurbine(WearingMachine):
             "wind_speed_m_s": max(0.0, self.wind.speed_m_s * (1.0 + noise(0.0, 0.04))),
             "power_kW": self.power_kW + noise(0.0, 3.0) if self.power_kW else -4.0 + noise(0.0, 0.3),
             "energy_kWh": self.energy_kWh,
-            "rotor_speed_rpm": rpm + noise(0.0, 0.01),
-            "generator_speed_rpm": rpm * RATIO + noise(0.0, 0.5),
+            "rotor_speed_rpm": max(0.0, rpm + noise(0.0, 0.01)),
+            "generator_speed_rpm": max(0.0, rpm * RATIO + noise(0.0, 0.5)),
             "pitch_demand_deg": self.demand_deg,
             **{f"pitch_{blade}_deg": pitch + noise(0.0, 0.03) for blade, pitch in enumerate(pitches, 1)},
             "pitch_deviation_deg": abs(self.pitch_1_deg - self.pitch_deg) + abs(noise(0.0, 0.04)),
