@@ -23,6 +23,7 @@ from penstock.simulators.plant import SimulatedPlant
 from penstock.simulators.recordings import SHIPPED
 from penstock.simulators.schedule import Schedule
 from penstock.simulators.signals.spec import reader_below
+from penstock.simulators.truth.keeper import NotedPlant, TruthKeeper
 
 CHUNK_ROWS: Final = 100_000
 SCHEMA: Final = pa.schema(
@@ -76,10 +77,12 @@ def simulate(
     schedule: Schedule | None = None,
     devices: frozenset[str] | None = None,
     environ: Mapping[str, str] | None = None,
+    truth: TruthKeeper | None = None,
 ) -> Iterator[Emission]:
     """Run the devices of a plant folder from start to until; give what would be stored, in the order of time.
 
-    No state is read or kept: every run starts with new machines. ConfigError names a wrong device file.
+    No state is read or kept: every run starts with new machines. ConfigError names a wrong device file. `truth` is told
+    what the machines hide, of all devices.
     """
     files = _files(plant, environ or {}, devices)
     world = SimulatedPlant(start_ns, step_s=step_s)
@@ -88,18 +91,21 @@ def simulate(
         world.add(SimulatedDevice(file, world=world.world, read=read))
     if schedule is not None:
         schedule.check(world.devices)
+    broken = world if truth is None else NotedPlant(world, truth)
     waiting = sorted(faults, key=lambda fault: fault.at_ns)
     now_ns, step_ns = start_ns, round(step_s * NS_PER_S)
     while now_ns < until_ns:
         while waiting and start_ns + waiting[0].at_ns <= now_ns:
             planned = waiting.pop(0)
-            world.inject(planned.device, planned.request)
+            broken.inject(planned.device, planned.request)
         if schedule is not None:
-            schedule.play(now_ns, world)
+            schedule.play(now_ns, broken)
         now_ns = min(now_ns + step_ns, until_ns)
         for emission in world.advance(now_ns):
             if devices is None or emission.device in devices:
                 yield world.devices[emission.device].as_stored(emission)
+        if truth is not None:
+            truth.keep(world)
 
 
 def _files(plant: Path, environ: Mapping[str, str], devices: frozenset[str] | None) -> list[DeviceFile]:

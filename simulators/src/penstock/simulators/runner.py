@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from penstock.core.device_file import DeviceFile
 from penstock.core.errors import ConfigError
+from penstock.core.times import NS_PER_S
 from penstock.simulators.device import SimulatedDevice
 from penstock.simulators.emission import Emission
 from penstock.simulators.folder import Changes, PlantFolder
@@ -25,7 +26,9 @@ from penstock.simulators.schedule import Schedule, read_schedule
 from penstock.simulators.settings import SimSettings
 from penstock.simulators.settling import Settler
 from penstock.simulators.signals.spec import reader_below
-from penstock.simulators.state import StateFile, TruthLog
+from penstock.simulators.state import StateFile
+from penstock.simulators.truth.keeper import NotedPlant, TruthKeeper
+from penstock.simulators.truth.store import TruthStore
 from penstock.simulators.wires import Wire, Wires
 
 TICK_s: Final = 0.1
@@ -33,6 +36,7 @@ FOLLOW_s: Final = 1.0
 SAVE_s: Final = 5.0
 RETRY_s: Final = 5.0
 """A device whose wire did not open (a taken port) is tried again."""
+DAY_ns: Final = 86_400 * NS_PER_S
 NAMED_MAX: Final = 20
 """Devices and problems that the health answer names; /status has them all."""
 log = logging.getLogger(__name__)
@@ -46,11 +50,16 @@ class Runner:
         data = settings.data
         data.mkdir(parents=True, exist_ok=True)
         self._state = StateFile(data / "state.json")
-        self._truth = TruthLog(data / "truth.jsonl")
+        hidden = data / "truth"
+        hidden.mkdir(exist_ok=True, mode=0o700)
+        hidden.chmod(0o700)
+        self.truth = TruthStore(hidden / "truth.sqlite", keep_ns=settings.truth_days * DAY_ns)
+        self._keeper = TruthKeeper(self.truth)
         self._folder = PlantFolder(settings.plant, environ)
         self._ledger = LedgerWriter(settings.ledger) if settings.ledger is not None else None
         self._read = reader_below(settings.plant, SHIPPED)
         self.plant = SimulatedPlant(_now_ns())
+        self._noted = NotedPlant(self.plant, self._keeper)
         self._wires = wires or Wires(
             data=data,
             trust=settings.trust_folder,
@@ -111,8 +120,9 @@ class Runner:
     async def _tick(self) -> None:
         self._play()
         emissions = self.plant.advance(_now_ns())
-        for device, event in self.plant.take_events():
-            self._truth.note(_now_ns(), device, event.action, {"fault": event.fault, "severity": event.severity})
+        told = self._keeper.look(self.plant)
+        if told:
+            await asyncio.to_thread(self.truth.write, told)
         await self._cut()
         if emissions:
             ranges = [(0, 0)] * len(emissions)
@@ -200,28 +210,21 @@ class Runner:
 
     def inject(self, device: str, request: FaultRequest) -> None:
         """Start a fault, and note it in the truth."""
-        self.plant.inject(device, request)
-        detail = {
-            "severity": request.severity,
-            "growth_per_h": request.growth_per_h,
-            "onset_s": request.onset_s,
-            "law": request.law,
-        }
-        self._note(device, "inject", {"fault": request.fault, **detail})
+        self._noted.inject(device, request)
+        self._did(device, request.fault, "injected")
 
     def clear(self, device: str, fault: str) -> None:
         """Take a fault back, and note it."""
-        self.plant.clear(device, fault)
-        self._note(device, "clear", {"fault": fault})
+        self._noted.clear(device, fault)
+        self._did(device, fault, "cleared")
 
     def repair(self, device: str, fault: str) -> None:
         """Repair, and note it."""
-        self.plant.repair(device, fault)
-        self._note(device, "repair", {"fault": fault})
+        self._noted.repair(device, fault)
+        self._did(device, fault, "repaired")
 
-    def _note(self, device: str, action: str, detail: dict[str, Any]) -> None:
-        log.info("fault %s on %s: %s", detail["fault"], device, action)
-        self._truth.note(_now_ns(), device, action, detail)
+    def _did(self, device: str, fault: str, action: str) -> None:
+        log.info("fault %s on %s: %s", fault, device, action)
         self._state.write(self.plant.save())
 
     def status(self) -> dict[str, Any]:
