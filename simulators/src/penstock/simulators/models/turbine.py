@@ -83,17 +83,17 @@ class WindTurbine(WearingMachine):
         take = context.parameters
         self.wind = Wind(context)
         self._hall = take.word("hall")
-        self._ice_pace = 1.0 / max(1.0, take.number("wear", 0.0, high=1e6))
+        ice = min(1.0, take.number("wear", 0.0, high=1e6))
         take.finish()
         self._structure = Wander(context.random, 0.04, 30.0)
-        self._name_faults()
+        self._name_faults(ice)
         air = context.world.air(self._hall)
         self.omega_rad_s, self.power_kW, self.aero_kW, self.energy_kWh = 0.2 * RATED_rad_s, 0.0, 0.0, 0.0
         self.demand_deg = self.pitch_deg = self.pitch_1_deg = self.integral_deg = 0.0
         self.oil_degC, self.gear_bearing_degC = air + 25.0, air + 30.0
         self.main_degC, self.winding_degC = air + 15.0, air + 30.0
 
-    def _name_faults(self) -> None:
+    def _name_faults(self, ice: float) -> None:
         add, l10_h = self.book.fault, 60_000.0 * L10_TO_CHARACTERISTIC
         self.gear = add("gearbox-bearing", component="quick shaft bearing", trip="gearbox oil temperature high",
                         life_h=l10_h, shape=1.5, progress_h=2500.0, duty=3.3)  # fmt: skip
@@ -104,7 +104,7 @@ class WindTurbine(WearingMachine):
         self.heat = add("winding-heat", component="generator cooling filter", trip="winding temperature high",
                         life_h=12_000, progress_h=1500)  # fmt: skip
         self.ice = add("icing", component="blades", trip="tower vibration high", life_h=20, progress_h=12, shape=1.0,
-                       law=Law.LINEAR, calendar=True)  # fmt: skip
+                       law=Law.LINEAR, calendar=True, wear=ice)  # fmt: skip
 
     def step(self, dt_s: float) -> None:
         """Go on: wind and rotor in parts of SUBSTEP_s at most, then heat, wear, vibration."""
@@ -116,7 +116,7 @@ class WindTurbine(WearingMachine):
             work_kJ += self.power_kW * dt_s / parts
         self.energy_kWh += work_kJ / 3600.0
         self._heat(dt_s, work_kJ / dt_s / RATED_kW)
-        self.ice.stress = self._ice_pace if -15.0 <= self.world.air(self._hall) <= 1.0 else 0.0
+        self.ice.stress = 1.0 if -15.0 <= self.world.air(self._hall) <= 1.0 else 0.0
         self.book.step(dt_s, work_kJ / dt_s / RATED_kW)
         self._structure.step(dt_s)
         self._shake()
