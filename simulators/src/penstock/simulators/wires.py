@@ -90,7 +90,7 @@ class MqttWire:
 
     def __init__(self, device: str, mapping: JsonMapping, broker: MqttPublisher, ledger: LedgerWriter | None) -> None:
         self._device, self._mapping, self._broker, self._ledger = device, mapping, broker, ledger
-        self.offered = 0
+        self.offered = self.messages = 0
         self.keeps = False
 
     async def cut(self, *, dead: bool) -> None:
@@ -103,6 +103,7 @@ class MqttWire:
             self.offered += len(emission.points)
             for topic, payload in self._mapping.messages(emission):
                 messages.append(Message(topic, payload, self._device, first, last))
+        self.messages += len(messages)
         for dropped in self._broker.add(messages):
             if self._ledger is not None and dropped.first:
                 self._ledger.note_dropped(dropped.device, dropped.first, dropped.last)
@@ -110,6 +111,10 @@ class MqttWire:
     def waiting(self) -> int:
         """Give the number of messages that the broker has not acknowledged."""
         return self._broker.waiting()
+
+    def waiting_of_device(self) -> int:
+        """Give the number of these that are this device's."""
+        return self._broker.waiting_of(self._device)
 
     async def close(self) -> None:
         """Leave the rest in the outbox, where the broker still gets it."""
