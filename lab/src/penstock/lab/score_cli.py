@@ -127,7 +127,7 @@ def store(made: Score, place: Path) -> None:
     """Write the score as JSON, whole or not at all."""
     place.parent.mkdir(parents=True, exist_ok=True)
     part = place.with_name(f".{place.name}.part")
-    part.write_text(json.dumps(as_json(made), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(as_json(made), indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     part.replace(place)
 
 
