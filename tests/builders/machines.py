@@ -9,6 +9,18 @@ from penstock.simulators.models.faults.machine import WearingMachine
 from penstock.simulators.models.model import ModelContext, Parameters
 from penstock.simulators.models.world import World
 
+TESTED_AS_WORKING = frozenset(
+    {
+        "cnc-spindle",
+        "energy-meter",
+        "filling-line",
+        "injection-moulding",
+        "tank-level",
+        "welding-robot",
+        "wind-turbine",
+    }
+)
+"""Machines whose readings follow cycles, wind or a line: test_working_machines.py looks at them in its own way."""
 Kind = Callable[[ModelContext], WearingMachine]
 
 

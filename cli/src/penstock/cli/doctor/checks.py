@@ -148,7 +148,10 @@ def hidden_truth(folder: Path) -> Iterator[Finding]:
 
 def _exposed(folder: Path) -> Iterator[Finding]:
     for path in [folder, *sorted(folder.rglob("*"))]:
-        mode = stat.S_IMODE(path.stat().st_mode)
+        try:
+            mode = stat.S_IMODE(path.stat().st_mode)
+        except FileNotFoundError:  # the log of a database, folded into it meanwhile
+            continue
         if mode & 0o077:
             wanted = "700" if path.is_dir() else "600"
             yield Finding(Verdict.WRONG, f"{path} is open to others (mode {mode:o})", f"chmod {wanted} {path}")

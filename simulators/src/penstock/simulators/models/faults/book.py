@@ -47,12 +47,13 @@ class FaultBook:
         duty: float = 1.0,
         law: Law = Law.GAMMA,
         calendar: bool = False,
+        wear: float | None = None,
     ) -> FaultProcess:
-        """Add a fault of the machine; see FaultSpec."""
+        """Add a fault of the machine; see FaultSpec. A consumable (tool, contact tip) wears at a `wear` of its own."""
         spec = FaultSpec(
             name, component, FaultKind.MACHINE, life_h, shape, progress_h, duty, law, calendar=calendar, trip=trip
         )
-        process = FaultProcess(spec, key=f"{self._key}/{name}", wear=self._wear)
+        process = FaultProcess(spec, key=f"{self._key}/{name}", wear=self._wear if wear is None else wear)
         self._processes[name] = process
         return process
 
@@ -127,6 +128,11 @@ class FaultBook:
         self.process(fault).repair()
         self._forget(fault)
         self._repair_left_s = REPAIR_s
+
+    def renew(self, fault: str) -> None:
+        """Repair by the machine itself, by its plan, such as a change of tool; the truth tells of it."""
+        self._note("repair", self.process(fault))
+        self.repair(fault)
 
     def _forget(self, fault: str) -> None:
         self._known_onsets.discard(fault)
