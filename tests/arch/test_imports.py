@@ -23,7 +23,7 @@ CONTRACTS = [
 PLANTED = {
     "Rooms are layered": ("core/src/penstock/core/planted.py", "penstock.gateway"),
     "edge is for the gateway only": ("platform/src/penstock/platform/planted.py", "penstock.edge"),
-    "sdk is for apps only": ("gateway/src/penstock/gateway/planted.py", "penstock.sdk"),
+    "sdk is for apps and lab only": ("gateway/src/penstock/gateway/planted.py", "penstock.sdk"),
     "cli imports no other room": ("cli/src/penstock/cli/planted.py", "penstock.core"),
     "core is pure": ("core/src/penstock/core/planted.py", "time"),
     "Drivers do not know one another": ("edge/src/penstock/edge/mqtt/planted.py", "penstock.edge.opcua"),

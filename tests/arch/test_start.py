@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOMS = {f"penstock.{room}" for room in ("core", "edge", "gateway", "platform", "sdk", "apps", "simulators")}
+ROOMS = {f"penstock.{room}" for room in ("core", "edge", "gateway", "platform", "sdk", "apps", "simulators", "lab")}
 OF_NO_PROCESS = {"httpx._main", "pandas", "pygments", "rich", "websockets"}
 PENSTOCK = "from penstock.cli.main import main; main()"
 PLATFORM = """

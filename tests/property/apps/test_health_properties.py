@@ -8,8 +8,9 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from penstock.apps.maintenance.assessment import Assessment
 from penstock.apps.maintenance.baseline import Baseline
-from penstock.apps.maintenance.health import Assessment, HealthModel, ModelSettings
+from penstock.apps.maintenance.health import HealthModel, ModelSettings
 from penstock.apps.maintenance.windows import Samples
 from tests.builders.apps import PUMP, SECOND, START_NS, join, pump_samples, take
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from penstock.apps.maintenance.assessment import UNCERTAIN_SUBNORMAL, Assessment, Phase
 from penstock.apps.maintenance.channels import Role
-from penstock.apps.maintenance.health import UNCERTAIN_SUBNORMAL, Assessment, HealthModel, ModelSettings, Phase
+from penstock.apps.maintenance.health import HealthModel, ModelSettings
 from penstock.apps.maintenance.windows import Samples
 from penstock.apps.maintenance.zones import ISO_20816_3, Zone
 from tests.builders.apps import PUMP, SECOND, START_NS, join, pump_samples, take

@@ -25,8 +25,10 @@ SHORT_HELP = {
     "fault": "Inject, clear and repair faults of simulated machines.",
     "gateway": "Run the edge gateway; enrol it, look at its journal.",
     "history": "Move history in and out (Parquet, CSV), delete it, ask what is safely stored.",
+    "lab": "Score the maintenance analytics: public data and simulated machines.",
+    "maintenance": "Run the maintenance analytics offline, on recorded machines.",
     "platform": "Run the platform; tokens, users, login links.",
-    "playback": "Play a recorded file as a device.",
+    "playback": "Play recorded files as devices.",
     "sim": "Run the simulated machines.",
 }
 

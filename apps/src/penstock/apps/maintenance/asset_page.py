@@ -22,10 +22,12 @@ from penstock.apps.house.shell import Shell
 from penstock.apps.house.tables import Cell, Row, Table
 from penstock.apps.house.trend import Trend
 from penstock.apps.house.widgets import card, chip, empty, loading, title, toned
+from penstock.apps.maintenance.assessment import Assessment, Finding
 from penstock.apps.maintenance.channels import Role
 from penstock.apps.maintenance.fleet_page import Machine, machines
-from penstock.apps.maintenance.frame import ZONE_TONE, change_text, frame, health_tone, phase_text
-from penstock.apps.maintenance.health import Assessment, Finding, ModelSettings
+from penstock.apps.maintenance.frame import ZONE_TONE, change_text, frame, health_tone, phase_text, worst_of
+from penstock.apps.maintenance.orders.book import OrderBook
+from penstock.apps.maintenance.orders.page import MachineOrders
 from penstock.apps.maintenance.watch import Watch
 from penstock.apps.maintenance.worker import Fleet
 from penstock.apps.maintenance.zones import MEANING
@@ -38,20 +40,21 @@ JUDGED_BY = {
     Role.BAND: "rise above its baseline, in dB",
     Role.TEMPERATURE: "rise above its baseline",
     Role.LOAD: "operating point",
+    Role.OTHER: "all channels together, as when healthy",
 }
 
 
-async def page(ctx: Context, fleet: Fleet, asset_id: str) -> None:
+async def page(ctx: Context, fleet: Fleet, book: OrderBook, asset_id: str) -> None:
     """Show one machine."""
     with frame(ctx, here="", title="Machine") as shell:
-        MachinePage(shell, fleet, asset_id)
+        MachinePage(shell, fleet, book, asset_id=asset_id)
 
 
 class MachinePage:
     """One machine in one browser tab."""
 
-    def __init__(self, shell: Shell, fleet: Fleet, asset_id: str) -> None:
-        self._shell, self._fleet, self._id = shell, fleet, asset_id
+    def __init__(self, shell: Shell, fleet: Fleet, book: OrderBook, *, asset_id: str) -> None:
+        self._shell, self._fleet, self._book, self._id = shell, fleet, book, asset_id
         self._drawn = False
         self._streaming = False
         self._title = title("…")
@@ -73,8 +76,8 @@ class MachinePage:
         self._summary.show(machine, self._shell.now_ns)
         self._losses.show(machine.watch.newest)
         self._evidence.show(evidence_rows(machine.watch, self._shell.now_ns))
-        settings = machine.watch.model.settings
-        self._learning.set_text(learning_text(settings) if lacks_baseline(machine.watch.newest) else "")
+        needed_s = machine.watch.model.needed_s
+        self._learning.set_text(learning_text(needed_s) if lacks_baseline(machine.watch.newest) else "")
 
     def _absent(self) -> None:
         self._title.set_text("Not watched")
@@ -84,7 +87,8 @@ class MachinePage:
                 empty(
                     "vibration",
                     "This machine is not watched",
-                    "It has no bound vibration velocity, or the app is still looking at the plant.",
+                    "It has no bound vibration velocity and no named healthy stretch (see Models), or the app is still "
+                    "looking at the plant.",
                 )
 
     async def _draw(self, machine: Machine) -> None:
@@ -106,10 +110,17 @@ class MachinePage:
             with card("Evidence"):
                 self._evidence = Table(["Channel", "›Reads", "›Expected", "›Change", "·Stands out since", "·Judged by"])
                 self._learning = ui.label("").classes("ps-sub ps-caution")
+            MachineOrders(self._shell, self._book, asset, suspected=self._suspected)
         if machine.watch.health_tag is not None:
             await trend.show(machine.watch.health_tag, limit=machine.limit, y_range=(0, 100))
             tag = machine.watch.health_tag.id
             self._shell.ctx.task(self._follow(trend, tag), name="live health")
+
+    def _suspected(self) -> str:
+        """Name the channel that costs most, as what a work order suspects."""
+        watch = self._fleet.watches.get(self._id)
+        worst = worst_of(watch.newest if watch else None)
+        return words(worst.channel.name) if worst else ""
 
     async def _alarms_href(self) -> str:
         """Give the address of the monitoring app's alarms of this asset, empty where there is no such app."""
@@ -151,8 +162,8 @@ class Summary:
         self._figure.set_text(NOTHING if health is None else f"{health:.0f} %")
         toned(self._figure, "mute" if stale else health_tone(health, machine.limit))
         newest = watch.newest
-        self._zone.set_visibility(newest is not None)
-        if newest is not None:
+        self._zone.set_visibility(newest is not None and newest.zone is not None)
+        if newest is not None and newest.zone is not None:
             self._zone.set_text(f"Zone {newest.zone.value}")
             toned(self._zone, ZONE_TONE[newest.zone])
             self._meaning.set_text(f"ISO 20816: {MEANING[newest.zone]}")
@@ -219,9 +230,9 @@ def lacks_baseline(newest: Assessment | None) -> bool:
     return newest is not None and any(f.expected is None for f in newest.findings)
 
 
-def learning_text(settings: ModelSettings) -> str:
+def learning_text(needed_s: float) -> str:
     """Say what learning needs, and what judges before it is done."""
-    needed = duration_text(settings.baseline_min_windows * settings.window_s)
+    needed = duration_text(needed_s)
     return (
         f"No baseline yet: learning needs {needed} of healthy running. Until then the zones of ISO 20816 alone judge "
         "the vibration velocity, and other channels cost no points; what is worn now teaches nothing."

@@ -7,7 +7,10 @@ import os
 from pathlib import Path
 
 from penstock.apps.maintenance import asset_page, fleet_page, model_page
+from penstock.apps.maintenance.orders import page as orders_page
+from penstock.apps.maintenance.orders.book import OrderBook
 from penstock.apps.maintenance.settings import MaintenanceSettings
+from penstock.apps.maintenance.state import page as models_page
 from penstock.apps.maintenance.worker import Fleet
 from penstock.core.settings import settings_of, unknown_settings
 from penstock.sdk.app import App, AppSettings, Context
@@ -19,7 +22,9 @@ log = logging.getLogger("penstock.apps.maintenance")
 def build(settings: AppSettings | None = None, maintenance: MaintenanceSettings | None = None) -> App:
     """Give the app with its worker and pages registered, not yet served."""
     app = App(Path(__file__).with_name("app.yaml"), settings=settings)
-    fleet = Fleet(maintenance or settings_of(MaintenanceSettings), app.settings.data_of(app.manifest))
+    folder = app.settings.data_of(app.manifest)
+    fleet = Fleet(maintenance or settings_of(MaintenanceSettings), folder)
+    book = OrderBook(folder / "orders")
 
     @app.task
     async def health(client: AsyncClient) -> None:
@@ -27,11 +32,19 @@ def build(settings: AppSettings | None = None, maintenance: MaintenanceSettings 
 
     @app.page("/asset/{asset_id}")
     async def asset(ctx: Context, asset_id: str) -> None:
-        await asset_page.page(ctx, fleet, asset_id)
+        await asset_page.page(ctx, fleet, book, asset_id)
+
+    @app.page("/orders")
+    async def orders(ctx: Context) -> None:
+        await orders_page.page(ctx, book)
 
     @app.page("/")
     async def overview(ctx: Context) -> None:
         await fleet_page.page(ctx, fleet)
+
+    @app.page("/models")
+    async def models(ctx: Context) -> None:
+        await models_page.page(ctx, fleet)
 
     @app.page("/model")
     async def model(ctx: Context) -> None:

@@ -14,12 +14,13 @@ from typing import Protocol
 
 
 class Role(StrEnum):
-    """What a channel tells: broad-band velocity, energy in a bearing's band, temperature, operating point."""
+    """What a channel tells: broad-band velocity, energy in a bearing's band, temperature, operating point, or other."""
 
     VELOCITY = "velocity"
     BAND = "band"
     TEMPERATURE = "temperature"
     LOAD = "load"
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,12 @@ def find_channels(properties: Iterable[PropertyLike]) -> tuple[Channel, ...]:
     order = [Role.VELOCITY, Role.BAND, Role.TEMPERATURE]
     load = _operating_point(bound)
     return (*sorted(sensed, key=lambda c: (order.index(c.role), c.name)), *load)
+
+
+def all_channels(properties: Iterable[PropertyLike]) -> tuple[Channel, ...]:
+    """Give every bound measurement that is a number, by name: what state detection looks at, whatever it means."""
+    bound = [p for p in properties if p.kind == "measurement" and p.tag is not None and p.type in ("float64", "int64")]
+    return tuple(Channel(p.name, p.tag, p.unit or "", Role.OTHER) for p in sorted(bound, key=lambda p: p.name) if p.tag)
 
 
 def _sensed(prop: PropertyLike) -> Channel | None:

@@ -83,7 +83,8 @@ class FleetPage:
                 empty(
                     "vibration",
                     "No machine is watched yet",
-                    "An asset is watched as soon as a vibration velocity (mm/s) is bound to it.",
+                    "An asset is watched as soon as a vibration velocity (mm/s) is bound to it, or a healthy "
+                    "stretch of it is named under Models.",
                 )
         self._empty.set_visibility(False)
         shell.every(READ_S, self._read)
@@ -98,7 +99,7 @@ class FleetPage:
 
     def _show_tiles(self, found: Sequence[Machine]) -> None:
         low = sum(m.is_low for m in found)
-        self._count.show(str(len(found)), "by a bound vibration velocity")
+        self._count.show(str(len(found)), "by vibration, or by their healthy state")
         self._low.show(str(low), "see the evidence" if low else "none", "bad" if low else "mute")
         judged = [m for m in found if m.health is not None]
         if judged:
@@ -120,7 +121,7 @@ class FleetPage:
         said = trouble or (evidence_text(finding) if finding else "Nothing" if newest else "Waiting for samples")
         alarm = machine.alarm
         word, tone = ("Active", "bad") if alarm and alarm.acknowledged is None else ("Acknowledged", "warn")
-        zone_tone = ZONE_TONE[newest.zone] if newest else "mute"
+        zone_tone = ZONE_TONE[newest.zone] if newest and newest.zone else "mute"
         cells = (
             Cell(watch.asset.name or watch.asset.path, href=f"/asset/{watch.asset.id}"),
             Cell(
@@ -129,7 +130,7 @@ class FleetPage:
                 health_tone(machine.health, machine.limit),
                 share=machine.health,
             ),
-            Cell(newest.zone.value if newest else NOTHING, "chip", zone_tone),
+            Cell(newest.zone.value if newest and newest.zone else NOTHING, "chip", zone_tone),
             Cell(said),
             Cell(moment_text(finding.since_ns if finding else None, now_ns=now_ns), "time"),
             Cell(word if alarm else "None", "chip", tone if alarm else "mute"),

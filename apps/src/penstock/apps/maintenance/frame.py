@@ -6,12 +6,17 @@ from contextlib import AbstractContextManager
 
 from penstock.apps.house.figures import number_text, unit_text, words
 from penstock.apps.house.shell import Place, Shell, shell
+from penstock.apps.maintenance.assessment import Assessment, Finding, Phase
 from penstock.apps.maintenance.channels import Role
-from penstock.apps.maintenance.health import Assessment, Finding, Phase
 from penstock.apps.maintenance.zones import Zone
 from penstock.sdk.app import Context
 
-PLACES = (Place("Fleet", "/"), Place("How it judges", "/model"))
+PLACES = (
+    Place("Fleet", "/"),
+    Place("Work orders", "/orders"),
+    Place("Models", "/models"),
+    Place("How it judges", "/model"),
+)
 ZONE_TONE = {Zone.A: "good", Zone.B: "good", Zone.C: "warn", Zone.D: "bad"}
 NEAR = 15.0
 """Points above the limit within which a machine is shown as near it."""

@@ -22,22 +22,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from penstock.apps.maintenance.assessment import GOOD, SECOND, UNCERTAIN_SUBNORMAL, Assessment, Finding, Phase
 from penstock.apps.maintenance.baseline import Baseline
 from penstock.apps.maintenance.channels import Channel, Role
 from penstock.apps.maintenance.marks import Mark
 from penstock.apps.maintenance.windows import Samples, Window, Windower
 from penstock.apps.maintenance.zones import ISO_20816_3, Boundaries, Zone
-
-SECOND = 1_000_000_000
-GOOD = 0
-UNCERTAIN_SUBNORMAL = 0x40950000
-"""OPC UA Uncertain_SubNormal: derived from fewer Good sources than there should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,40 +52,6 @@ class ModelSettings:
     band_step_db: float = 6.0
     temperature_step_k: float = 15.0
     evidence_points: float = 5.0
-
-
-class Phase(StrEnum):
-    """What the model is doing: *learning* judges by the zones alone, *refining* and *watching* by the baseline too."""
-
-    LEARNING = "learning"
-    REFINING = "refining"
-    WATCHING = "watching"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One channel in one assessment: what it reads, what was expected, health points lost, since when it stands out."""
-
-    channel: Channel
-    value: float
-    expected: float | None
-    severity: float
-    loss: float
-    since_ns: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """Health at the end of one window. `status` is Uncertain_SubNormal where a channel had no Good value."""
-
-    time_ns: int
-    health: float
-    status: int
-    zone: Zone
-    phase: Phase
-    learned: float
-    load: float | None
-    findings: tuple[Finding, ...]
 
 
 @dataclass(slots=True)
@@ -262,6 +223,21 @@ class HealthModel:
             if np.isfinite(value):
                 lesson = _decibel(value) if self.channels[i].role is Role.BAND else value
                 self._tracks[i].baseline.learn(lesson, at)
+
+    @property
+    def redo_s(self) -> float:
+        """Give how far back late rows make the history be read again."""
+        return self.settings.redo_s
+
+    @property
+    def begin_ns(self) -> int | None:
+        """Give None: it looks at whatever there is."""
+        return None
+
+    @property
+    def needed_s(self) -> float:
+        """Give the healthy running that learning needs before the baseline is used."""
+        return self.settings.baseline_min_windows * self.settings.window_s
 
     @property
     def phase(self) -> Phase:

@@ -24,18 +24,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from penstock.apps.house.figures import words
+from penstock.apps.maintenance.assessment import SECOND, Assessment
 from penstock.apps.maintenance.channels import Channel, Role
 from penstock.apps.maintenance.checkpoint import Checkpoint, Checkpoints
-from penstock.apps.maintenance.health import SECOND, Assessment, HealthModel
+from penstock.apps.maintenance.judging import HEALTH, Judge, Judging
 from penstock.apps.maintenance.marks import Marks
-from penstock.apps.maintenance.settings import MaintenanceSettings
+from penstock.apps.maintenance.reading import samples_of
 from penstock.apps.maintenance.windows import Samples
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.errors import GoneError
 from penstock.sdk.models import Asset, Rule, Tag
 from penstock.sdk.samples import Samples as Page
 
-HEALTH = "health_index"
 PAGE_ROWS = 20_000
 PAGES_A_ROUND = 25
 """Pages of one asset before the next has its turn: half a million rows."""
@@ -49,7 +50,6 @@ REST = 10
 """After a re-reading none begins for this many times as long as it took: at most a tenth of the time goes into it."""
 HOUR_NS = 3600 * SECOND
 DAY_NS = 24 * HOUR_NS
-BAD_FROM = 0x80000000
 KEPT = 2_000
 log = logging.getLogger("penstock.apps.maintenance")
 
@@ -63,7 +63,7 @@ def loss_property(channel: Channel) -> str:
 class _Redo:
     """A re-reading under way: what is later than `from_ns` is written; commits up to `head` are in it."""
 
-    model: HealthModel
+    model: Judge
     marks: Marks
     pages: AsyncIterator[Page]
     head: int
@@ -80,15 +80,15 @@ class Watch:
         self,
         client: AsyncClient,
         asset: Asset,
-        channels: Sequence[Channel],
+        judging: Judging,
         *,
-        settings: MaintenanceSettings,
         checkpoints: Checkpoints,
         now_ns: Callable[[], int],
     ) -> None:
         self.asset = asset
-        self.channels = tuple(channels)
-        self.model = HealthModel(channels, settings.model())
+        self.channels = judging.channels
+        self.judging = judging
+        self.model: Judge = judging.make()
         self.newest: Assessment | None = None
         self.recent: deque[Assessment] = deque(maxlen=KEPT)
         self.rule: Rule | None = None
@@ -96,10 +96,10 @@ class Watch:
         self.ahead = 0
         self.failure: Exception | None = None
         self._client = client
-        self._settings = settings
         self._checkpoints = checkpoints
         self._now_ns = now_ns
         self._losses: dict[str, Tag] = {}
+        self._more: dict[str, Tag] = {}
         self._position = 0
         self._written_ns = 0
         self._rule_made = False
@@ -131,34 +131,37 @@ class Watch:
             if channel.role is not Role.LOAD:
                 said = f"Health points lost to {channel.name}"
                 self._losses[channel.name] = await self._declare(loss_property(channel), said)
+        for name, (unit, said) in self.judging.more.items():
+            self._more[name] = await self._declare(name, said, unit=unit)
         (latest,) = await self._client.latest(self.health_tag)
         self._written_ns = min(latest.time or 0, self.model.boundary_ns) if taken_up else latest.time or 0
         await self._make_rule()
 
-    async def _declare(self, name: str, description: str) -> Tag:
+    async def _declare(self, name: str, description: str, *, unit: str = "%") -> Tag:
         return await self._client.declare_tag(
-            asset=self.asset, property=name, type="float64", unit="%", description=description
+            asset=self.asset, property=name, type="float64", unit=unit, description=description
         )
 
     async def _make_rule(self) -> None:
         assert self.health_tag is not None
-        tag = self.health_tag.id
+        wish = self.judging.rule
+        tag = self._more.get(wish.property, self.health_tag)
         rules = await self._client.rules.list()
-        mine = (r for r in rules if r.tag == tag or (r.asset == self.asset.id and r.property == HEALTH))
+        mine = (r for r in rules if r.tag == tag.id or (r.asset == self.asset.id and r.property == wish.property))
         self.rule = next(mine, None)
         if self.rule is not None or self._rule_made:
             return  # there already, or taken away by somebody who did not want it
-        wished = self._settings
         name = self.asset.name or self.asset.path
+        said = words(wish.property)
         self.rule = await self._client.rules.create(
-            f"Health of {name}"[:120],
-            tag=self.health_tag,
-            comparison="low",
-            limit=wished.limit,
-            deadband=wished.deadband,
-            on_delay_s=wished.on_delay_s,
-            severity=wished.severity,
-            message=f"Health index of {name} below {wished.limit:g} %: see the evidence in Maintenance"[:250],
+            f"{said} of {name}"[:120] if wish.property != HEALTH else f"Health of {name}"[:120],
+            tag=tag,
+            comparison=wish.comparison,
+            limit=wish.limit,
+            deadband=wish.deadband,
+            on_delay_s=wish.on_delay_s,
+            severity=wish.severity,
+            message=f"{said} of {name} {wish.said}"[:250],
         )
         self._rule_made = True
 
@@ -209,15 +212,11 @@ class Watch:
     async def _begin(self, from_ns: int) -> None:
         """Take a second model to the mark before `from_ns`, and the history behind it in hand."""
         tags = [c.tag for c in self.channels]
-        now_ns, model, mark = (
-            self._now_ns(),
-            HealthModel(self.channels, self.model.settings),
-            self._marks.before(from_ns),
-        )
+        now_ns, model, mark = self._now_ns(), self.judging.make(), self._marks.before(from_ns)
         if mark is None or not model.restore(mark.model):
             mark = None
         head = (await self._client.since(None, tags, limit=1)).head
-        start = mark.boundary_ns if mark else now_ns - int(model.settings.redo_s * SECOND)
+        start = mark.boundary_ns if mark else model.begin_ns or now_ns - int(model.redo_s * SECOND)
         pages = self._client.iterate(tags, start=start, end=now_ns + AHEAD_MAX_NS, chunk=PAGE_ROWS, include_status=True)
         self._redo = _Redo(model, self._marks.up_to(mark), pages, head, from_ns, now_ns, from_ns)
         self._unsettled = 0
@@ -259,23 +258,17 @@ class Watch:
         self.newest = assessed[-1]
         self.recent.extend(assessed[-KEPT:])
 
-    def _mark(self, model: HealthModel, marks: Marks) -> None:
+    def _mark(self, model: Judge, marks: Marks) -> None:
         if model.late_from_ns is None and model.boundary_ns > 0 and marks.is_due(model.boundary_ns):
             marks.add(model.mark())
 
     def _rows(self, table: pa.Table) -> Samples:
-        """Bring wire rows to the model's form: channel index, numbers, Good or not; rows far ahead are counted."""
-        ahead = table.column("time").to_numpy() > self._now_ns() + AHEAD_MAX_NS
+        """Bring wire rows to the model's form; rows far ahead are counted and left out."""
+        samples = samples_of(table, self.channels)
+        ahead = samples.time > self._now_ns() + AHEAD_MAX_NS
         self.ahead += int(np.count_nonzero(ahead))
-        numbers = pc.coalesce(table.column("vf"), table.column("vi").cast(pa.float64(), safe=False))
-        value = pc.fill_null(numbers, float("nan")).to_numpy()
-        status = table.column("status").to_numpy()
-        tag = table.column("tag").to_numpy()
-        channel = np.full(len(tag), -1, dtype=np.int64)
-        for index, known in enumerate(self.channels):
-            channel[tag == known.tag] = index
-        channel[ahead] = -1
-        return Samples(channel, table.column("time").to_numpy(), value, (status < BAD_FROM) & np.isfinite(value))
+        samples.channel[ahead] = -1
+        return samples
 
     async def _write_later(self, assessed: Sequence[Assessment], than_ns: int) -> int:
         """Write what is later than `than_ns`; give the time of the newest."""
@@ -293,6 +286,9 @@ class Watch:
             lost = [(a.time_ns, f.loss, a.status) for a in assessed for f in a.findings if f.channel.name == name]
             if lost:
                 written[tag] = lost
+        for name, tag in self._more.items():
+            if told := [(a.time_ns, a.more[name], a.status) for a in assessed if name in a.more]:
+                written[tag] = told
         content = hashlib.sha256(repr(sorted((str(tag), samples) for tag, samples in written.items())).encode())
         key = f"health-{self.health_tag.id}-{assessed[0].time_ns}-{content.hexdigest()[:32]}"
         await self._client.write_many(written, idempotency_key=key)

@@ -27,12 +27,16 @@ NEVER = -(2**62)
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Rows of one asset in commit order: channel index (−1: of no channel), source time ns, value, Good or not."""
+    """Rows of one asset in commit order: channel index (−1: of no channel), source time ns, value, Good or not.
+
+    `position`: of the commit that each row came with; None: all with one.
+    """
 
     channel: npt.NDArray[np.int64]
     time: npt.NDArray[np.int64]
     value: npt.NDArray[np.float64]
     good: npt.NDArray[np.bool_]
+    position: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.time)

@@ -1,4 +1,4 @@
-"""The fleet: find assets with a vibration velocity, watch each of them, and keep one's trouble from the others."""
+"""The fleet: find assets that can be judged, watch each of them, and keep one's trouble from the others."""
 
 from __future__ import annotations
 
@@ -9,20 +9,33 @@ from collections.abc import Callable
 from pathlib import Path
 
 from penstock.apps.house.said import TROUBLE
-from penstock.apps.maintenance.channels import Channel, find_channels
+from penstock.apps.maintenance.channels import Channel, all_channels, find_channels
 from penstock.apps.maintenance.checkpoint import Checkpoints
+from penstock.apps.maintenance.detection.fitting import FitError
+from penstock.apps.maintenance.detection.model import ModelError
+from penstock.apps.maintenance.judging import Judging, by_vibration
+from penstock.apps.maintenance.life.fleets import Fleets, Member
+from penstock.apps.maintenance.life.run import RunAttributeError, run_of
+from penstock.apps.maintenance.rowjudge import Life, State, by_rows
 from penstock.apps.maintenance.settings import MaintenanceSettings
+from penstock.apps.maintenance.state.artefacts import ArtefactError, Artefacts
+from penstock.apps.maintenance.state.fitting import fitted, is_there
+from penstock.apps.maintenance.state.healthy import Healthy, HealthyError, healthy_of
 from penstock.apps.maintenance.watch import Watch
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.errors import ApiError
 from penstock.sdk.models import Asset, Property
 
 LOOK_FOR_NEW_S = 10.0
+TROUBLE_OF_ONE = (ApiError, HealthyError, FitError, ModelError, ArtefactError, RunAttributeError)
 log = logging.getLogger("penstock.apps.maintenance")
 
 
 class Fleet:
-    """All watched assets by id; `failure` is what kept the last look at the plant from succeeding."""
+    """All watched assets by id; `failure` is what kept the last look at the plant from succeeding.
+
+    `unfit`: why an asset whose healthy stretch is named is not judged by it.
+    """
 
     def __init__(
         self, settings: MaintenanceSettings, folder: Path, *, now_ns: Callable[[], int] = time.time_ns
@@ -30,10 +43,14 @@ class Fleet:
         self.settings = settings
         self.watches: dict[str, Watch] = {}
         self.failure: Exception | None = None
+        self.unfit: dict[str, str] = {}
         self._folder = folder
         self._now_ns = now_ns
         self._looked_s = float("-inf")
         self._said: dict[str, str] = {}
+        self.artefacts = Artefacts(folder / "models")
+        self.fleets = Fleets(folder / "fleets")
+        self._members: list[Member] = []
 
     async def run(self, client: AsyncClient) -> None:
         """Work for ever."""
@@ -59,21 +76,63 @@ class Fleet:
         return more
 
     async def look(self, client: AsyncClient) -> None:
-        """Take assets with a bound vibration velocity, take anew what changed, let go what is gone."""
+        """Take assets that can be judged, take anew what changed, let go what is gone."""
         plant = await client.assets.list()
+        self._members = []
         for gone in self.watches.keys() - {asset.id for asset in plant}:
             del self.watches[gone]
         for listed in plant:
             asset = listed if listed.properties else await client.assets.retrieve(listed.id)
-            channels = find_channels(await self._bound(client, asset))
-            known = self.watches.get(asset.id)
-            if not channels or (known is not None and known.channels == channels):
-                continue
             try:
-                await self._take(client, asset, channels)
+                judging = await self._judging_of(client, asset)
+                known = self.watches.get(asset.id)
+                if judging is None or (known is not None and known.judging.key == judging.key):
+                    continue
+                await self._take(client, asset, judging)
                 self._said.pop(asset.id, None)
-            except ApiError as refused:  # one asset's refusal is not the others'; it is tried again at the next look
+                self.unfit.pop(asset.id, None)
+            except TROUBLE_OF_ONE as refused:  # it is not the others'; tried again at the next look
                 self._say(asset.id, refused)
+                self.unfit[asset.id] = str(refused)
+        await self.fleets.look(client, self._members)
+
+    async def _judging_of(self, client: AsyncClient, asset: Asset) -> Judging | None:
+        """Choose: by its healthy stretch where one is named, else by its vibration; None: not judged, or not yet."""
+        bound = await self._bound(client, asset)
+        healthy, run = healthy_of(asset.properties), run_of(asset.properties)
+        if healthy is None and run is None:
+            vibration = find_channels(bound)
+            return by_vibration(vibration, self.settings) if vibration else None
+        channels = all_channels(bound)
+        state = await self._state_of(client, asset, channels, healthy) if healthy and channels else None
+        life = self._life_of(Member(asset, run, channels)) if run and channels else None
+        return by_rows(channels, state, life, settings=self.settings) if state or life else None
+
+    async def _state_of(
+        self, client: AsyncClient, asset: Asset, channels: tuple[Channel, ...], healthy: Healthy
+    ) -> State | None:
+        """Give the model of its healthy state, fitted where that has become possible; None: not yet."""
+        names = tuple(channel.name for channel in channels)
+        if not await asyncio.to_thread(self.artefacts.suits, asset.id, healthy, names):
+            if not await is_there(client, channels, healthy, self._now_ns()):
+                return None
+            made = await fitted(
+                client, asset, channels, healthy=healthy, artefacts=self.artefacts, now_ns=self._now_ns()
+            )
+            log.info("fitted version %d of the model of %s", made.number, asset.path)
+        used = await asyncio.to_thread(self.artefacts.used, asset.id)
+        if used is None or used.model.fitted_on.channels != names:
+            message = "the version of its model in use is of other channels: take another, or name a new stretch"
+            raise ArtefactError(message)
+        return State(used.model, used.healthy.fit[0], used.healthy.until_ns, used.period_ns)
+
+    def _life_of(self, member: Member) -> Life | None:
+        """Give the prognosis of its fleet; None while there is none of these channels."""
+        self._members.append(member)
+        model = self.fleets.model(member.run.fleet)
+        if model is None or model.fitted_on.channels != member.names:
+            return None
+        return Life(model, member.run.from_ns)
 
     async def _bound(self, client: AsyncClient, asset: Asset) -> list[Property]:
         """Give the asset's properties; for an asset without any those of its tags."""
@@ -82,12 +141,12 @@ class Fleet:
         tags = await client.tags.list(asset=asset)
         return [Property(t.property or t.name, "measurement", t.type, t.unit, t.id) for t in tags]
 
-    async def _take(self, client: AsyncClient, asset: Asset, channels: tuple[Channel, ...]) -> None:
-        checkpoints = Checkpoints(self._folder / "health")
-        watch = Watch(client, asset, channels, settings=self.settings, checkpoints=checkpoints, now_ns=self._now_ns)
+    async def _take(self, client: AsyncClient, asset: Asset, judging: Judging) -> None:
+        checkpoints = Checkpoints(self._folder / judging.kind)
+        watch = Watch(client, asset, judging, checkpoints=checkpoints, now_ns=self._now_ns)
         await watch.start()
         self.watches[asset.id] = watch
-        log.info("watching %s by %s", asset.path, ", ".join(c.name for c in channels))
+        log.info("watching %s by %s", asset.path, ", ".join(c.name for c in judging.channels))
 
     async def _catch_up(self, watch: Watch) -> bool:
         try:

@@ -56,7 +56,10 @@ def create_asset(state: State, call: Call) -> tuple[int, dict[str, Any]]:
 def change_asset(state: State, call: Call) -> dict[str, Any]:
     """Answer `PATCH /v1/assets/{id}`."""
     known = asset(state, call)
-    known.update({k: v for k, v in call.body().items() if k in ("name", "description")})
+    changes = call.body()
+    known.update({k: v for k, v in changes.items() if k in ("name", "description")})
+    if "attributes" in changes:
+        state.set_attributes(known, changes["attributes"])
     return known
 
 

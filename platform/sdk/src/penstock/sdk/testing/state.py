@@ -64,6 +64,11 @@ class State:
         self.assets[asset_id] = asset | {"description": "", "properties": properties}
         return self.assets[asset_id]
 
+    def set_attributes(self, asset: dict[str, Any], attributes: Mapping[str, Any]) -> None:
+        """Put these in the place of the attributes that the asset had."""
+        others = [p for p in asset["properties"] if p["kind"] != "attribute"]
+        asset["properties"] = [*(_property(n, kind="attribute", value=v) for n, v in attributes.items()), *others]
+
     def asset(self, id_or_path: str) -> dict[str, Any]:
         """Give an asset by id or path."""
         for asset in self.assets.values():

@@ -1,0 +1,74 @@
+"""Limits of a statistic from healthy rows that were not fitted on, wide where those rows are few or alike."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+INDEPENDENT_MIN = 4.0
+TAIL_SHARE = 0.1
+CLUSTERS_MIN = 10
+APART_ROWS = 10
+"""Rows below the threshold that part two clusters of exceedances."""
+SHAPE_BOUNDS = (-0.3, 0.5)
+
+
+def limit_of(values: Floats, *, sigmas: float, tail: float) -> float:
+    """Give the largest of tolerance limit, extreme-value quantile and the highest value seen; `values` in time order.
+
+    A statistic whose spread is next to normal is expected: cube roots of mean squares (Wilson and Hilferty 1931).
+    """
+    return max(tolerance_limit(values, sigmas), tail_quantile(values, tail), float(values.max()))
+
+
+def tolerance_limit(values: Floats, sigmas: float) -> float:
+    """Give mean + k standard deviations, k widened for the number of independent values.
+
+    The widening is the first term of the quantile of Student's t with n degrees of freedom, and of the mean's error.
+    """
+    n = independent(values)
+    wider = sigmas * (1 + (1 + sigmas**2 / 4) / n)
+    return float(values.mean() + wider * values.std() * np.sqrt(1 + 1 / n))
+
+
+def independent(values: Floats) -> float:
+    """Give how many independent values a series of the first order with this autocorrelation is worth."""
+    deviation = values - values.mean()
+    power = float(deviation @ deviation)
+    if power <= 0:
+        return INDEPENDENT_MIN
+    r = min(max(float(deviation[1:] @ deviation[:-1]) / power, 0.0), 0.99)
+    return max(len(values) * (1 - r) / (1 + r), INDEPENDENT_MIN)
+
+
+def tail_quantile(values: Floats, tail: float) -> float:
+    """Give the value exceeded with probability `tail` a row, from the maxima of clusters; −inf where they are few.
+
+    Peaks over threshold (Siffer et al. 2017), in clusters against autocorrelation.
+    """
+    threshold = float(np.quantile(values, 1 - TAIL_SHARE))
+    where = np.flatnonzero(values > threshold)
+    if len(where) < CLUSTERS_MIN:
+        return -np.inf
+    starts = np.flatnonzero(np.diff(where, prepend=where[0] - APART_ROWS - 1) > APART_ROWS)
+    peaks = np.sort(np.maximum.reduceat(values[where], starts)) - threshold
+    n = len(peaks)
+    if n < CLUSTERS_MIN:
+        return -np.inf
+    return threshold + pareto_quantile(peaks, n / len(values) / tail)
+
+
+def pareto_quantile(excesses: Floats, ratio: float) -> float:
+    """Give the excess that is `ratio` times as rare as an excess at all; `excesses` ascending, at least two.
+
+    Generalised Pareto by probability weighted moments (Hosking and Wallis 1987), the shape held in bounds.
+    """
+    n = len(excesses)
+    mean = float(excesses.mean())
+    weighted = float((excesses * np.arange(n)[::-1]).mean()) / (n - 1)
+    if mean <= 0 or mean == 2 * weighted:
+        return max(mean, 0.0)
+    shape = min(max(2 - mean / (mean - 2 * weighted), SHAPE_BOUNDS[0]), SHAPE_BOUNDS[1])
+    scale = (1 - shape) * mean
+    return scale * (float(np.log(ratio)) if abs(shape) < 1e-6 else (ratio**shape - 1) / shape)

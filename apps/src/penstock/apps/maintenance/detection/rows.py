@@ -1,0 +1,115 @@
+"""Rows of a machine → deviations in scales: gaps, missing values, wandering levels, single spikes. Online, bounded.
+
+Theory of operation. Each used channel is held against its healthy level, or, where it wanders while healthy, against
+a moving average of its own past. A missing value is held for a while and is then what the other channels make of it
+(conditional mean). A large deviation counts fully when a second row confirms it: one spike is no change of state. An
+interruption of the record starts moving levels anew; fixed levels stay, so that a machine that comes back changed is
+seen.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.apps.maintenance.detection.model import Floats, listed, unlisted
+from penstock.apps.maintenance.detection.settings import DetectionSettings
+
+PATTERNS_MAX = 64
+"""Patterns of missing channels whose conditional means are remembered."""
+RIDGE = 1e-3
+
+
+class Conditioner:
+    """Give one row's deviations (u,) after another; the state goes through `to_json` and `restore`."""
+
+    def __init__(
+        self, settings: DetectionSettings, centre: Floats, *, scale: Floats, gain: Floats, gap_ns: int
+    ) -> None:
+        self._settings = settings
+        self._centre, self._scale, self._gain, self._gap_ns = centre, scale, gain, gap_ns
+        self._moving = gain > 0
+        self._any_moving = bool(self._moving.any())
+        self._others: tuple[Floats, Floats] | None = None
+        self._patterns: dict[bytes, Floats] = {}
+        self._time_ns: int | None = None
+        self._held = np.full(len(centre), np.nan)
+        self._age = np.zeros(len(centre), np.int64)
+        self._forget()
+
+    def learn_others(self, mean: Floats, covariance: Floats) -> None:
+        """Take mean (u,) and covariance (u, u) of the deviations, for what is missing."""
+        self._others = (mean, covariance)
+
+    def on_row(self, time_ns: int, row: Floats) -> tuple[Floats, bool] | None:
+        """Give the deviations of a row (u,) and whether the record was interrupted before it; None if it is empty."""
+        parted = self._time_ns is not None and time_ns - self._time_ns > self._gap_ns
+        if parted:
+            self._forget()
+        deviation = (row - self._centre) / self._scale
+        missing = np.isnan(deviation)
+        if missing.any():
+            if missing.all():
+                return None
+            deviation = self._hold(deviation, missing)
+            missing = np.isnan(deviation)
+        else:
+            self._held, self._age[:] = deviation, 0
+        self._time_ns = time_ns
+        moved = self._from_level(deviation) if self._any_moving else deviation
+        confirmed = self._confirmed(moved)
+        if missing.any():
+            confirmed[missing] = self._expected(confirmed, missing)
+        return confirmed, parted
+
+    def _forget(self) -> None:
+        self._level = np.where(self._moving, np.nan, 0.0)
+        self._before = np.zeros(len(self._centre))
+        self._held = np.full(len(self._centre), np.nan)
+
+    def _hold(self, deviation: Floats, missing: NDArray[np.bool_]) -> Floats:
+        self._age = np.where(missing, self._age + 1, 0)
+        held = np.where(missing & (self._age <= self._settings.hold_rows), self._held, deviation)
+        self._held = np.where(missing, self._held, deviation)
+        return held
+
+    def _from_level(self, deviation: Floats) -> Floats:
+        self._level = np.where(np.isnan(self._level), deviation, self._level)
+        moved: Floats = deviation - self._level
+        self._level = self._level + self._gain * np.where(np.isnan(moved), 0.0, moved)
+        return moved
+
+    def _confirmed(self, moved: Floats) -> Floats:
+        bounded = np.clip(moved, -self._settings.clip, self._settings.clip)
+        known = np.where(bounded * self._before > 0, np.abs(self._before), 0.0)
+        most = np.maximum(known, self._settings.confirm)
+        self._before = np.where(np.isnan(bounded), 0.0, bounded)
+        return np.clip(bounded, -most, most)
+
+    def _expected(self, deviation: Floats, missing: NDArray[np.bool_]) -> Floats:
+        if self._others is None:
+            return np.zeros(int(missing.sum()))
+        mean, covariance = self._others
+        key = missing.tobytes()
+        if key not in self._patterns:
+            if len(self._patterns) >= PATTERNS_MAX:
+                del self._patterns[next(iter(self._patterns))]
+            known = covariance[np.ix_(~missing, ~missing)]
+            ridge = RIDGE * float(np.trace(known)) / len(known) * np.eye(len(known))
+            solved = np.linalg.solve(known + ridge, covariance[np.ix_(~missing, missing)])
+            self._patterns[key] = np.asarray(solved.T, np.float64)
+        expected: Floats = mean[missing] + self._patterns[key] @ (deviation - mean)[~missing]
+        return expected
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the state as JSON values."""
+        arrays = {"level": self._level, "before": self._before, "held": self._held}
+        return {"time_ns": self._time_ns, "age": self._age.tolist()} | {k: listed(v) for k, v in arrays.items()}
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """Take what `to_json` gave."""
+        self._time_ns = None if kept["time_ns"] is None else int(kept["time_ns"])
+        self._age = np.array(kept["age"], np.int64)
+        self._level, self._before, self._held = (unlisted(kept[name]) for name in ("level", "before", "held"))

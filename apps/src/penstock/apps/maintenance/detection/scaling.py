@@ -1,0 +1,79 @@
+"""Scales and levels of channels: what one unit of deviation is, and whether a channel stands still while healthy.
+
+All of it follows an affine change of a channel, a negative factor included, and the order of channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+MAD_TO_SIGMA = 1.4826
+FEW_VALUES = 10
+"""Distinct values up to which a channel counts as quantised; one step of it is then no less than two scales."""
+
+
+def robust_scale(rows: Floats) -> Floats:
+    """Give one scale a channel of `rows` (n, c), NaN left out; 0 for a channel that never moves.
+
+    The median absolute deviation, but no less than half the standard deviation, so that a channel that rests most of
+    the time, or has two levels, keeps a scale.
+    """
+    return np.array([_scale(column[np.isfinite(column)]) for column in rows.T])
+
+
+def _scale(values: Floats) -> float:
+    if len(values) == 0 or values.max() == values.min():
+        return 0.0
+    mad = float(np.median(np.abs(values - np.median(values))))
+    scale = max(MAD_TO_SIGMA * mad, 0.5 * float(values.std()))
+    distinct = np.unique(values)
+    if len(distinct) <= FEW_VALUES:
+        scale = max(scale, 0.5 * float(np.diff(distinct).min()))
+    rounding = 1e-12 * float(np.abs(values).max())
+    return scale if scale > rounding else 0.0
+
+
+def centre(rows: Floats) -> Floats:
+    """Give the median of each channel of `rows` (n, c), NaN left out; 0 where there is nothing."""
+    return np.array([np.median(kept) if len(kept := c[np.isfinite(c)]) else 0.0 for c in rows.T])
+
+
+def moving_deviation(column: Floats, memory: int) -> Floats:
+    """Give a column's deviation from the moving average of its own earlier values; from nothing where memory is 0."""
+    if memory == 0:
+        return column
+    level, out = column[0], np.empty_like(column)
+    for i, value in enumerate(column):
+        out[i] = value - level
+        level += out[i] / memory
+    return out
+
+
+def choose_memory(stretches: Sequence[Floats], memories: Sequence[int], wander_limit: float) -> int:
+    """Give the longest memory with which the channel stands still in each stretch; the shortest if none does."""
+    kept = [values for s in stretches if len(values := s[np.isfinite(s)]) >= MIN_ROWS]
+    for memory in memories[:-1]:
+        if all(kpss(moving_deviation(values, memory)) < wander_limit for values in kept):
+            return memory
+    return memories[-1]
+
+
+MIN_ROWS = 20
+
+
+def kpss(values: Floats) -> float:
+    """Give the statistic against a stationary level (Kwiatkowski, Phillips, Schmidt, Shin 1992), Bartlett window."""
+    n = len(values)
+    deviation = values - values.mean()
+    window = int(np.ceil(12 * (n / 100) ** 0.25))
+    long_run = float(deviation @ deviation) / n
+    for lag in range(1, min(window, n - 1) + 1):
+        weight = 1 - lag / (window + 1)
+        long_run += 2 * weight * float(deviation[lag:] @ deviation[:-lag]) / n
+    if long_run <= 0:
+        return 0.0
+    return float((np.cumsum(deviation) ** 2).sum()) / n**2 / long_run

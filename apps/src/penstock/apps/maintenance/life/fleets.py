@@ -1,0 +1,159 @@
+"""The prognosis of each fleet: fitted on its runs to failure, anew once enough more have failed, kept as versions.
+
+A fit takes minutes, so it runs beside the worker, one at a time. It begins when two looks in a row saw the same runs to
+failure, all of them whole in the history, and their number has grown by `GROWN` since the version in use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from penstock.apps.maintenance.channels import Channel
+from penstock.apps.maintenance.life.run import AssetRun
+from penstock.apps.maintenance.prognosis.runs import Run, RunError
+from penstock.apps.maintenance.reading import read_in, rows_between
+from penstock.sdk.async_client import AsyncClient
+from penstock.sdk.errors import ApiError
+from penstock.sdk.models import Asset
+
+if TYPE_CHECKING:
+    from penstock.apps.maintenance.prognosis.model import Model
+
+RUNS_MIN = 5
+"""Runs to failure of which a fleet's prognosis is made at the earliest."""
+GROWN = 1.1
+TAIL = 20
+"""Part of a run in which samples are awaited."""
+USED = "used.json"
+log = logging.getLogger("penstock.apps.maintenance")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An asset of a fleet, with its run and the channels that it is judged by."""
+
+    asset: Asset
+    run: AssetRun
+    channels: tuple[Channel, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Give the channels' names."""
+        return tuple(channel.name for channel in self.channels)
+
+
+class Fleets:
+    """Fleets by name; `trouble` says why a fleet has no prognosis, or no newer one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._models: dict[str, Model | None] = {}
+        self._seen: dict[str, frozenset[str]] = {}
+        self._tails: dict[str, int] = {}
+        self._fitting: asyncio.Task[None] | None = None
+        self.trouble: dict[str, str] = {}
+
+    def model(self, fleet: str) -> Model | None:
+        """Give the prognosis in use; None while there is none."""
+        if fleet not in self._models:
+            self._models[fleet] = self._load(fleet)
+        return self._models[fleet]
+
+    @property
+    def is_fitting(self) -> bool:
+        """Say whether a fit runs."""
+        return self._fitting is not None and not self._fitting.done()
+
+    async def look(self, client: AsyncClient, members: Sequence[Member]) -> None:
+        """Begin a fit where one is due."""
+        for fleet in sorted({member.run.fleet for member in members}):
+            failed = [m for m in members if m.run.fleet == fleet and m.run.failed]
+            seen = frozenset(f"{m.asset.id}/{m.run}" for m in failed)
+            settled = self._seen.get(fleet) == seen
+            self._seen[fleet] = seen
+            if self.is_fitting or not settled or not self._has_grown(fleet, len(failed)):
+                continue
+            if all([await self._is_whole(client, member) for member in failed]):
+                self._fitting = asyncio.create_task(self._fit(client, fleet, failed), name=f"fit {fleet}")
+
+    async def _is_whole(self, client: AsyncClient, member: Member) -> bool:
+        """Say whether the history has a run to its end: its very last row, or a tail that two looks saw alike."""
+        run, key = member.run, f"{member.asset.id}/{member.run}"
+        assert run.until_ns is not None
+        tail = await read_in(client, member.channels, run.until_ns - 1, run.until_ns)
+        if not tail:
+            begin_ns = run.until_ns - (run.until_ns - run.from_ns) // TAIL
+            rows, _ = await rows_between(client, member.channels, (begin_ns, run.until_ns))
+            newest = int(rows[-1]) if len(rows) else 0
+            before, self._tails[key] = self._tails.get(key), newest
+            return newest > 0 and before == newest
+        return True
+
+    def _has_grown(self, fleet: str, count: int) -> bool:
+        model = self.model(fleet)
+        return count >= RUNS_MIN and (model is None or count >= GROWN * len(model.fitted_on.runs))
+
+    async def _fit(self, client: AsyncClient, fleet: str, failed: Sequence[Member]) -> None:
+        try:
+            names = failed[0].names
+            if any(member.names != names for member in failed):
+                message = f"the assets of fleet {fleet} have different channels"
+                raise RunError(message)
+            runs = [await _read(client, member) for member in failed]
+            self._models[fleet] = await asyncio.to_thread(self._fitted, fleet, runs, names)
+            self.trouble.pop(fleet, None)
+            log.info("fitted the prognosis of fleet %s on %d runs to failure", fleet, len(runs))
+        except (RunError, ApiError, OSError) as failure:
+            self.trouble[fleet] = str(failure)
+            log.warning("fleet %s: %s", fleet, failure)
+
+    def _fitted(self, fleet: str, runs: Sequence[Run], names: tuple[str, ...]) -> Model:
+        from penstock.apps.maintenance.prognosis.fitting import fit  # it brings scikit-learn: only who fits pays
+
+        model = fit(runs, channels=names, source=fleet)
+        self._keep(fleet, model)
+        return model
+
+    def _keep(self, fleet: str, model: Model) -> None:
+        from penstock.apps.maintenance.prognosis.model import save
+
+        folder = self._of(fleet)
+        number = max((int(place.name) for place in folder.glob("[0-9]*")), default=0) + 1
+        save(model, folder / f"{number:04d}")
+        draft = folder / "used.draft"
+        with draft.open("w") as out:
+            out.write(json.dumps({"number": number}))
+            out.flush()
+            os.fsync(out.fileno())
+        draft.replace(folder / USED)
+
+    def _load(self, fleet: str) -> Model | None:
+        from penstock.apps.maintenance.prognosis.model import ModelError, load
+
+        place = self._of(fleet) / USED
+        if not place.is_file():
+            return None
+        try:
+            return load(place.parent / f"{int(json.loads(place.read_text())['number']):04d}")
+        except (ModelError, ValueError, KeyError, TypeError) as broken:
+            self.trouble[fleet] = f"the kept prognosis cannot be used: {broken}"
+            return None
+
+    def _of(self, fleet: str) -> Path:
+        return self._folder / re.sub(r"[^A-Za-z0-9_-]", lambda sign: f"%{ord(sign[0]):x}", fleet)
+
+
+async def _read(client: AsyncClient, member: Member) -> Run:
+    until_ns = member.run.until_ns
+    assert until_ns is not None
+    times, values = await rows_between(client, member.channels, (member.run.from_ns, until_ns))
+    return Run(member.asset.id, times, values, failed=True)

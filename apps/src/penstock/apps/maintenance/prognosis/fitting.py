@@ -1,0 +1,137 @@
+"""Fit a prognosis on runs to failure: pace, regimes, scaling, and per window an ensemble with its honest errors."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from penstock.apps.maintenance.prognosis.forest import forest_of, grow
+from penstock.apps.maintenance.prognosis.intervals import fit_margins
+from penstock.apps.maintenance.prognosis.model import FittedOn, Model, Rung
+from penstock.apps.maintenance.prognosis.predicting import mean_answer
+from penstock.apps.maintenance.prognosis.regimes import find_regimes
+from penstock.apps.maintenance.prognosis.runs import Floats, Ints, Pace, Run, RunError, pace_of
+from penstock.apps.maintenance.prognosis.scaling import Scaling, fit_scaling
+from penstock.apps.maintenance.prognosis.settings import PrognosisSettings
+from penstock.apps.maintenance.prognosis.stepping import Stepper
+from penstock.apps.maintenance.prognosis.windows import features_of
+
+RUNS_MIN = 3
+SEED_STRIDE = 1000
+
+
+def fit(
+    runs: Sequence[Run],
+    *,
+    channels: Sequence[str],
+    source: str,
+    settings: PrognosisSettings | None = None,
+) -> Model:
+    """Fit on the runs that ended with the failure; others are left out, since what was left of them is not known.
+
+    RunError where there are fewer than three, or none of their channels moves.
+    """
+    settings = settings or PrognosisSettings()
+    failed = sorted((run for run in runs if run.failed), key=lambda run: run.name)
+    if len(failed) < RUNS_MIN:
+        message = f"{len(failed)} runs to failure; a prognosis needs at least {RUNS_MIN}"
+        raise RunError(message)
+    pace = pace_of(failed, settings.steps_per_life)
+    horizon = settings.horizon_lives * pace.life_steps
+    scaling = _scaling(failed, pace, horizon=horizon, settings=settings)
+    windows = tuple(sorted({pace.steps(share, least=4) for share in settings.rungs_lives}))
+    shown = [_shown(run, pace, scaling, windows=windows) for run in failed]
+    folds = _folds(failed, settings)
+    rungs, errors = [], []
+    for i, window in enumerate(windows):
+        known = [(features[i], left[window - 1 :]) for features, left in shown if len(features[i])]
+        of = folds[[bool(len(features[i])) for features, _ in shown]]
+        if len(np.unique(of)) < 2:
+            continue
+        rung, error = _rung(known, of, window=window, horizon=horizon, settings=settings)
+        rungs.append(rung)
+        errors.append(error)
+    if not rungs:
+        message = f"no two runs to failure fill a window of {windows[0]} steps"
+        raise RunError(message)
+    return Model(settings, _fitted_on(failed, channels, source), pace, horizon, scaling, tuple(rungs), tuple(errors))
+
+
+def _scaling(failed: Sequence[Run], pace: Pace, *, horizon: float, settings: PrognosisSettings) -> Scaling:
+    values = [np.asarray(run.values, np.float64) for run in failed]
+    regimes = find_regimes(values, settings.regime_share)
+    scaling = fit_scaling(
+        values,
+        regimes,
+        healthy=[_healthy(run, horizon * pace.step_ns) for run in failed],
+        last_rows=pace.steps(settings.rungs_lives[0], least=4) * pace.rows,
+        relevance_min=settings.relevance_min,
+        channels_max=settings.channels_max,
+    )
+    if not len(scaling.used):
+        message = "no channel moves: nothing to read a remaining life from"
+        raise RunError(message)
+    return scaling
+
+
+def _healthy(run: Run, horizon_ns: float) -> slice:
+    """Give the rows beyond the horizon, at least the first fifth."""
+    beyond = int(np.searchsorted(run.times_ns, run.times_ns[-1] - horizon_ns))
+    return slice(0, max(beyond, len(run) // 5, 1))
+
+
+def _shown(run: Run, pace: Pace, scaling: Scaling, *, windows: tuple[int, ...]) -> tuple[list[Floats], Floats]:
+    """Give the features of a run by window, and the life left at each of its steps."""
+    times, steps = Stepper(pace, scaling, gap_max=windows[-1]).on_rows(run.times_ns, run.values)
+    left = (int(run.times_ns[-1]) - times) / pace.step_ns
+    return features_of(steps, windows), np.maximum(left, 0.0)
+
+
+def _folds(failed: Sequence[Run], settings: PrognosisSettings) -> Ints:
+    """Give each run its fold, at random, so that all folds are about as large."""
+    order = np.random.default_rng(settings.seed).permutation(len(failed))
+    folds = np.empty(len(failed), np.int64)
+    folds[order] = np.arange(len(failed)) % min(settings.folds, len(failed))
+    return folds
+
+
+def _rung(
+    known: Sequence[tuple[Floats, Floats]], folds: Ints, *, window: int, horizon: float, settings: PrognosisSettings
+) -> tuple[Rung, float]:
+    """Fit the members on thinned rows, each without its fold, and the margins on the folds that each left out."""
+    stride = max(1, round(sum(len(left) for _, left in known) / settings.rows_max))
+    features = np.vstack([each[i % stride :: stride] for i, (each, _) in enumerate(known)])
+    left = np.concatenate([each[i % stride :: stride] for i, (_, each) in enumerate(known)])
+    run = np.repeat(np.arange(len(known)), [len(each[i % stride :: stride]) for i, (_, each) in enumerate(known)])
+    members, estimate = [], np.full(len(left), np.nan)
+    for fold in np.unique(folds):
+        own = folds[run] != fold
+        member = grow(features[own], np.minimum(left[own], horizon), settings=settings, seed=_seed(settings, fold))
+        members.append(member)
+        estimate[~own] = mean_answer(member.predict(features[~own])[:, None], horizon)
+    margins = fit_margins(estimate, left, run=run, horizon=horizon, settings=settings)
+    error = float(np.sqrt(np.mean(np.square(estimate - np.minimum(left, horizon)))))
+    return Rung(window, forest_of(members), margins), error
+
+
+def _seed(settings: PrognosisSettings, fold: int) -> int:
+    return settings.seed * SEED_STRIDE + int(fold)
+
+
+def _fitted_on(failed: Sequence[Run], channels: Sequence[str], source: str) -> FittedOn:
+    digest = hashlib.sha256()
+    for run in failed:
+        digest.update(run.name.encode())
+        digest.update(np.ascontiguousarray(run.times_ns, np.int64).tobytes())
+        digest.update(np.ascontiguousarray(run.values, np.float64).tobytes())
+    return FittedOn(
+        source=source,
+        channels=tuple(channels),
+        runs=tuple(run.name for run in failed),
+        rows=sum(len(run) for run in failed),
+        from_ns=min(int(run.times_ns[0]) for run in failed),
+        to_ns=max(int(run.times_ns[-1]) for run in failed),
+        digest=digest.hexdigest(),
+    )

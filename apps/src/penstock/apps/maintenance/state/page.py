@@ -1,0 +1,169 @@
+"""The models page: which machines are judged by all their channels, on which healthy stretch, by which version."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+from nicegui import ui
+
+from penstock.apps.house.figures import NOTHING, moment_text
+from penstock.apps.house.shell import Shell
+from penstock.apps.house.tables import Cell, Row, Table
+from penstock.apps.house.widgets import answer_of, card, empty, title
+from penstock.apps.maintenance.channels import all_channels
+from penstock.apps.maintenance.frame import frame
+from penstock.apps.maintenance.state.artefacts import Artefact, ArtefactError
+from penstock.apps.maintenance.state.healthy import FIT
+from penstock.apps.maintenance.worker import Fleet
+from penstock.sdk.app import Context
+from penstock.sdk.models import Asset
+
+READ_S = 2.0
+MAY_NAME = "assets:write"
+"""Who may change an asset may say when it was healthy."""
+MINUTES = 16
+"""Signs of 2026-11-27T08:00."""
+
+
+async def page(ctx: Context, fleet: Fleet) -> None:
+    """Show the models."""
+    with frame(ctx, here="/models", title="Models") as shell:
+        ModelsPage(shell, fleet)
+
+
+class ModelsPage:
+    """The table of models, and the form that names a healthy stretch."""
+
+    def __init__(self, shell: Shell, fleet: Fleet) -> None:
+        self._shell, self._fleet = shell, fleet
+        self._assets: dict[str, Asset] = {}
+        title("Models of the healthy state")
+        with card():
+            self._table = Table(["Machine", "Version", "Healthy from", "until", "›·Rows", "›·Channels", "·Trouble", ""])
+            with ui.element("div") as self._empty:
+                empty("monitor_heart", "No machine is judged by its healthy state yet", "Name a stretch below.")
+        self._empty.set_visibility(False)
+        if shell.ctx.can(MAY_NAME):
+            with card("Name a healthy stretch"):
+                self._form()
+        shell.every(READ_S, self._read)
+
+    def _form(self) -> None:
+        why = (
+            "All numbers bound to the machine are then judged together, from the end of the stretch on. Times are UTC."
+        )
+        ui.label(why).classes("ps-sub")
+        with ui.element("div").classes("ps-row ps-wrap"):
+            self._asset = ui.select({}, label="Machine", with_input=True).props("outlined dense").mark("healthy-asset")
+            self._asset.classes("ps-filter")
+            self._begin = ui.input("Healthy from").props("outlined dense type=datetime-local").mark("healthy-from")
+            self._end = ui.input("until").props("outlined dense type=datetime-local").mark("healthy-until")
+            button = ui.button("Fit a model", on_click=self._name, color=None)
+            button.props("outline dense no-caps").classes("ps-action").mark("healthy-fit")
+
+    async def _read(self) -> None:
+        found = await self._shell.ctx.client.assets.list()
+        self._assets = {asset.id: asset for asset in found}
+        if self._shell.ctx.can(MAY_NAME):
+            offered = {a.id: a.name or a.path for a in found if all_channels(a.properties) or not a.properties}
+            if self._asset.options != offered:
+                self._asset.set_options(offered)
+        used, troubles = await asyncio.to_thread(self._used)
+        self._table.show([self._row(asset, used.get(asset), troubles.get(asset, "")) for asset in [*used, *troubles]])
+        self._empty.set_visibility(not used and not troubles)
+
+    def _used(self) -> tuple[dict[str, Artefact], dict[str, str]]:
+        """Give the version in use of each machine that this person may see, and why others have none."""
+        used, troubles = {}, {a: why for a, why in self._fleet.unfit.items() if a in self._assets}
+        for asset in self._assets:
+            try:
+                artefact = self._fleet.artefacts.used(asset)
+            except ArtefactError as broken:
+                troubles[asset] = str(broken)
+                continue
+            if artefact is not None:
+                used[asset] = artefact
+                troubles.pop(asset, None)
+        return used, troubles
+
+    def _row(self, asset_id: str, artefact: Artefact | None, trouble: str) -> Row:
+        asset, now_ns = self._assets[asset_id], self._shell.now_ns
+        name = Cell(asset.name or asset.path, href=f"/asset/{asset_id}")
+        said = Cell(trouble or self._fleet.unfit.get(asset_id, "") or NOTHING, "sub")
+        if artefact is None:
+            nothing = Cell(NOTHING)
+            return Row(asset_id, (name, nothing, nothing, nothing, nothing, nothing, said))
+        on, stretch = artefact.model.fitted_on, artefact.healthy.fit
+        cells = (
+            name,
+            Cell(f"{artefact.number}", tip=f"SHA-256 of its rows: {on.digest}"),
+            Cell(moment_text(stretch[0], now_ns=now_ns), "time"),
+            Cell(moment_text(stretch[1], now_ns=now_ns), "time"),
+            Cell(f"{on.fit_rows} + {on.limit_rows}", "num", tip="fitted on, and for the limits"),
+            Cell(f"{len(artefact.model.used)} of {len(on.channels)}", "num", tip=_left_out(artefact)),
+            said,
+        )
+        return Row(asset_id, cells, actions=(("Versions", partial(self._versions, asset_id)),))
+
+    async def _versions(self, asset_id: str) -> None:
+        artefacts, may = self._fleet.artefacts, self._shell.ctx.can(MAY_NAME)
+        numbers = await asyncio.to_thread(artefacts.numbers, asset_id)
+        versions = [await asyncio.to_thread(artefacts.version, asset_id, number) for number in reversed(numbers)]
+        with ui.dialog() as dialog, ui.card().classes("ps-dialog"):
+            ui.label("Versions").classes("ps-name")
+            ui.label("The one that is used judges what comes from now on; what was said before stays.").classes(
+                "ps-sub"
+            )
+            table = Table(["Version", "Fitted", "Healthy from", "until", ""])
+            rows = []
+            for each in versions:
+                times = (each.fitted_ns, *each.healthy.fit)
+                cells = [Cell(moment_text(t, now_ns=self._shell.now_ns), "time") for t in times]
+                use = (("Use", partial(dialog.submit, each.number)),) if may else ()
+                rows.append(Row(str(each.number), (Cell(str(each.number)), *cells), actions=use))
+            table.show(rows)
+            with ui.row().classes("w-full justify-end"):
+                ui.button("Close", on_click=lambda: dialog.submit(None)).props("flat no-caps")
+        chosen = await answer_of(dialog)
+        if isinstance(chosen, int):
+            await asyncio.to_thread(artefacts.use, asset_id, chosen)
+            ui.notify(f"Version {chosen} is used from the next look on", type="positive")
+
+    async def _name(self) -> None:
+        asset_id, begin, end = self._asset.value, self._begin.value or "", self._end.value or ""
+        if asset_id not in self._assets:
+            ui.notify("Choose a machine", type="negative")
+            return
+        try:
+            stretch = [_utc(text) for text in (begin, end)]
+        except ValueError:
+            ui.notify("Give both times, as 2026-11-27T08:00", type="negative")
+            return
+        if stretch[0] >= stretch[1]:
+            ui.notify("The stretch must begin before it ends", type="negative")
+            return
+
+        async def write() -> None:
+            asset = await self._shell.ctx.client.assets.retrieve(asset_id)
+            kept = {p.name: p.value for p in asset.properties if p.kind == "attribute"}
+            named = dict(zip(FIT, stretch, strict=True))
+            await self._shell.ctx.client.assets.update(asset_id, attributes=kept | named)
+
+        if await self._shell.attempt("healthy stretch", write):
+            ui.notify("Named: the model is fitted as soon as the history holds all of it", type="positive")
+
+
+def _utc(text: str) -> str:
+    return datetime.fromisoformat(text[:MINUTES]).replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
+
+
+def _left_out(artefact: Artefact) -> str:
+    """Say which channels are not judged, and which against a level that follows them."""
+    said: Sequence[tuple[str, tuple[str, ...]]] = (
+        ("never moved while healthy, not judged", artefact.model.constant),
+        ("held against a moving level", artefact.model.wandering),
+    )
+    return "; ".join(f"{what}: {', '.join(names)}" for what, names in said if names)

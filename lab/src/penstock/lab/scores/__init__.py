@@ -1,0 +1,1 @@
+"""Scores of findings against the truth, one module a family."""

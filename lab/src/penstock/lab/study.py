@@ -1,0 +1,96 @@
+"""A *study*: recorded machines in neutral form, as files that any analytics can be run on, without their truth.
+
+A folder with `study.json` and one Parquet file an asset, `ASSET.parquet`: `time` (int64 ns UTC, rising) and the
+channels `ch00`, `ch01`, … (float64, null where nothing was read). What is known beforehand stands in *stretches*: which
+rows an engineer would name as healthy (fit), as healthy and not to be fitted on (limits), and which are to be judged
+(watch). Labels never enter; the adapter that wrote the study keeps them apart, for the score.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+Family = Literal["detection", "stream", "prognosis"]
+"""detection: many channels, healthy rows are known; stream: judged from the first row on; prognosis: a fleet's runs."""
+Use = Literal["fit", "limits", "watch"]
+Ended = Literal["failure", "running"]
+STUDY: Final = "study.json"
+VERSION: Final = 1
+
+
+class StudyError(ValueError):
+    """Say what is wrong with a study's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Rows with start_ns <= time < end_ns."""
+
+    use: Use
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class StudyAsset:
+    """`ended`: how the record ends; a run to failure is what a prognosis is fitted on."""
+
+    name: str
+    stretches: tuple[Stretch, ...]
+    ended: Ended = "running"
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What is to be done with the assets, all by one configuration of the family."""
+
+    family: Family
+    assets: tuple[StudyAsset, ...]
+
+
+def channel_name(index: int) -> str:
+    """Name a channel so that it says nothing."""
+    return f"ch{index:02d}"
+
+
+def write_study(folder: Path, study: Study, rows: Mapping[str, pa.Table]) -> None:
+    """Write a study into a folder that is new or empty."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        message = f"{folder} is not empty: name a new folder"
+        raise StudyError(message)
+    for asset in study.assets:
+        pq.write_table(rows[asset.name], folder / f"{asset.name}.parquet", compression="zstd")
+    (folder / STUDY).write_text(json.dumps({"version": VERSION, **asdict(study)}, indent=1) + "\n")
+
+
+def read_study(folder: Path) -> Study:
+    """Read a study; StudyError says what is missing or wrong."""
+    place = folder / STUDY
+    try:
+        body = json.loads(place.read_text())
+        if body["version"] != VERSION:
+            message = f"{place}: version {body['version']}; this lab reads version {VERSION}"
+            raise StudyError(message)
+        return Study(body["family"], tuple(_asset(each) for each in body["assets"]))
+    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        message = f"{place}: no study: {error!r}"
+        raise StudyError(message) from error
+
+
+def _asset(body: Mapping[str, object]) -> StudyAsset:
+    stretches = body["stretches"]
+    assert isinstance(stretches, Sequence)
+    return StudyAsset(str(body["name"]), tuple(Stretch(**each) for each in stretches), body.get("ended", "running"))  # type: ignore[arg-type]
+
+
+def read_rows(folder: Path, asset: str) -> pa.Table:
+    """Read an asset's rows: `time` and the channels."""
+    return pq.read_table(folder / f"{asset}.parquet")

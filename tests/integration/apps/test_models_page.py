@@ -1,0 +1,94 @@
+"""The models page in NiceGUI's user simulation: name a healthy stretch, see the model, take an older version back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from nicegui import ui
+from nicegui.testing import User
+
+from penstock.apps.maintenance import bootstrap as maintenance
+from penstock.apps.maintenance import worker
+from penstock.sdk.async_client import AsyncClient
+from penstock.sdk.testing import FakePlatform
+from tests.integration.apps.test_pages import EVIL, SEEN, opened
+
+pytestmark = pytest.mark.integration
+BEGIN = datetime(2026, 11, 1, 8, tzinfo=UTC)
+SECOND = 1_000_000_000
+
+
+def plant_of(fake: FakePlatform) -> FakePlatform:
+    fake.add_asset("works/tank", name=EVIL)
+    values = np.random.default_rng(1).normal(size=(900, 2))
+    begin = int(BEGIN.timestamp()) * SECOND
+    for i in range(2):
+        fake.add_tag(f"tank/ch{i}", asset="works/tank", property=f"ch{i}")
+    for first in range(0, 900, 30):
+        for i in range(2):
+            rows = [(begin + n * SECOND, float(values[n, i])) for n in range(first, first + 30)]
+            fake.feed(f"tank/ch{i}", rows)
+    return fake
+
+
+@pytest.fixture(autouse=True)
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENSTOCK_APP_DATA", str(tmp_path / "app"))
+    monkeypatch.setenv("PENSTOCK_MAINTENANCE_POLL_S", "0.1")
+    monkeypatch.setattr(worker, "LOOK_FOR_NEW_S", 0.2)
+
+
+async def name_stretch(user: User, until: str, *, begin: str = "2026-11-01T08:00") -> None:
+    user.find(marker="healthy-asset").elements.pop().set_value("ast_1")  # type: ignore[attr-defined]
+    user.find(marker="healthy-from").elements.pop().set_value(begin)  # type: ignore[attr-defined]
+    user.find(marker="healthy-until").elements.pop().set_value(until)  # type: ignore[attr-defined]
+    user.find(marker="healthy-fit").click()
+
+
+async def test_a_named_stretch_becomes_a_model_and_an_older_version_can_be_used(tmp_path: Path) -> None:
+    async with opened(plant_of(FakePlatform()), maintenance.build) as user:
+        await user.open("/models")
+        await user.should_see("No machine is judged by its healthy state yet", retries=SEEN)
+        await name_stretch(user, "2026-11-01T08:05")
+        await user.should_see("180 + 120", retries=2 * SEEN)
+        await user.should_see("2 of 2")
+        await name_stretch(user, "2026-11-01T08:10")
+        await user.should_see("360 + 240", retries=2 * SEEN)
+        user.find(kind=ui.button, content="Versions").click()
+        await user.should_see(kind=ui.button, content="Use", retries=SEEN)
+        user.find(kind=ui.button, content="Close").click()
+    assert len(list((tmp_path / "app").rglob("models/ast_1/0*.json"))) == 2
+
+
+async def test_what_cannot_be_fitted_says_why() -> None:
+    async with opened(plant_of(FakePlatform()), maintenance.build) as user:
+        await user.open("/models")
+        await user.should_see(marker="healthy-fit", retries=SEEN)
+        await user.should_see("No machine is judged", retries=SEEN)
+        user.find(marker="healthy-fit").click()
+        await user.should_see("Choose a machine", retries=SEEN)
+        await name_stretch(user, "2026-11-01T07:00")
+        await user.should_see("must begin before it ends", retries=SEEN)
+        await name_stretch(user, "2026-11-01T07:30", begin="2026-11-01T07:00")
+        await user.should_see("are needed", retries=2 * SEEN)
+
+
+class Viewing(FakePlatform):
+    """A platform on which nobody may change an asset."""
+
+    def client(
+        self, *, person: str = "Test Person", app: str | None = None, scopes: Iterable[str] | None = None
+    ) -> AsyncClient:
+        mine = ("assets:read", "samples:read", "samples:write", "alarms:read", "rules:write")
+        return super().client(person=person, app=app, scopes=mine)
+
+
+async def test_who_may_not_change_assets_has_no_form() -> None:
+    async with opened(plant_of(Viewing()), maintenance.build) as user:
+        await user.open("/models")
+        await user.should_see("No machine is judged", retries=SEEN)
+        await user.should_not_see("Name a healthy stretch")

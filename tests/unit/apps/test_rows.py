@@ -1,0 +1,110 @@
+"""Rows out of samples: complete ones at once and in order, incomplete ones after patience, late ones counted."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import numpy as np
+import pytest
+
+from penstock.apps.maintenance.rows import RowMaker
+from penstock.apps.maintenance.windows import Samples
+
+S = 1_000_000_000
+Sample = tuple[int, int, float]
+
+
+def samples_of(samples: list[Sample], bad: frozenset[int] = frozenset(), positions: list[int] | None = None) -> Samples:
+    channel, time, value = (np.array([s[i] for s in samples]) for i in range(3))
+    good = np.array([i not in bad for i in range(len(samples))], np.bool_)
+    position = np.array(range(len(samples)) if positions is None else positions, np.int64)
+    return Samples(channel.astype(np.int64), time.astype(np.int64), value.astype(np.float64), good, position)
+
+
+def rows_of(
+    maker: RowMaker, samples: list[Sample], positions: list[int] | None = None
+) -> list[tuple[int, list[float]]]:
+    """Give rows; without positions each sample is a commit of its own."""
+    times, values = maker.on_samples(samples_of(samples, positions=positions))
+    return [(int(t), row.tolist()) for t, row in zip(times, values, strict=True)]
+
+
+def maker(channels: int = 2) -> RowMaker:
+    return RowMaker(channels, lateness_ns=S, patience_ns=3 * S)
+
+
+@pytest.mark.parametrize("by_tag", [False, True], ids=["row by row", "tag by tag, as a batch lies"])
+def test_complete_rows_come_at_once_and_in_order(by_tag: bool) -> None:
+    samples = [(c, t * S, 10.0 * t + c) for t in range(50) for c in range(2)]
+    if by_tag:
+        samples.sort()
+    assert rows_of(maker(), samples, [7] * len(samples) if by_tag else None) == [
+        (t * S, [10.0 * t, 10.0 * t + 1]) for t in range(50)
+    ]
+
+
+def test_a_bad_sample_completes_its_row_without_a_value() -> None:
+    times, values = maker().on_samples(samples_of([(0, S, 1.0), (1, S, 2.0)], bad=frozenset({1})))
+    assert times.tolist() == [S]
+    assert values[0, 0] == 1.0
+    assert np.isnan(values[0, 1])
+
+
+def test_what_is_not_good_says_nothing_of_how_far_a_device_has_come() -> None:
+    one, far = maker(), 10**9 * S
+    samples: list[Sample] = [(0, far, 0.0), (1, far, 0.0), (0, S, 1.0), (1, S, 2.0)]
+    times, _ = one.on_samples(samples_of(samples, bad=frozenset({0, 1})))
+    assert (times.tolist(), one.late) == ([S], 0)
+
+
+def test_a_row_that_stays_incomplete_is_given_after_patience() -> None:
+    samples: list[Sample] = [(0, t * S, float(t)) for t in range(10)] + [(1, 9 * S, 9.0)]
+    rows = rows_of(maker(), samples)
+    assert [t // S for t, _ in rows] == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert all(np.isnan(row[1]) for _, row in rows)
+
+
+def test_a_channel_that_went_silent_holds_nobody_up_for_long() -> None:
+    both: list[Sample] = [(c, t * S, 0.0) for t in range(3) for c in range(2)]
+    alone: list[Sample] = [(0, t * S, 0.0) for t in range(3, 20)]
+    assert [t // S for t, _ in rows_of(maker(), both + alone)] == list(range(16))
+
+
+def test_what_comes_after_its_row_is_counted_and_its_time_kept() -> None:
+    one = maker()
+    rows_of(one, [(c, t * S, 0.0) for t in range(5) for c in range(2)])
+    rows_of(one, [(0, 3 * S, 1.0), (0, 2 * S, 1.0), (1, 4 * S, 1.0), (0, 5 * S, 1.0)])
+    assert (one.late, one.late_from_ns, one.boundary_ns) == (3, 2 * S, 4 * S + 1)
+
+
+def test_rows_before_the_beginning_and_of_other_tags_are_not_looked_at() -> None:
+    one = RowMaker(1, S, 3 * S, from_ns=2 * S)
+    assert [t // S for t, _ in rows_of(one, [(0, t * S, 0.0) for t in range(4)] + [(-1, 9 * S, 0.0)])] == [2, 3]
+    assert one.late == 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_blocks_and_restarts_make_no_difference(seed: int) -> None:
+    chance = random.Random(seed)
+    samples = [(c, t * S, chance.random()) for t in range(60) for c in range(3) if chance.random() > 0.1]
+    positions = sorted(chance.choices(range(40), k=len(samples)))
+    for _ in range(10):
+        i = chance.randrange(len(samples) - 5)
+        part = samples[i : i + 5]
+        chance.shuffle(part)
+        samples[i : i + 5] = part
+    whole, cut = maker(3), maker(3)
+    expected = rows_of(whole, samples, positions)
+    given, at = [], 0
+    while at < len(samples):
+        commits = positions[at] + chance.randint(1, 6)
+        size = sum(1 for position in positions[at:] if position < commits)
+        given += rows_of(cut, samples[at : at + size], positions[at : at + size])
+        at += size
+        kept = json.loads(json.dumps(cut.to_json()))
+        cut = maker(3)
+        cut.restore(kept)
+    assert repr(given) == repr(expected)
+    assert (cut.late, cut.late_from_ns) == (whole.late, whole.late_from_ns)
+    assert [t for t, _ in given] == sorted(t for t, _ in given)

@@ -1,0 +1,186 @@
+"""An asset with a healthy stretch is judged by all its channels: as offline, at any speed, also after restarts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from penstock.apps.maintenance.detection.detector import Detector
+from penstock.apps.maintenance.detection.fitting import Rows, fit
+from penstock.apps.maintenance.rowjudge import ANOMALY, SCORE
+from penstock.apps.maintenance.settings import MaintenanceSettings
+from penstock.apps.maintenance.worker import Fleet
+from penstock.core.times import format_rfc3339_ns
+from penstock.sdk.async_client import AsyncClient
+from penstock.sdk.testing import FakePlatform
+from tests.builders.apps import SECOND, START_NS
+
+CHANNELS, HEALTHY, ALL = 4, 300, 700
+FAULT = range(450, 520)
+PATH = "works/line/asset-7f3a"
+
+
+def recorded(seed: int = 3) -> Rows:
+    chance = np.random.default_rng(seed)
+    shared = chance.normal(size=ALL)
+    values = shared[:, None] * [1.0, -0.5, 0.3, 2.0] + 0.3 * chance.normal(size=(ALL, CHANNELS)) + 50.0
+    values[FAULT, 2] += 3.0
+    return Rows(START_NS + np.arange(ALL) * SECOND, values)
+
+
+class Plant:
+    """A fake platform with one asset of neutral channels, whose healthy stretch is named."""
+
+    def __init__(self, folder: Path, *, until: int = HEALTHY) -> None:
+        self.now_ns = START_NS + ALL * SECOND
+        self.fake, self.folder, self.rows = FakePlatform(now_ns=lambda: self.now_ns), folder, recorded()
+        stretch = {"healthy_from": START_NS, "healthy_until": START_NS + until * SECOND}
+        named = {name: format_rfc3339_ns(time) for name, time in stretch.items()}
+        self.fake.add_asset(PATH, name="Asset 7f3a", attributes=named)
+        for i in range(CHANNELS):
+            self.fake.add_tag(f"asset-7f3a/ch{i:02d}", asset=PATH, property=f"ch{i:02d}")
+        self.restart()
+
+    def restart(self) -> None:
+        self.fleet = Fleet(MaintenanceSettings(), self.folder, now_ns=lambda: self.now_ns)
+
+    def client(self) -> AsyncClient:
+        return self.fake.client(app="maintenance")
+
+    def feed(self, first: int, last: int) -> None:
+        """Commit as devices do that deliver in turns: up to half a minute of each channel together."""
+        for begin in range(first, last, 30):
+            part = self.rows.part(begin, min(begin + 30, last))
+            for i in range(CHANNELS):
+                rows = zip(part.times_ns.tolist(), part.values[:, i].tolist(), strict=True)
+                self.fake.feed(f"asset-7f3a/ch{i:02d}", list(rows))
+
+    async def run(self, client: AsyncClient) -> None:
+        await self.fleet.look(client)
+        while await self.fleet.round(client):
+            pass
+
+    def series(self, name: str) -> list[tuple[int, float]]:
+        tag = next(t for t in self.fake.state.tags.values() if t["property"] == name)
+        return [(r.time, float(r.value or 0.0)) for r in self.fake.state.committed if r.tag == tag["id"]]
+
+    def raised(self) -> list[tuple[int, int | None]]:
+        return [(a["raised"], a.get("cleared")) for a in self.fake.alarm_state.alarms.values()]
+
+
+async def test_it_says_what_the_same_code_says_offline(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    async with plant.client() as client:
+        plant.feed(0, ALL)
+        await plant.run(client)
+    model = fit(plant.rows.part(0, HEALTHY), channels=[f"ch{i:02d}" for i in range(CHANNELS)], source="x")
+    judged = Detector(model).on_rows(plant.rows.times_ns, plant.rows.values)
+    scores = zip(plant.rows.times_ns[HEALTHY:].tolist(), judged.scores[HEALTHY:].tolist(), strict=True)
+    assert plant.series(SCORE) == list(scores)
+    assert [active for _, active in plant.series(ANOMALY)] == judged.active[HEALTHY:].astype(float).tolist()
+    assert judged.active[FAULT.start + 20]
+    assert not judged.active[HEALTHY : FAULT.start].any()
+
+
+@pytest.mark.parametrize("step", [1, 37, 200, ALL], ids=lambda step: f"{step} rows a batch")
+async def test_every_speed_raises_the_same_alarm_once(tmp_path: Path, step: int) -> None:
+    plant, whole = Plant(tmp_path / "steps"), Plant(tmp_path / "whole")
+    async with whole.client() as client:
+        whole.feed(0, ALL)
+        await whole.run(client)
+    async with plant.client() as client:
+        for first in range(0, ALL, step):
+            plant.feed(first, min(first + step, ALL))
+            if step > 1 or first % 50 == 0:
+                await plant.run(client)
+            if first % 5 == 0:
+                plant.restart()
+        await plant.run(client)
+    assert len(whole.raised()) == 1
+    assert plant.raised() == whole.raised()
+    assert plant.series(SCORE) == whole.series(SCORE)
+    assert plant.series("loss_ch02") == whole.series("loss_ch02")
+
+
+async def test_the_channel_at_fault_loses_most_of_the_points(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    async with plant.client() as client:
+        plant.feed(0, FAULT.stop)
+        await plant.run(client)
+    (watch,) = plant.fleet.watches.values()
+    assert watch.newest is not None
+    assert max(watch.newest.findings, key=lambda f: f.loss).channel.name == "ch02"
+    assert watch.newest.health < 60
+
+
+async def test_a_device_that_waits_for_its_first_data_hides_nothing(tmp_path: Path) -> None:
+    plant, waiting = Plant(tmp_path), 0x80320000
+    async with plant.client() as client:
+        for i in range(CHANNELS):
+            plant.fake.feed(f"asset-7f3a/ch{i:02d}", [(plant.now_ns - SECOND, 0.0, waiting)])
+        plant.feed(0, 100)
+        await plant.run(client)
+        assert plant.fleet.watches == {}
+        plant.feed(100, ALL)
+        await plant.run(client)
+    assert [t for t, _ in plant.series(SCORE)] == plant.rows.times_ns[HEALTHY:].tolist()
+
+
+async def test_nothing_is_said_before_the_healthy_stretch_is_whole(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    async with plant.client() as client:
+        plant.feed(0, HEALTHY - 1)
+        await plant.run(client)
+        assert plant.fleet.watches == {}
+        plant.feed(HEALTHY - 1, HEALTHY + 40)
+        await plant.run(client)
+    assert plant.series(SCORE)[0][0] == START_NS + HEALTHY * SECOND
+
+
+async def test_another_stretch_is_another_version(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    async with plant.client() as client:
+        plant.feed(0, 400)
+        await plant.run(client)
+        (asset,) = await client.assets.list()
+        until = format_rfc3339_ns(START_NS + 350 * SECOND)
+        old = {p.name: p.value for p in asset.properties if p.kind == "attribute"}
+        await client.assets.update(asset.id, attributes=old | {"healthy_until": until})
+        await plant.run(client)
+        plant.feed(400, ALL)
+        await plant.run(client)
+    assert sorted(f.name for f in (tmp_path / "models" / asset.id).glob("0*.json")) == ["0001.json", "0002.json"]
+    times = [t for t, _ in plant.series(SCORE)]
+    assert times == sorted(set(times))
+    assert len(times) == ALL - HEALTHY
+
+
+async def test_too_little_is_told_and_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    plant = Plant(tmp_path, until=20)
+    async with plant.client() as client:
+        plant.feed(0, 60)
+        await plant.run(client)
+        assert plant.fleet.watches == {}
+        assert "are needed" in caplog.text
+
+
+async def test_an_older_version_taken_back_judges_from_then_on(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    async with plant.client() as client:
+        plant.feed(0, 400)
+        await plant.run(client)
+        (asset,) = await client.assets.list()
+        first = plant.fleet.watches[asset.id].judging.key
+        old = {p.name: p.value for p in asset.properties if p.kind == "attribute"}
+        until = format_rfc3339_ns(START_NS + 200 * SECOND)
+        await client.assets.update(asset.id, attributes=old | {"healthy_until": until})
+        await plant.run(client)
+        assert plant.fleet.watches[asset.id].judging.key != first
+        plant.fleet.artefacts.use(asset.id, 1)
+        await plant.run(client)
+        assert plant.fleet.watches[asset.id].judging.key == first
+        plant.feed(400, ALL)
+        await plant.run(client)
+    assert [t for t, _ in plant.series(SCORE)] == plant.rows.times_ns[HEALTHY:].tolist()

@@ -1,0 +1,41 @@
+"""A study comes back as it was written, and a broken one is told by its place."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from penstock.lab.study import (
+    STUDY,
+    Stretch,
+    Study,
+    StudyAsset,
+    StudyError,
+    channel_name,
+    read_rows,
+    read_study,
+    write_study,
+)
+
+ROWS = pa.table({"time": pa.array([1, 2, 3]), channel_name(0): [0.5, None, -1.5]})
+ASSET = StudyAsset("asset_7f3a", (Stretch("fit", 1, 2), Stretch("watch", 2, 4)), "failure")
+
+
+def test_a_study_comes_back_as_written(tmp_path: Path) -> None:
+    study = Study("prognosis", (ASSET, StudyAsset("asset_0001", ())))
+    write_study(tmp_path / "study", study, {"asset_7f3a": ROWS, "asset_0001": ROWS.slice(1)})
+    assert read_study(tmp_path / "study") == study
+    assert read_rows(tmp_path / "study", "asset_7f3a").equals(ROWS)
+
+
+def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(StudyError, match="not empty"):
+        write_study(tmp_path, Study("stream", ()), {})
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"version": 1}', '{"version": 9, "family": "stream", "assets": []}'])
+def test_a_broken_study_is_told_by_its_place(text: str, tmp_path: Path) -> None:
+    (tmp_path / STUDY).write_text(text)
+    with pytest.raises(StudyError, match=STUDY):
+        read_study(tmp_path)
