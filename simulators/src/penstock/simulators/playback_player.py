@@ -38,14 +38,12 @@ REFUSAL_AFTER_s: Final = 4.0
 """What the gateway says before is of an earlier device file: it looks once a second, and reads what stood still."""
 STALL_s: Final = 120.0
 """So long nothing moves, and the playback is given up."""
-QUIET_s: Final = 0.5
-"""So long nothing moves at the end: what comes twice, or was left from before, is not taken for the last row."""
 LEAVE_TIMEOUT_s: Final = 20.0
 SLICE_s: Final = 0.02
 """Rows that fall due within this time are offered together."""
 LOOK_s: Final = 0.1
-VALUES_AT_ONCE: Final = 1000
-"""Offered before others have a turn: some 20 ms of work."""
+VALUES_AT_ONCE: Final = 250
+"""Offered before others have a turn: some 5 ms of work."""
 Say = Callable[[str], None]
 
 
@@ -81,7 +79,7 @@ class Player:
         text = device_text(plan, enabled=True)
         file = parse_device_file(text, file=str(plan.path), environ={})
         self._wire = await self._wires.open(file)
-        self._reader = reader_of(plan.device, self._wire, self._wires, watch=self._watch)
+        self._reader = reader_of(plan.device, self._wire, self._wires, watch=self._watch, channels=len(self._names))
         write_whole(plan.path, text)
         try:
             await self._wait_subscribed(self._reader)
@@ -174,7 +172,7 @@ class Player:
     async def _drain(self, reader: Reader) -> None:
         rows = len(self._plan.recording.times_ns)
         last_move = _Movement(reader)
-        while not (reader.is_done(rows) and last_move.still_for() >= QUIET_s):
+        while not reader.is_done(rows, last_move.still_for()):
             last_move.check(f"the gateway has not acknowledged all of the {rows} rows")
             await asyncio.sleep(SLICE_s)
 
