@@ -10,6 +10,8 @@ from typing import Any, Final
 import httpx
 
 EVERY_s: Final = 0.2
+SELDOM_s: Final = 1.0
+"""Where only a refusal is to be heard of: as often as the gateway looks at its folder."""
 TIMEOUT_s: Final = 5.0
 READING: Final = "connected"
 
@@ -32,6 +34,7 @@ class GatewayWatch:
     """Keep the newest answer; `answers` counts them, `looks` the tries. Without a gateway nothing is known."""
 
     url: str
+    every_s: float = EVERY_s
     answers: int = 0
     looks: int = 0
     on_the_way: dict[str, int] = field(default_factory=dict)
@@ -47,7 +50,7 @@ class GatewayWatch:
                     self.on_answer((await client.get(f"{self.url.rstrip('/')}/health")).json())
                 except (httpx.HTTPError, httpx.InvalidURL, ValueError):
                     self.on_answer({})
-                await asyncio.sleep(EVERY_s)
+                await asyncio.sleep(self.every_s)
 
     def on_answer(self, content: object) -> None:
         """Take an answer; what has not the form of one says nothing."""

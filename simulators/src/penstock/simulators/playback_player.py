@@ -14,13 +14,15 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Final
 
-from penstock.core.device_file import DeviceFile, parse_device_file
+from penstock.core.device_file import parse_device_file
 from penstock.core.status import BAD_NO_DATA, GOOD
 from penstock.simulators.emission import Emission, Point
 from penstock.simulators.folder import write_whole
 from penstock.simulators.ledger.log import LedgerWriter
 from penstock.simulators.playback import (
     AS_FAST_AS_TAKEN,
+    DISABLED,
+    ENABLED,
     Plan,
     PlaybackError,
     Played,
@@ -76,7 +78,7 @@ class Player:
         plan = self._plan
         check(plan)
         await self._wait_forgotten()
-        text = device_text(plan, enabled=True)
+        text = device_text(plan)
         file = parse_device_file(text, file=str(plan.path), environ={})
         self._wire = await self._wires.open(file)
         self._reader = reader_of(plan.device, self._wire, self._wires, watch=self._watch, channels=len(self._names))
@@ -87,7 +89,7 @@ class Player:
                 played = await self._rows(self._wire, self._reader)
                 await self._drain(self._reader)
         finally:
-            self._take_back(file)
+            self._take_back(text)
         return played
 
     async def leave(self) -> None:
@@ -97,16 +99,15 @@ class Player:
         if await _comes_true(self._reader.has_left, LEAVE_TIMEOUT_s):
             await self._wire.close()  # else the nodes stay for whoever watches them, and go with the endpoint
 
-    def _take_back(self, file: DeviceFile) -> None:
-        assert file.device == self._plan.device, "the file that was written"
+    def _take_back(self, text: str) -> None:
         if self._plan.clean:
             self._plan.path.unlink(missing_ok=True)
         else:
-            write_whole(self._plan.path, device_text(self._plan, enabled=False))
+            write_whole(self._plan.path, text.replace(ENABLED, DISABLED, 1))
 
     async def _wait_forgotten(self) -> None:
         """Wait while the gateway still reads the device from a playback that has just ended: its counts would end."""
-        if self._watch is None or (self._plan.path.is_file() and "\nenabled: true\n" in self._plan.path.read_text()):
+        if self._watch is None or (self._plan.path.is_file() and ENABLED in self._plan.path.read_text()):
             return
         watch, name = self._watch, self._plan.device
         await _comes_true(lambda: watch.looks > 0 and watch.device(name) is None, LEAVE_TIMEOUT_s)
