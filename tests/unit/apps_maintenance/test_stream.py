@@ -38,9 +38,9 @@ def test_a_jump_and_a_rougher_series_are_news() -> None:
     said = judged(made)
     assert 1000 in raised(said)
     assert FEATURES[said.reasons[1000, 1]] == "jump up"
-    made = noise()
-    made[1000:] *= 3
-    assert any(1000 <= row < 1050 for row in raised(judged(made)))
+    made = noise(1)
+    made[1000:] *= 5
+    assert any(1000 <= row < 1100 for row in raised(judged(made)))
 
 
 def test_what_comes_every_day_is_no_news() -> None:

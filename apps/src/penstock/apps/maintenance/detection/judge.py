@@ -61,10 +61,13 @@ class Statistics:
     """The three statistics of each moving average, and which channels make them."""
 
     def __init__(self, whiten: Floats, residual: int, *, direction_scale: Floats, channel_scale: Floats) -> None:
-        self._whiten, self._residual = whiten, residual
+        self._whiten = whiten
         self._per_variance = direction_scale**-2.0
         self._per_channel = channel_scale**-2.0
         self._spaces = (slice(residual, None), slice(0, residual))
+        self._means = np.zeros((len(whiten), 2))
+        for statistic, space in enumerate(self._spaces):
+            self._means[space, statistic] = 1.0 / max(len(self._means[space]), 1)
         channels = channel_scale.shape[1]
         self._undo = [[self._undoing(v, space, channels) for space in self._spaces] for v in self._per_variance]
 
@@ -77,12 +80,10 @@ class Statistics:
 
     def of(self, averages: Averages) -> Floats:
         """Give the cube roots of T² and SPE, each a mean over its directions, and of the largest channel's square."""
-        squares = averages.directions**2 * self._per_variance
-        out = np.zeros((len(squares), 3))
-        out[:, 0] = squares[:, self._residual :].mean(axis=1)
-        if self._residual:
-            out[:, 1] = squares[:, : self._residual].mean(axis=1)
-        out[:, 2] = (averages.channels**2 * self._per_channel).max(axis=1)
+        squares = averages.directions * averages.directions * self._per_variance
+        out = np.empty((len(squares), 3))
+        out[:, :2] = squares @ self._means
+        out[:, 2] = (averages.channels * averages.channels * self._per_channel).max(axis=1)
         return np.cbrt(out)
 
     def shares(self, averages: Averages, which: int, *, statistic: int) -> Floats:

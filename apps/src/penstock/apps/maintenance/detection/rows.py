@@ -82,7 +82,10 @@ class Conditioner:
     def _confirmed(self, moved: Floats) -> Floats:
         """Give deviations in bounds; a large one that is new is unknown (NaN), unless many move at once."""
         settings = self._settings
-        bounded = np.clip(moved, -settings.clip, settings.clip)
+        if np.abs(moved).max() <= settings.confirm:
+            self._before = moved
+            return moved
+        bounded = np.minimum(np.maximum(moved, -settings.clip), settings.clip)
         new = (np.abs(bounded) > settings.confirm) & (np.sign(bounded) * self._before < settings.confirm / 2)
         self._before = np.where(np.isnan(bounded), 0.0, bounded)
         if new.any() and new.sum() <= max(1.0, settings.alone * len(new)):

@@ -42,7 +42,7 @@ class DetectionSettings:
     share: float = 0.9
     shrink: float = 0.05
     scale_rows: float = 20.0
-    sigmas: float = 5.5
+    sigmas: float = 5.0
     tail: float = 1e-6
     fit_share: float = 0.6
     hold_rows: int = 3
