@@ -10,6 +10,7 @@ SHORT: dict[str, tuple[str, ...]] = {
     "ingest": ("--rows", "5000", "--batches", "20", "--turns", "1"),
     "maintenance": ("--assets", "20", "--channels", "10", "--seconds", "5", "--block", "5"),
     "lag": ("--opcua", "200", "--mqtt", "200", "--seconds", "4", "--turns", "1"),
+    "machines": ("--hours", "0.1", "--turns", "1"),
     "opcua": ("--rate", "2000", "--per", "100", "--seconds", "3", "--turns", "1", "--recorded-values", "20000"),
     "opcua_plant": ("--rates", "500", "--seconds", "3", "--turns", "1"),
     "query": ("--rows", "200000", "--tags", "200", "--live", "5000", "--asks", "3"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.builders.machines import Floats, values
+from tests.builders.made_machines import Floats, values
 
 START = datetime(2020, 3, 9, 10, 0, tzinfo=UTC)
 SKAB_ROWS, SKAB_FAULT = 900, range(600, 750)

@@ -10,7 +10,7 @@ import pytest
 from penstock.apps.maintenance.detection.detector import Detector, Judged
 from penstock.apps.maintenance.detection.fitting import FitError, Rows, fit
 from penstock.apps.maintenance.detection.model import Model, ModelError
-from tests.builders.machines import Floats, as_rows, names, values
+from tests.builders.made_machines import Floats, as_rows, names, values
 
 FIT, ALL, ONSET = 400, 1000, 700
 

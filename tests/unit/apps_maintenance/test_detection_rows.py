@@ -9,7 +9,7 @@ from penstock.apps.maintenance.detection.detector import Detector, Judged
 from penstock.apps.maintenance.detection.fitting import Rows, fit
 from penstock.apps.maintenance.detection.model import Model
 from penstock.apps.maintenance.detection.scaling import choose_memory, kpss, robust_scale
-from tests.builders.machines import Floats, as_rows, names, values
+from tests.builders.made_machines import Floats, as_rows, names, values
 
 FIT, ALL = 400, 1500
 

@@ -11,7 +11,7 @@ from penstock.apps.maintenance.detection.detector import Judged
 from penstock.apps.maintenance.detection.model import ModelError
 from penstock.apps.maintenance.detection.stream import FEATURES, Stream
 from penstock.apps.maintenance.detection.tails import Tail, TailSettings
-from tests.builders.machines import Floats, as_rows
+from tests.builders.made_machines import Floats, as_rows
 
 ALL = 2000
 

@@ -8,17 +8,24 @@ from typing import Annotated
 import typer
 
 from penstock.lab.detection_cli import detection
+from penstock.lab.play_cli import compare_findings, play_study
+from penstock.lab.prognosis_cli import prognosis
 from penstock.lab.study import StudyError, read_rows, read_study
 
 commands = typer.Typer(
     help="Score the maintenance analytics: public data and simulated machines.", no_args_is_help=True
 )
 commands.add_typer(detection, name="detection")
+commands.add_typer(prognosis, name="prognosis")
 
 
 @commands.callback()
 def lab() -> None:
     """Score the maintenance analytics: public data and simulated machines."""
+
+
+commands.command("play")(play_study)
+commands.command("compare")(compare_findings)
 
 
 @commands.command()

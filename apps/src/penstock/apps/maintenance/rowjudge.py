@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from penstock.apps.maintenance.prognosis.model import Model as LifeModel
 
 SCORE, ANOMALY = "anomaly_score", "anomaly"
-LIFE, LIFE_LOW, LIFE_HIGH = "remaining_life", "remaining_life_low", "remaining_life_high"
+LIFE, LIFE_LOW, LIFE_HIGH = "remaining_useful_life", "remaining_useful_life_low", "remaining_useful_life_high"
 EVIDENCE_POINTS = 5.0
 REDO_S = 30 * 86_400.0
 HOUR_NS = 3600 * SECOND
@@ -123,6 +123,11 @@ class RowJudge:
     def redo_s(self) -> float:
         """Give how far back late samples make the history be read again."""
         return REDO_S
+
+    @property
+    def begin_ns(self) -> int | None:
+        """Give the time before which it looks at nothing."""
+        return self._rows.from_ns
 
     @property
     def needed_s(self) -> float:

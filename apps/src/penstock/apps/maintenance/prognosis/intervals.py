@@ -3,7 +3,8 @@
 Each member of the ensemble is judged on the machines that it was not fitted on, so the errors are those on strangers
 (CV+, Barber et al. 2021; grouped, since the rows of one machine are no independent witnesses). They are collected by
 size of the estimate (Mondrian, Vovk et al. 2003), below and above separately, so an interval is narrow near the
-failure and open early in life. Each machine weighs the same. Unlike CV+ proper, the interval stands around the mean
+failure and open early in life, where only its lower end can fail. Each machine
+weighs the same. Unlike CV+ proper, the interval stands around the mean
 of all members, which is the better estimate; so coverage is measured, not proved.
 """
 
@@ -44,14 +45,23 @@ def fit_margins(estimate: Floats, truth: Floats, *, run: Ints, horizon: float, s
     beyond = truth >= horizon
     up = np.where(beyond, np.inf, truth - estimate)
     down = np.minimum(truth, horizon) - estimate
-    ends = []
-    for b in range(len(cuts) + 1):
-        of = which == b
-        tail = (1 - settings.coverage) / 2
-        level = min((1 - tail) * (1 + 1 / len(np.unique(run[of]))), 1.0)
-        ends.append((-_quantile(-down[of], weight[of], level), _quantile(up[of], weight[of], level)))
+    of_bin = [which == b for b in range(len(cuts) + 1)]
+    ends = [
+        _ends(down[of], up[of], weight[of], runs=len(np.unique(run[of])), out=1 - settings.coverage) for of in of_bin
+    ]
     low, high = np.array(ends).T
     return Margins(cuts, low, high)
+
+
+def _ends(down: Floats, up: Floats, weight: Floats, *, runs: int, out: float) -> tuple[float, float]:
+    """Give the margins of one bin; where the upper one is open, nothing is lost above and the lower one may lose all.
+
+    Levels are raised for the number of machines that were seen, as in split conformal prediction.
+    """
+    raised = 1 + 1 / runs
+    high = _quantile(up, weight, min((1 - out / 2) * raised, 1.0))
+    low = _quantile(-down, weight, min((1 - (out / 2 if np.isfinite(high) else out)) * raised, 1.0))
+    return -low, high
 
 
 def _quantile(values: Floats, weight: Floats, level: float) -> float:

@@ -81,7 +81,7 @@ def save(model: Model, folder: Path) -> str:
     """
     folder.mkdir(parents=True, exist_ok=True)
     packed = io.BytesIO()
-    np.savez(packed, **_arrays(model))
+    np.savez(packed, allow_pickle=False, **_arrays(model))
     digest = hashlib.sha256(packed.getvalue()).hexdigest()
     (folder / ARRAYS).write_bytes(packed.getvalue())
     body = {

@@ -102,10 +102,11 @@ def _clumps(column: Floats, share: float) -> Ints | None:
         return None
     low, high = np.quantile(ordered, [share / 10, 1 - share / 10])
     breaks = np.flatnonzero(np.diff(ordered) > GAP_SHARE * (high - low)) + 1
-    cuts, before = [], 0
-    for at in breaks:
+    cuts: list[float] = []
+    before = 0
+    for at in breaks.tolist():
         if min(at - before, len(ordered) - at) >= share * len(ordered):
-            cuts.append((ordered[at - 1] + ordered[at]) / 2)
+            cuts.append(float(ordered[at - 1] + ordered[at]) / 2)
             before = at
     if not cuts or high <= low:
         return None

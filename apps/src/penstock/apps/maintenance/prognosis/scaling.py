@@ -72,7 +72,8 @@ def fit_scaling(
 def _mean_end(rows: Floats, regimes: Regimes, *, centre: Floats, scale: Floats) -> Floats:
     deviation = np.clip(_deviations(rows, regimes.of_rows(rows), centre=centre, scale=scale), -CLIP, CLIP)
     read = np.isfinite(deviation)
-    return np.where(read, deviation, 0.0).sum(axis=0) / np.maximum(read.sum(axis=0), 1)
+    mean: Floats = np.where(read, deviation, 0.0).sum(axis=0) / np.maximum(read.sum(axis=0), 1)
+    return mean
 
 
 def _levels(healthy: Floats, every: Floats, regimes: Regimes) -> tuple[Floats, Floats]:

@@ -1,0 +1,1 @@
+"""Play a study through a running stack: replayed devices → gateway → historian → app, read back through the API."""

@@ -1,0 +1,151 @@
+"""Play a study through a running stack, and wait until the app has judged all of it.
+
+The devices are played by `penstock playback`, a process of its own over OPC UA or MQTT. As each comes up its asset is
+made, bound and told what is known of it; the app fits itself on what the historian holds, and judges the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from penstock.lab.play.collect import LIFE, SCORE, collect
+from penstock.lab.play.stage import Cast, attributes_of, cast, tags_of
+from penstock.lab.study import Family, Study, StudyAsset, StudyError, read_rows, read_study
+from penstock.sdk.async_client import AsyncClient
+
+LOOK_S: Final = 1.0
+RUN: Final = re.compile(r"[a-z0-9]{1,16}")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a study is played: `run` names the play and goes into every name; `wait_s`: at most, for the app's word."""
+
+    run: str
+    plant: Path
+    driver: str = "opcua"
+    speed: float = 0.0
+    wait_s: float = 900.0
+    quiet_s: float = 60.0
+
+
+async def play(client: AsyncClient, folder: Path, out: Path, *, way: Way, say: Say) -> str:
+    """Play, wait, read back; StudyError says what did not come in time."""
+    study = read_study(folder)
+    if not RUN.fullmatch(way.run):
+        message = f"--run {way.run}: up to 16 lower-case letters and digits"
+        raise StudyError(message)
+    for asset in study.assets:
+        attributes_of(study.family, asset, way.run)  # what cannot be played is told before anything is
+    with tempfile.TemporaryDirectory(prefix="penstock-play-") as made:
+        devices = {asset.name: f"{way.run}-{_slug(asset.name)}" for asset in study.assets}
+        for asset in study.assets:
+            source = (folder / f"{asset.name}.parquet").resolve()
+            (Path(made) / f"{devices[asset.name]}.parquet").symlink_to(source)
+        playing = asyncio.create_task(_playback(Path(made), way, say))
+        try:
+            casts = await _all_cast(client, folder, study, devices=devices, way=way, playing=playing)
+            await playing
+        finally:
+            playing.cancel()
+    say(f"{len(casts)} assets are played and bound; waiting for the app")
+    await _judged(client, study.family, casts, way=way)
+    return await collect(client, study.family, casts, out)
+
+
+async def _playback(folder: Path, way: Way, say: Say) -> None:
+    command = [str(Path(sys.executable).with_name("penstock")), "playback", str(folder), "--plant", str(way.plant)]
+    command += ["--driver", way.driver, "--speed", f"{way.speed:g}", "--stamps", "original"]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        assert process.stdout is not None
+        lines: list[str] = []
+        async for line in process.stdout:
+            lines = [*lines[-20:], line.decode(errors="replace").rstrip()]
+            say(lines[-1])
+        if await process.wait():
+            message = f"the playback failed: {' | '.join(lines[-3:])}"
+            raise StudyError(message)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+
+
+async def _all_cast(
+    client: AsyncClient, folder: Path, study: Study, *, devices: dict[str, str], way: Way,
+    playing: asyncio.Task[None],
+) -> list[Cast]:  # fmt: skip
+    """Bind each asset as its device comes up; the playback's failure is this one's."""
+    channels = {asset.name: read_rows(folder, asset.name).column_names[1:] for asset in study.assets}
+    waiting: list[StudyAsset] = list(study.assets)
+    casts: list[Cast] = []
+    ended_s: float | None = None
+    while waiting:
+        for asset in list(waiting):
+            tags = await tags_of(client, devices[asset.name], channels[asset.name])
+            if tags is not None:
+                path, known = f"lab/{way.run}/{_slug(asset.name)}", attributes_of(study.family, asset, way.run)
+                casts.append(
+                    await cast(client, asset, device=devices[asset.name], path=path, tags=tags, attributes=known)
+                )
+                waiting.remove(asset)
+        if playing.done():
+            playing.result()
+            ended_s = time.monotonic() if ended_s is None else ended_s
+            if time.monotonic() - ended_s > way.quiet_s and waiting:
+                message = f"played, but the platform has no tags of {', '.join(a.name for a in waiting[:5])}"
+                raise StudyError(message)
+        await asyncio.sleep(LOOK_S if waiting else 0)
+    return casts
+
+
+async def _judged(client: AsyncClient, family: Family, casts: Sequence[Cast], *, way: Way) -> None:
+    """Wait until the app's word has reached the last row of each watched asset, or is quiet for `quiet_s`.
+
+    A row without values has no word, nor has a run that is shorter than the shortest window, so quiet is an end too.
+    """
+    wished = SCORE if family == "detection" else LIFE["rul_ns"]
+    until_s, moved_s = time.monotonic() + way.wait_s, time.monotonic()
+    seen: dict[str, int] = {}
+    while True:
+        now: dict[str, int] = {}
+        for each in casts:
+            if each.watched is not None:
+                now[each.studied.name] = await _newest(client, each, wished)
+        last = {each.studied.name: each.watched.end_ns for each in casts if each.watched is not None}
+        if all(now[name] >= end_ns - 1 for name, end_ns in last.items()):
+            return
+        if now != seen:
+            seen, moved_s = now, time.monotonic()
+        if any(now.values()) and time.monotonic() - moved_s > way.quiet_s:
+            return
+        if time.monotonic() > until_s:
+            silent = [name for name, newest in now.items() if not newest]
+            message = f"the app has said nothing of {len(silent)} assets within {way.wait_s:g} s: {silent[:5]}"
+            raise StudyError(message)
+        await asyncio.sleep(LOOK_S)
+
+
+async def _newest(client: AsyncClient, each: Cast, name: str) -> int:
+    asset = await client.assets.retrieve(each.asset.id)
+    tag = next((p.tag for p in asset.properties if p.name == name and p.tag is not None), None)
+    if tag is None:
+        return 0
+    (newest,) = await client.latest([tag])
+    return newest.time or 0
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

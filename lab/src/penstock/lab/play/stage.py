@@ -1,0 +1,92 @@
+"""The assets that the app judges in a play: each bound to its device's tags, with what is known of it beforehand.
+
+What is known goes into attributes, as an engineer would set them: the healthy stretches of a detection, the fleet and
+how a run ended. Labels never enter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from penstock.core.times import format_rfc3339_ns
+from penstock.lab.study import Family, Stretch, StudyAsset, StudyError
+from penstock.sdk.async_client import AsyncClient
+from penstock.sdk.errors import ApiError
+from penstock.sdk.models import Asset, Tag
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """An asset of the study in its part: the platform's asset, the device that plays it, its channels' tags."""
+
+    studied: StudyAsset
+    device: str
+    asset: Asset
+    tags: Mapping[str, int]
+
+    @property
+    def watched(self) -> Stretch | None:
+        """Give the stretch that is judged, None for an asset that is only learned from."""
+        return next((s for s in self.studied.stretches if s.use == "watch"), None)
+
+
+def attributes_of(family: Family, asset: StudyAsset, fleet: str) -> dict[str, str]:
+    """Give the attributes that say what is known of an asset beforehand."""
+    known = {use: _only(asset, use) for use in ("fit", "limits", "watch")}
+    match family:
+        case "detection":
+            fit, check = known["fit"], known["limits"]
+            if fit is None:
+                message = f"{asset.name}: no row is named healthy (use: fit)"
+                raise StudyError(message)
+            named = _span(fit, "healthy_from", "healthy_until")
+            return named | (_span(check, "check_from", "check_until") if check else {})
+        case "prognosis":
+            whole = known["fit"] or known["watch"]
+            if whole is None:
+                message = f"{asset.name}: no row is named, neither to fit on nor to watch"
+                raise StudyError(message)
+            told = _span(whole, "run_from", "run_until")
+            if asset.ended == "failure":
+                return {"fleet": fleet, **told, "run_ended": "failure"}
+            return {"fleet": fleet, "run_from": told["run_from"]}
+        case _:
+            message = f"a study of the family {family} cannot be played yet: the app judges no live stream of its kind"
+            raise StudyError(message)
+
+
+def _only(asset: StudyAsset, use: str) -> Stretch | None:
+    found = [stretch for stretch in asset.stretches if stretch.use == use]
+    if len(found) > 1:
+        message = f"{asset.name}: {len(found)} stretches to {use}; an asset's attributes name one"
+        raise StudyError(message)
+    return found[0] if found else None
+
+
+def _span(stretch: Stretch, begin: str, end: str) -> dict[str, str]:
+    return {begin: format_rfc3339_ns(stretch.start_ns), end: format_rfc3339_ns(stretch.end_ns)}
+
+
+async def tags_of(client: AsyncClient, device: str, channels: Sequence[str]) -> dict[str, int] | None:
+    """Give the tag of each channel of a device; None while the gateway has not told of all of them."""
+    keys = {f"{device}/{channel}": channel for channel in channels}
+    found: Sequence[Tag] = []
+    try:
+        found = await client.tags.list(key=list(keys))
+    except ApiError as error:
+        if error.status != 404:
+            raise
+    return {keys[tag.key]: tag.id for tag in found} if len(found) == len(keys) else None
+
+
+async def cast(
+    client: AsyncClient, studied: StudyAsset, *, device: str, path: str, tags: Mapping[str, int],
+    attributes: Mapping[str, str],
+) -> Cast:  # fmt: skip
+    """Make the asset, or take the one that stands there, bind its channels and say what is known."""
+    known = await client.assets.list(path=path, limit=1)
+    asset = known[0] if known else await client.assets.create(path, name=studied.name)
+    asset = await client.assets.update(asset.id, bind=dict(tags))
+    asset = await client.assets.update(asset.id, attributes=dict(attributes))
+    return Cast(studied, device, asset, tags)
