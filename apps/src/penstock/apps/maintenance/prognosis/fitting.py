@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from penstock.apps.maintenance.prognosis.forest import forest_of, grow
+from penstock.apps.maintenance.prognosis.ensemble import fit_member, joined_answer
 from penstock.apps.maintenance.prognosis.intervals import fit_margins
 from penstock.apps.maintenance.prognosis.model import FittedOn, Model, Rung
-from penstock.apps.maintenance.prognosis.predicting import mean_answer
 from penstock.apps.maintenance.prognosis.regimes import find_regimes
 from penstock.apps.maintenance.prognosis.runs import Floats, Ints, Pace, Run, RunError, pace_of
 from penstock.apps.maintenance.prognosis.scaling import Scaling, fit_scaling
@@ -108,16 +107,13 @@ def _rung(
     members, estimate = [], np.full(len(left), np.nan)
     for fold in np.unique(folds):
         own = folds[run] != fold
-        member = grow(features[own], np.minimum(left[own], horizon), settings=settings, seed=_seed(settings, fold))
+        seed = settings.seed * SEED_STRIDE + int(fold)
+        member = fit_member(features[own], left[own], horizon=horizon, settings=settings, seed=seed)
         members.append(member)
-        estimate[~own] = mean_answer(member.predict(features[~own])[:, None], horizon)
+        estimate[~own] = joined_answer([member.predict(features[~own])], horizon)
     margins = fit_margins(estimate, left, run=run, horizon=horizon, settings=settings)
     error = float(np.sqrt(np.mean(np.square(estimate - np.minimum(left, horizon)))))
-    return Rung(window, forest_of(members), margins), error
-
-
-def _seed(settings: PrognosisSettings, fold: int) -> int:
-    return settings.seed * SEED_STRIDE + int(fold)
+    return Rung(window, tuple(members), margins), error
 
 
 def _fitted_on(failed: Sequence[Run], channels: Sequence[str], source: str) -> FittedOn:
