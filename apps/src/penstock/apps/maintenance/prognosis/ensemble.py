@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.apps.maintenance.prognosis.forest import Forest, forest_of, grow
-from penstock.apps.maintenance.prognosis.indices import Indices, fit_indices
+from penstock.apps.maintenance.prognosis.forest import Forest
+from penstock.apps.maintenance.prognosis.indices import Indices
 from penstock.apps.maintenance.prognosis.runs import Floats, Ints
-from penstock.apps.maintenance.prognosis.settings import PrognosisSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +48,6 @@ class Member:
         """Take what `to_arrays` gave."""
         indices = Indices(*(arrays[f"{prefix}index_{name}"] for name in Indices.__slots__))
         return cls(indices, Forest(*(arrays[f"{prefix}{name}"] for name in Forest.__slots__)))
-
-
-def fit_member(features: Floats, left: Floats, *, horizon: float, settings: PrognosisSettings, seed: int) -> Member:
-    """Fit on features (n, f) and the life left (n,) in steps, cut at the horizon."""
-    indices = fit_indices(features, left, horizon=horizon, parts=settings.index_parts, ridge=settings.index_ridge)
-    joined = np.hstack([features, indices.of(features)])
-    return Member(indices, forest_of(grow(joined, np.minimum(left, horizon), settings=settings, seed=seed)))
 
 
 def joined_answer(answers: Sequence[Floats], horizon: float) -> Floats:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from penstock.apps.maintenance.prognosis.ensemble import fit_member, joined_answer
+from penstock.apps.maintenance.prognosis.ensemble import joined_answer
+from penstock.apps.maintenance.prognosis.growing import fit_member
 from penstock.apps.maintenance.prognosis.intervals import fit_margins
 from penstock.apps.maintenance.prognosis.model import FittedOn, Model, Rung
 from penstock.apps.maintenance.prognosis.regimes import find_regimes

@@ -18,7 +18,7 @@ DIGITS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Indices:
-    """centre (f,), slope (f, h), start (h,): index = start + (feature − centre) · slope, of the features that were read."""
+    """centre (f,), slope (f, h), start (h,): index = start + (feature − centre) · slope, of the features read."""
 
     centre: Floats
     slope: Floats
