@@ -9,6 +9,7 @@ SHORT: dict[str, tuple[str, ...]] = {
     "e2e": ("--rate", "2000", "--per", "400", "--minutes", "0.2", "--outage", "3"),
     "ingest": ("--rows", "5000", "--batches", "20", "--turns", "1"),
     "lag": ("--opcua", "200", "--mqtt", "200", "--seconds", "4", "--turns", "1"),
+    "machines": ("--hours", "0.1", "--turns", "1"),
     "opcua": ("--rate", "2000", "--per", "100", "--seconds", "3", "--turns", "1", "--recorded-values", "20000"),
     "opcua_plant": ("--rates", "500", "--seconds", "3", "--turns", "1"),
     "query": ("--rows", "200000", "--tags", "200", "--live", "5000", "--asks", "3"),

@@ -243,6 +243,14 @@ class SimProcess:
         content: dict[str, str] = json.loads((self.data / "sim-control.json").read_text())
         return content
 
+    def truth(self, what: str) -> list[dict[str, Any]]:
+        """Ask the truth's own door for events, states or devices."""
+        place = json.loads((self.data / "truth" / "truth.json").read_text())
+        bearer = {"Authorization": f"Bearer {place['token']}"}
+        answer = httpx.get(f"{place['url']}/truth/{what}", headers=bearer, timeout=10, trust_env=False)
+        items: list[dict[str, Any]] = answer.raise_for_status().json()["items"]
+        return items
+
     def status(self) -> dict[str, Any]:
         control = self.control
         headers = {"Authorization": f"Bearer {control['token']}"}

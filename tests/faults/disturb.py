@@ -113,7 +113,9 @@ def _clone_gateway(running: Live, chance: random.Random) -> None:
     stack.start("gateway")
 
 
-def campaign_of(disturbances: Sequence[Disturbance], *, pause_s: float = 2.0) -> Callable[[Options], Result]:
+def campaign_of(
+    disturbances: Sequence[Disturbance], *, pause_s: float = 2.0, on_disks: Sequence[str] = ()
+) -> Callable[[Options], Result]:
     """Go round the disturbances in random order until there were n; then settle and judge."""
 
     def run(options: Options) -> Result:
@@ -121,13 +123,15 @@ def campaign_of(disturbances: Sequence[Disturbance], *, pause_s: float = 2.0) ->
         try:
             _disturb(options, result)
         except (TimeoutError, AssertionError, httpx.HTTPError) as error:
-            result.failures.append(f"after {result.n} disturbances: {error!s:.2000}")
+            notes = " ".join(getattr(error, "__notes__", []))
+            result.failures.append(f"after {result.n} disturbances: {error!s:.2000} {notes[-4000:]}")
         return result
 
     def _disturb(options: Options, result: Result) -> None:
         chance = options.chance
         load = LOAD if options.n >= FULL_FROM_N else SHORT_LOAD
-        with live(options, load) as running:
+        with live(options, load, on_disks=on_disks) as running:
+            assert len(running.disks) == len(on_disks), "left out: no FUSE can be mounted here"
             until = None if options.seconds is None else time.monotonic() + options.seconds
             for number in range(options.n):
                 if until is not None and time.monotonic() > until:
@@ -142,6 +146,7 @@ def campaign_of(disturbances: Sequence[Disturbance], *, pause_s: float = 2.0) ->
             time.sleep(1.0)
             settle(running, result)
             result.figures.update({f"requests {name}": count for name, count in running.wire.done.items()})
+            result.figures.update(running.counts)
 
     return run
 

@@ -1,8 +1,10 @@
-"""A9: each store on a disk that fills up, and empties again: no room for bytes, or none for another file.
+"""A9: each store on a disk that takes nothing for a while: no room for bytes, none for another file, or read-only.
 
 A small tmpfs where this user may mount one, else a limit on the size of files (RLIMIT_FSIZE). A ballast file takes
-the room, or many empty ones take the inodes; the store must refuse, say so, go on when there is room again, and have
-all that it ever accepted. The journal makes no files while it is open: without inodes it just goes on.
+the room, or many empty ones take the inodes. Read-only is a disk of FUSE (`switchable.py`) that turns so at any moment
+of the work; where none can be mounted these trials are left out, and the figures say so. The store must refuse, say
+why, go on by itself when the disk takes writes again, and have all that it ever accepted. The journal makes no files
+while it is open: without inodes it just goes on.
 """
 
 import asyncio
@@ -13,7 +15,8 @@ import resource
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,29 +27,48 @@ from tests.builders.historian import EPOCH, NOON_NS, batch_of
 from tests.faults.campaign import Campaign, Options, Result, fresh
 from tests.faults.stores.historian import FOLDER, GENERATION_ROWS, TAGS, samples_of
 from tests.faults.stores.journal import judge, payload_of
+from tests.faults.switchable import Disk, switchable_disk
 
 DISK_BYTES = 48 << 20
 INODES = 1_000
+STORES = ("journal", "historian")
+WAYS = ("bytes", "inodes", "writing")
 ROUNDS = 3
-"""How often a trial's disk is filled and emptied."""
+"""How often a trial's disk is spoilt and given back."""
 REFUSALS = 3
 EVER = (-(2**62), 2**62)
 
 
-def run(options: Options) -> Result:
-    """Fill n disks, journal and historian in turn."""
+def run(options: Options, stores: Sequence[str] = STORES, ways: Sequence[str] = WAYS) -> Result:
+    """Spoil n disks, journal and historian in turn."""
     result, chance = Result(), options.chance
     for number in range(options.n):
-        store, gone = ("journal", "historian")[number % 2], ("bytes", "inodes")[number // 2 % 2]
-        with fresh(options.folder / "disk") as folder, small_disk(folder) as kind:
-            gone = gone if kind == "tmpfs" else "bytes"
-            ballast = Ballast(folder) if gone == "bytes" else Inodes(folder)
-            fill = _journal if store == "journal" else _historian
-            findings = fill(folder, ballast, chance, result)
+        store, gone = stores[number % len(stores)], ways[number // len(stores) % len(ways)]
+        with fresh(options.folder / "trial") as folder, disk_of(gone, folder / "disk") as (ballast, kind):
+            if ballast is None:
+                result.count(f"{store}, {gone}: left out, {kind}")
+                continue
+            work = _journal if store == "journal" else _historian
+            findings = work(folder / "disk", ballast, chance, result)
         result.n += 1
-        result.count(f"{store}, {gone} of {kind}")
-        result.failures += [f"trial {number}, {store}, {gone}: {finding}" for finding in findings]
+        result.count(f"{store}, {kind}")
+        result.failures += [f"trial {number}, {store}, {kind}: {finding}" for finding in findings]
     return result
+
+
+@contextmanager
+def disk_of(gone: str, folder: Path) -> "Iterator[tuple[Ballast | None, str]]":
+    """Make the folder a disk of which this goes; give what takes it, and how the trial is called."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if gone == "writing":
+        with switchable_disk(folder) as disk:
+            yield (ReadOnly(disk), "read-only disk of FUSE") if disk else (None, "no FUSE to be mounted here")
+        return
+    with small_disk(folder) as kind:
+        if gone == "inodes" and kind == "tmpfs":
+            yield Inodes(folder), f"inodes of {kind}"
+        else:
+            yield Ballast(folder), f"bytes of {kind}"
 
 
 @contextmanager
@@ -68,6 +90,8 @@ class Ballast:
     stops_open_files = True
     """Whether a store that makes no files must refuse, too."""
     writes_max = 2_000
+    says = ""
+    """What the refusal of a store in words must tell of the reason."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -126,6 +150,27 @@ class Inodes(Ballast):
         shutil.rmtree(self._file, ignore_errors=True)
 
 
+class ReadOnly(Ballast):
+    """Take the right to write, at a moment that falls anywhere into the work, and give it back."""
+
+    says = "read-only"
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._timer: threading.Timer | None = None
+
+    def load(self, left_bytes: int) -> None:
+        """Do it so many microseconds from now."""
+        self._timer = threading.Timer(left_bytes / 1e6, self._disk.make_readonly)
+        self._timer.start()
+
+    def unload(self) -> None:
+        """Give it back."""
+        assert self._timer is not None
+        self._timer.join()
+        self._disk.make_writable()
+
+
 def _journal(folder: Path, ballast: Ballast, chance: random.Random, result: Result) -> list[str]:
     store = JournalStore(folder / "gateway" / "journal.sqlite")
     epoch = f"{chance.randrange(2**128):032x}"
@@ -147,7 +192,7 @@ def _journal(folder: Path, ballast: Ballast, chance: random.Random, result: Resu
     store.close()
     result.count("batches", head)
     findings = judge(folder, [{"epoch": epoch}, {"head": head}])
-    return findings if refused or not ballast.stops_open_files else [*findings, "the disk never filled"]
+    return findings if refused or not ballast.stops_open_files else [*findings, "nothing was refused"]
 
 
 def _historian(folder: Path, ballast: Ballast, chance: random.Random, result: Result) -> list[str]:
@@ -157,31 +202,52 @@ def _historian(folder: Path, ballast: Ballast, chance: random.Random, result: Re
 async def _fill_historian(folder: Path, ballast: Ballast, chance: random.Random, result: Result) -> list[str]:
     store = Historian(folder / FOLDER, generation_rows=GENERATION_ROWS * 4, disk_free=lambda _: 1 << 40)
     await store.start()
-    seq, refused = 0, 0
-    for _ in range(ROUNDS):
-        ballast.load(chance.randint(0, 1 << 20))
-        refused = 0
-        for _ in range(ballast.writes_max):
-            try:
-                await store.append([batch_of(samples_of(seq + 1), seq=seq + 1)])
-                seq += 1
-            except NotNow:
-                refused += 1
-                if refused == REFUSALS:
-                    break
-        ballast.unload()
-        await store.append([batch_of(samples_of(seq + 1), seq=seq + 1)])
-        seq += 1
-        result.count("refusals", refused)
-    watermark = store.watermark("gtw_a", EPOCH).watermark
-    rows = await store.range([*range(1, TAGS + 1)], *EVER, limit=10**7)
-    await store.stop()
+    seq, findings = 0, []
+    try:
+        for _ in range(ROUNDS):
+            seq, found = await _one_round(store, seq, ballast, chance, result)
+            if found:
+                return found
+        rows = await store.range([*range(1, TAGS + 1)], *EVER, limit=10**7)
+    finally:
+        await store.stop()
     result.count("batches", seq)
     expected = sum(samples_of(each).num_rows for each in range(1, seq + 1))
-    findings = [] if refused or not ballast.stops_open_files else ["the disk never filled"]
-    if (watermark, rows.num_rows) != (seq, expected):
-        findings.append(f"watermark {watermark} of {seq}, {rows.num_rows} rows of {expected}")
+    if rows.num_rows != expected:
+        findings.append(f"{rows.num_rows} rows of {expected}")
     return findings
 
 
-CAMPAIGNS = [Campaign("disk-full", "A9", "disks of journal and historian that fill up and empty", 40, 4, run)]
+async def _one_round(
+    store: Historian, seq: int, ballast: Ballast, chance: random.Random, result: Result
+) -> tuple[int, list[str]]:
+    """Append until it was refused often enough, and once after the disk takes writes again; give the seq reached."""
+    ballast.load(chance.randint(0, 1 << 20))
+    refused, findings = 0, []
+    try:
+        for _ in range(ballast.writes_max):
+            try:
+                await store.append([batch_of(samples_of(seq + 1), seq=seq + 1)])
+            except NotNow as refusal:
+                refused += 1
+                if "disk" not in str(refusal) or ballast.says not in str(refusal).lower():
+                    findings.append(f"refused without naming the disk, or the reason: {refusal}")
+                if refused == REFUSALS:
+                    break
+                continue
+            seq += 1
+            if (watermark := store.watermark("gtw_a", EPOCH).watermark) != seq:
+                return seq, [*findings, f"told as committed: {seq}, the watermark is {watermark}"]
+    finally:
+        ballast.unload()
+    result.count("refusals", refused)
+    if not refused and ballast.stops_open_files:
+        findings.append("nothing was refused")
+    try:
+        await store.append([batch_of(samples_of(seq + 1), seq=seq + 1)])
+    except NotNow as refusal:
+        return seq, [*findings, f"does not go on: {refusal}"]
+    return seq + 1, findings
+
+
+CAMPAIGNS = [Campaign("disk-full", "A9", "disks of journal and historian full or read-only for a while", 60, 6, run)]

@@ -3,20 +3,22 @@
 import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
 from penstock.core.status import BAD_NO_COMMUNICATION
 from penstock.core.times import parse_rfc3339_ns
-from penstock.simulators.ledger import read_ledger
+from penstock.simulators.ledger import Ledger, Row, read_ledger
 from tests.builders.mqtt_proxy import MqttProxy
 from tests.builders.stack import Stack, free_port, wait_for
 from tests.faults.campaign import RESULTS, Options, Result
 from tests.faults.outcome import Outcome, all_tags, gaps, read_back
+from tests.faults.switchable import Disk, switchable_disk
 from tests.faults.wire import Wire
 
 DRAIN_S = 300.0
@@ -61,14 +63,20 @@ class Live:
     mqtt: MqttProxy
     wire: Wire
     ledger: Path
+    disks: dict[str, Disk] = field(default_factory=dict)
+    """Those of processes that have one to switch."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """What disturbances count beside what the judge does."""
 
     def offered(self) -> int:
         """Count the values that the devices have offered."""
         return self.ledger.read_bytes().count(b"\n") if self.ledger.exists() else 0
 
     def revive(self) -> None:
-        """Heal the ways and the clocks, start what is down."""
+        """Heal the ways, the disks and the clocks, start what is down."""
         self.wire.heal()
+        for disk in self.disks.values():
+            disk.make_writable()
         for name in ("broker", "platform", "gateway"):
             self.stack.clock_of(name).write_text("0")
             if self.stack.processes[name].poll() is not None:
@@ -76,10 +84,25 @@ class Live:
 
 
 @contextmanager
-def live(options: Options, load: Load) -> Iterator[Live]:
-    """Start everything and wait until all tags are known; end everything at the end."""
+def live(options: Options, load: Load, *, on_disks: Sequence[str] = ()) -> Iterator[Live]:
+    """Start everything and wait until all tags are known; end everything at the end.
+
+    The data of processes named by `on_disks` lies on disks that can be made read-only, where such can be mounted.
+    """
     folder = options.folder / "stack"
     shutil.rmtree(folder, ignore_errors=True)
+    try:
+        with ExitStack() as mounted:
+            disks = {name: mounted.enter_context(switchable_disk(folder / "run" / name)) for name in on_disks}
+            with _running(options, load, folder) as running:
+                running.disks.update({name: disk for name, disk in disks.items() if disk})
+                yield running
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _running(options: Options, load: Load, folder: Path) -> Iterator[Live]:
     plant = folder / "plant"
     _write_plant(plant, load)
     ledger = folder / "ledger"
@@ -96,16 +119,21 @@ def live(options: Options, load: Load) -> Iterator[Live]:
         with stack.client() as client:
             wait_for(lambda: len(list(all_tags(client))) == 2 * load.tags, "all tags are known", timeout_s=READY_S)
         yield Live(stack, mqtt, wire, ledger)
+    except (TimeoutError, AssertionError, httpx.HTTPError) as error:
+        error.add_note(keep_logs(stack))
+        raise
     finally:
         wire.heal()
         stack.close()
         mqtt.stop()
         wire.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
-def settle(running: Live, result: Result) -> None:
-    """Heal all, stop the devices, wait until the gateway has delivered, read back and judge into the result."""
+def settle(running: Live, result: Result) -> tuple[Ledger, list[Row]]:
+    """Heal all, stop the devices, wait until the gateway has delivered, read back and judge into the result.
+
+    Give what was judged.
+    """
     running.revive()
     began, healed_ns = time.monotonic(), time.time_ns()
     with running.stack.client() as client:
@@ -120,17 +148,24 @@ def settle(running: Live, result: Result) -> None:
     result.figures["drained_s"] = round(time.monotonic() - began, 1)
     with running.stack.client() as client:
         rows = list(read_back(client))
-        outcome = Outcome.of(read_ledger(running.ledger), rows, running.mqtt, list(gaps(client)))
+        ledger = read_ledger(running.ledger)
+        outcome = Outcome.of(ledger, rows, running.mqtt, list(gaps(client)))
     for name in ("offered", "matched", "lost", "dup", "ooo", "corrupt", "phantom", "in_marked_gap", "not_acknowledged"):
         result.figures[name] = int(getattr(outcome, name))
     result.figures["not_held"] = outcome.not_held
     if outcome.failures:
         result.failures += outcome.examples
-        kept = RESULTS / "logs"
-        shutil.copytree(running.stack.folder / "logs", kept, dirs_exist_ok=True)
-        result.failures.append(f"the logs are kept in {kept}")
+        result.failures.append(keep_logs(running.stack))
     if outcome.matched < 0.3 * outcome.offered:
         result.failures.append(f"only {outcome.matched} of {outcome.offered} came through: nothing was tried")
+    return ledger, rows
+
+
+def keep_logs(stack: Stack) -> str:
+    """Copy the logs of the processes to where results are; say where."""
+    kept = RESULTS / "logs"
+    shutil.copytree(stack.folder / "logs", kept, dirs_exist_ok=True)
+    return f"the logs are kept in {kept}"
 
 
 def _latest(client: httpx.Client) -> list[tuple[int, int]]:

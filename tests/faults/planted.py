@@ -11,10 +11,10 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.faults import arrival, historian_kills, power
+from tests.faults import arrival, full, historian_kills, power
 from tests.faults.campaign import Campaign, Options, Result
 from tests.faults.disk import Policy
-from tests.faults.plants import ARRIVAL, HISTORIAN, plant_historian, plant_reader
+from tests.faults.plants import ARRIVAL, DISK, HISTORIAN, plant_historian, plant_reader
 
 CUTS_MAX, KILLS_MAX = 120, 12
 
@@ -41,6 +41,7 @@ PLANTS = [
     Plant("names not synced", "power-certificate", "certificates"),
     *(Plant(bug, "kills-historian", "") for bug in HISTORIAN),
     *(Plant(bug, "arrival-order", "") for bug in ARRIVAL),
+    *(Plant(bug, "disk-full", "") for bug in DISK),
 ]
 
 
@@ -55,6 +56,8 @@ def catch(plant: Plant, options: Options) -> str:
     plant_historian(plant.bug)
     if plant.bug in ARRIVAL:
         result = arrival.run(replace(options, n=1))
+    elif plant.bug in DISK:
+        result = full.run(replace(options, n=1), ["historian"], ["bytes"])
     else:
         steps = historian_kills.STEPS[:1]
         result = historian_kills.run(Options(KILLS_MAX, options.seed, options.folder), plant.bug, steps)

@@ -60,7 +60,7 @@ WRITER = {
 def plant_historian(name: str) -> None:
     """Plant a bug into the historian of this process; no name, no bug."""
     if name:
-        (HISTORIAN | ARRIVAL)[name]()
+        (HISTORIAN | ARRIVAL | DISK)[name]()
 
 
 def _ack_before_commit() -> None:
@@ -174,6 +174,26 @@ def _bound_by_newest_file() -> None:
     _replace(Reader, "_bound", bound)
 
 
+def _refused_told_as_committed() -> None:
+    from penstock.platform.historian.ports import CommitResult
+
+    def fail(group: Any, _error: Exception) -> None:
+        for pending in group:
+            pending.answer.set_result(CommitResult(0, ()))
+
+    _replace(import_module("penstock.platform.historian.writing.committer"), "_fail", fail)
+
+
+def _files_stay_shut() -> None:
+    from penstock.platform.historian.writing.committer import Committer
+
+    def recover(self: Committer, **_how: Any) -> str:
+        self.is_stale = True
+        return "the historian's disk is read-only"
+
+    _replace(Committer, "_recover", recover)
+
+
 def _replace(owner: Any, name: str, by: Any) -> None:
     setattr(owner, name, by)
 
@@ -192,3 +212,5 @@ ARRIVAL = {
     "span of a file from its first row to its last": _span_as_if_in_order,
     "bounding value from the newest files": _bound_by_newest_file,
 }
+
+DISK = {"refused told as committed": _refused_told_as_committed, "does not go on": _files_stay_shut}

@@ -1,6 +1,18 @@
 """Every campaign, in the order of the list of faults."""
 
-from tests.faults import arrival, disturb, first_start, flips, full, historian_kills, planted, power, storm
+from tests.faults import (
+    arrival,
+    disturb,
+    first_start,
+    flips,
+    full,
+    historian_kills,
+    outage,
+    planted,
+    power,
+    readonly,
+    storm,
+)
 from tests.faults.campaign import Campaign
 
 CAMPAIGNS: list[Campaign] = [
@@ -10,7 +22,9 @@ CAMPAIGNS: list[Campaign] = [
     *historian_kills.CAMPAIGNS,
     *arrival.CAMPAIGNS,
     *disturb.CAMPAIGNS,
+    *outage.CAMPAIGNS,
     *storm.CAMPAIGNS,
     *full.CAMPAIGNS,
+    *readonly.CAMPAIGNS,
     *planted.CAMPAIGNS,
 ]

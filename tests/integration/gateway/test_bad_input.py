@@ -353,12 +353,12 @@ def test_full_disk_of_the_historian_is_answered_later_and_nothing_is_lost(
         texts = [json.dumps({"v": 1000.0 + n, "s": secrets.token_hex(2000), "ts": begin_ms + n}) for n in numbers]
         meter.send(*texts)
         sent += 100
-        return "could not write" in gateway.health()["uplink"]["problem"]
+        return "could not be written" in gateway.health()["uplink"]["problem"]
 
     try:
         wait_until(more, "a refusal")
         assert (
-            "answered 503 busy: the historian could not write; keep what you have and send again"
+            "answered 503 busy: the historian's disk could not be written (File too large); keep what you have"
             in (gateway.health()["uplink"]["problem"])
         )
         assert cloud.metric("penstock_historian_failed_groups_total") >= 1

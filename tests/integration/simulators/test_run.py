@@ -72,6 +72,7 @@ def test_fault_is_injected_seen_in_the_truth_and_kept_over_a_kill(tmp_path: Path
     environ = {"PENSTOCK_MQTT_URL": f"mqtt://127.0.0.1:{port}", "PENSTOCK_OPCUA_PUMP_PORT": str(free_port())}
     topic = "plant/riverside/pump-101/vibration"
     with SimProcess(plant, tmp_path / "sim", environ) as sim:
+        wait_until(lambda: "pump-plc" in sim.status()["devices"], "pump")
         wait_until(lambda: len(subscriber.of(topic)) > 8, "vibration")
         healthy = subscriber.of(topic)[-1]["acceleration"]["bearing_band"]
         done = sim.command("fault", "inject", "bearing", "--severity", "0.7", "--growth", "0")
@@ -81,7 +82,7 @@ def test_fault_is_injected_seen_in_the_truth_and_kept_over_a_kill(tmp_path: Path
         )
         wrong = sim.command("fault", "inject", "bearing", "--device", "pump-vibration")
         assert wrong.returncode == 1
-        assert "devices with faults: pump-plc" in wrong.stderr
+        assert "devices with faults: energy-meter, filling-line, pump-plc" in wrong.stderr
         assert "it has: bearing" in sim.command("fault", "clear", "rotor", "--device", "pump-plc").stderr
         sim.kill()
         sim.start()
@@ -89,12 +90,35 @@ def test_fault_is_injected_seen_in_the_truth_and_kept_over_a_kill(tmp_path: Path
         assert "0.700" in sim.command("fault", "list").stdout
         assert "repaired" in sim.command("fault", "repair", "bearing").stdout
         assert "cleared" in sim.command("fault", "clear", "bearing").stdout
-        truth = [json.loads(line) for line in (tmp_path / "sim" / "truth.jsonl").read_text().splitlines()]
-        assert [(line["device"], line["action"]) for line in truth] == [
-            ("pump-plc", "inject"),
-            ("pump-plc", "repair"),
-            ("pump-plc", "clear"),
-        ]
+        assert [one["action"] for one in sim.truth("events")] == ["injected", "onset", "repaired", "cleared"]
+        assert {(one["device"], one["fault"], one["cause"]) for one in sim.truth("events")} == {
+            ("pump-plc", "bearing", "request")
+        }
+        noted = sim.truth("states")
+        assert any(fault["severity"] == 0.7 for state in noted for fault in state["faults"])
+        assert {state["asset"] for state in noted if state["device"] == "pump-plc"} == {
+            "penstock/riverside/utilities/cooling/pump-101"
+        }
+
+
+def test_truth_has_a_door_and_a_token_of_its_own(tmp_path: Path) -> None:
+    plant = plant_folder(tmp_path / "plant")
+    with SimProcess(plant, tmp_path / "sim") as sim:
+        folder = tmp_path / "sim" / "truth"
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+        own = json.loads((folder / "truth.json").read_text())
+        assert own["token"] != sim.control["token"]
+        for url, token in ((own["url"], sim.control["token"]), (sim.control["url"], own["token"])):
+            for path in ("/truth/events", "/truth/states", "/truth/devices", "/faults", "/status"):
+                answer = httpx.get(url + path, headers={"Authorization": f"Bearer {token}"}, trust_env=False)
+                assert answer.status_code in (401, 404), (url, path)
+        assert httpx.get(sim.control["url"] + "/truth/events", trust_env=False).status_code == 404
+        assert sim.truth("events") == []
+        copied = sim.command("sim", "truth", str(tmp_path / "copy.sqlite"), "--data", str(tmp_path / "sim"))
+        assert copied.returncode == 0, copied.stderr
+        assert sim.stop() == 0
+    assert not (folder / "truth.json").exists()
 
 
 def test_control_asks_for_its_token(tmp_path: Path) -> None:

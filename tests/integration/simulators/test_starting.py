@@ -21,6 +21,10 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio]
 class NotedWire:
     def __init__(self, device: str, events: list[str]) -> None:
         self._device, self._events = device, events
+        self.keeps = False
+
+    async def cut(self, *, dead: bool) -> None:
+        assert not dead
 
     async def offer(self, emissions: Sequence[Emission], ranges: Sequence[tuple[int, int]]) -> None:
         self._events.append(self._device)

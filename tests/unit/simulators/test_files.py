@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,9 +24,9 @@ from penstock.simulators.load import load_device_file
 from penstock.simulators.main import commands
 from penstock.simulators.payload import JsonMapping
 from penstock.simulators.pki import TrustFolder, own_certificate
-from penstock.simulators.playback import Plan, PlaybackError, shift_of
-from penstock.simulators.playback_cli import playback
-from penstock.simulators.recording import RecordingError, read_recording, tag_name
+from penstock.simulators.playback import PlaybackError
+from penstock.simulators.playback_cli import Order, playback
+from penstock.simulators.recording import RecordingError, Span, read_recording, read_span, tag_name
 from penstock.simulators.servers.mqtt import BrokerAddress, BrokerError
 from penstock.simulators.servers.outbox import Message, Outbox
 from penstock.simulators.state import StateFile
@@ -81,19 +82,67 @@ def test_parquet_keeps_types_and_nanoseconds(tmp_path: Path) -> None:
     pq.write_table(pa.table({"time": times, "f": [0.1, None], "i": [1, 2], "b": [True, False], "s": ["x", None]}), path)
     recording = read_recording(path)
     assert recording.times_ns == [1_700_000_000_123_456_789, 1_700_000_001_000_000_001]
-    assert [column.values for column in recording.columns] == [[0.1, None], [1, 2], [True, False], ["x", None]]
+    assert [list(column.values) for column in recording.columns] == [[0.1, None], [1, 2], [True, False], ["x", None]]
+    assert read_span(path) == Span(2, recording.times_ns[0], recording.times_ns[1])
+
+
+NS = 1_700_000_000_123_456_789
+
+
+@pytest.mark.parametrize(
+    ("times", "first_ns"),
+    [
+        (pa.array([NS, NS + 1], pa.int64()), NS),
+        (pa.array([NS, NS + 1], pa.uint64()), NS),
+        (pa.array([1_700_000_000, 1_700_000_001], pa.timestamp("s")), 1_700_000_000 * S),
+        (pa.array([1_700_000_000_123_456, 1_700_000_001_000_000], pa.timestamp("us")), NS // 1000 * 1000),
+        (pa.array([1_700_000_000, 1_700_000_001], pa.int32()), 1_700_000_000 * S),
+        (pa.array([1_700_000_000.5, 1_700_000_001.0], pa.float64()), 1_700_000_000 * S + S // 2),
+        (pa.array(["2023-11-14T22:13:20Z", "2023-11-14T22:13:21Z"]), 1_700_000_000 * S),
+    ],
+)
+def test_type_of_a_parquet_column_says_the_unit_of_time(tmp_path: Path, times: pa.Array, first_ns: int) -> None:
+    path = tmp_path / "r.parquet"
+    pq.write_table(pa.table({"a": [1.0, 2.0], "time": times}), path)
+    assert read_recording(path).times_ns[0] == first_ns
+    assert read_span(path).first_ns == first_ns
+
+
+def test_number_of_a_csv_is_seconds(tmp_path: Path) -> None:
+    path = csv_file(tmp_path, "time,a\n1700000000,1\n1700000001,2\n")
+    assert read_span(path) == Span(2, 1_700_000_000 * S, 1_700_000_001 * S)
+
+
+def test_integers_that_look_like_seconds_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "r.parquet"
+    pq.write_table(pa.table({"time": pa.array([1_700_000_000, 1_700_000_001]), "a": [1.0, 2.0]}), path)
+    for read in (read_recording, read_span):
+        with pytest.raises(RecordingError, match=r"the time column: .* looks like seconds; write a timestamp"):
+            read(path)
+
+
+def test_nulls_and_nans_of_parquet_stay_apart(tmp_path: Path) -> None:
+    path = tmp_path / "r.parquet"
+    values = pa.array([None, float("nan"), -0.0, 1.5], pa.float64())
+    empty = pa.array([None] * 4, pa.float64())
+    pq.write_table(pa.table({"time": pa.array([NS, NS + 1, NS + 2, NS + 3]), "a": values, "b": empty}), path)
+    recording = read_recording(path)
+    assert repr(list(recording.column("a").values)) == "[None, nan, -0.0, 1.5]"
+    assert list(recording.column("a").values[2:]) == [-0.0, 1.5]
+    assert (recording.column("b").type, list(recording.column("b").values)) == (ValueType.FLOAT64, [None] * 4)
+
+
+def test_what_is_no_parquet_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "r.parquet"
+    path.write_text("time,a\n")
+    for read in (read_recording, read_span):
+        with pytest.raises(RecordingError, match="cannot be read as Parquet"):
+            read(path)
 
 
 def test_names_of_columns_become_names_of_tags() -> None:
     assert tag_name("Volume Flow RateRMS") == "volume-flow-raterms"
     assert tag_name("°") == "channel"
-
-
-def test_shifted_stamps_start_now_or_end_now(tmp_path: Path) -> None:
-    recording = read_recording(csv_file(tmp_path, "time,a\n100,1\n110,2\n"))
-    assert shift_of(recording, stamps="original", speed=50, now_ns=500 * S) == 0
-    assert shift_of(recording, stamps="shifted", speed=1, now_ns=500 * S) == 400 * S
-    assert shift_of(recording, stamps="shifted", speed=50, now_ns=500 * S) == 390 * S
 
 
 def message(text: str, *points: Point, time_ns: int = 5 * S) -> list[tuple[str, object]]:
@@ -321,12 +370,12 @@ def test_playback_finds_the_broker_of_the_demo_that_keeps_the_plant(
         (tmp_path / "ports.json").write_text('{"mqtt": 19830, "gateway": 19090}')
     planned: list[str] = []
 
-    def stop(plan: Plan, *_: object, gateway: str, **__: object) -> None:
-        planned.extend((plan.address, gateway))
+    def stop(_path: Path, order: Order, run: Any, **_: object) -> None:
+        planned.extend((order.address, run.keywords["gateway"]))
         message = "planned"
         raise PlaybackError(message)
 
-    monkeypatch.setattr(playback_cli, "_play", stop)
+    monkeypatch.setattr(playback_cli, "_play_file", stop)
     monkeypatch.delenv("PENSTOCK_MQTT_URL", raising=False)
     CliRunner().invoke(playback, ["--driver", "mqtt", "--plant", str(plant)])
     assert planned == [broker, f"http://127.0.0.1:{19090 if kept else 8090}"]

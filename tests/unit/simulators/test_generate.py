@@ -60,7 +60,7 @@ def test_fault_that_cannot_be_read_shows_the_form(text: str) -> None:
 
 
 def test_fault_of_an_unknown_device_names_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(FaultError, match="devices with faults: pump-plc"):
+    with pytest.raises(FaultError, match="devices with faults: energy-meter, filling-line, pump-plc"):
         run(tmp_path / "g.parquet", "pump-9:bearing")
 
 

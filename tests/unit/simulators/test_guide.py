@@ -3,19 +3,28 @@
 import json
 import re
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 
 from penstock.core.errors import ConfigError
 from penstock.core.status import GOOD
+from penstock.simulators.models.fault import Faulty
+from penstock.simulators.models.model import ModelContext, Parameters
 from penstock.simulators.models.registry import find_model, model_names
+from penstock.simulators.models.shaking import SHAKING_OUTPUTS
+from penstock.simulators.models.world import World
 from penstock.simulators.payload import JsonMapping
 from penstock.simulators.plant import SimulatedPlant
 from tests.builders.simulators import parse, simulated
 
-GUIDE = (Path(__file__).parents[3] / "docs" / "guide" / "add-a-device.md").read_text()
+DOCS = Path(__file__).parents[3] / "docs"
+GUIDE = (DOCS / "guide" / "add-a-device.md").read_text()
+MACHINES = (DOCS / "reference" / "machines.md").read_text()
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
 EXAMPLES = [block for block in BLOCKS if block.startswith("version:")]
+COMMON = {"hall", "duty", "regime_h", "utc_offset_h", "wear", "repair_after_h"}
 T0 = 1_795_404_000 * 10**9
 
 
@@ -47,11 +56,63 @@ def test_tags_that_are_thinned_are_read_in_a_whole_file() -> None:
     assert {name for name, tag in tags.items() if tag.deadband} == {"temperature", "level"}
 
 
-def test_every_model_with_its_outputs_stands_in_the_guide() -> None:
-    for name in model_names():
-        row = next(line for line in GUIDE.splitlines() if line.startswith(f"| `{name}`"))
-        for output in find_model(name).OUTPUTS:
-            assert output in row, (name, output)
+class Asked(Parameters):
+    """Note which parameters a model asks for."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.names: set[str] = set()
+
+    def number(self, name: str, default: float, *, low: float = 0.0, high: float = 1e9) -> float:
+        self.names.add(name)
+        return super().number(name, default, low=low, high=high)
+
+    def word(self, name: str, default: str = "") -> str:
+        self.names.add(name)
+        return super().word(name, default)
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_every_model_stands_in_the_reference_with_parameters_outputs_and_faults(name: str) -> None:
+    row = next(line for line in MACHINES.splitlines() if line.startswith(f"| `{name}`"))
+    _, _, parameters, outputs, faults, _ = (cell.strip() for cell in row.split("|"))
+    asked = Asked()
+    model: object = find_model(name)(ModelContext("dut", asked, Random(1), World()))
+    written = set(re.findall(r"[A-Za-z0-9_]+", re.sub(r"\(.*?\)", "", parameters))) - {"common"}
+    common = (
+        {"hall", "duty", "regime_h", "utc_offset_h", "wear", "repair_after_h"} if "*common*" in parameters else set()
+    )
+    assert asked.names == written | common
+    shaking = set(SHAKING_OUTPUTS) if "*vibration*" in outputs else set()
+    assert set(outputs.split(", ")) - {"*vibration*"} | shaking == set(find_model(name).OUTPUTS)
+    has = [state.fault for state in model.faults()] if isinstance(model, Faulty) else []
+    assert [word for word in faults.split(", ") if word] == has
+    assert f"`{name}`" in GUIDE
+
+
+def test_vibration_features_stand_in_the_reference() -> None:
+    assert set(SHAKING_OUTPUTS) <= set(re.findall(r"[a-z0-9_]+", MACHINES))
+
+
+def test_machine_of_the_reference_wears_and_trips() -> None:
+    """The file that a reader writes is run as it stands there."""
+    [source] = re.findall(r"^```python\n(.*?)^```", MACHINES, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {"__name__": "heater"}
+    exec(compile(source, "heater.py", "exec"), names)
+    heater = names["Heater"](ModelContext("heater", Parameters({"wear": 1000.0}), Random(1), World()))
+    rod = heater.outputs()["rod_degC"]
+    hours = 0
+    while not heater.outputs()["trip"] and hours < 24:
+        for _ in range(3600):
+            heater.step(1.0)
+        hours += 1
+    assert heater.outputs()["trip"] == "rod too hot"
+    assert heater.hidden().failed == "scale"
+    assert heater.outputs()["rod_degC"] > rod
+    heater.repair("scale")
+    for _ in range(3600):
+        heater.step(1.0)
+    assert heater.power_kW > 1.0
 
 
 def test_error_shown_is_the_error_made() -> None:

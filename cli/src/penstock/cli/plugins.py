@@ -28,7 +28,7 @@ SHORT_HELP = {
     "lab": "Score the maintenance analytics: public data and simulated machines.",
     "maintenance": "Run the maintenance analytics offline, on recorded machines.",
     "platform": "Run the platform; tokens, users, login links.",
-    "playback": "Play a recorded file as a device.",
+    "playback": "Play recorded files as devices.",
     "sim": "Run the simulated machines.",
 }
 

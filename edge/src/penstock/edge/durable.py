@@ -1,6 +1,7 @@
 """Files and folders of the gateway's machine that survive a power cut: whole or absent, never half."""
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -40,3 +41,12 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_readonly(folder: Path) -> bool:
+    """Tell whether the folder's disk takes no writes now (EROFS), by touching the folder: nothing is made or locked."""
+    try:
+        os.utime(folder)
+    except OSError as error:
+        return error.errno == errno.EROFS
+    return False

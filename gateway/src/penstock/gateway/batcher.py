@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from penstock.core.batch import Record, encode_batch
 from penstock.core.columns import SampleColumns
 from penstock.core.values import ValueKind
+from penstock.edge.durable import is_readonly
 from penstock.gateway.journal.store import Appended, GapMark, Heard, JournalStore, NewBatch, TagState
 from penstock.gateway.journal.thinned import ThinnedCounts
 from penstock.gateway.journal.unsettled import UnsettledGap
@@ -213,7 +214,9 @@ class Batcher:
         await self.room_changed()
 
     async def _on_disk_error(self, error: sqlite3.Error) -> None:
-        text = f"the journal {self._store.path} cannot be written ({error}): drivers wait; free space on its disk"
+        readonly = await asyncio.to_thread(is_readonly, self._store.path.parent)
+        advice = "its disk is read-only, make it writable" if readonly else "free space on its disk"
+        text = f"the journal {self._store.path} cannot be written ({error}): drivers wait; {advice}"
         if self.blocked != text:
             log.error(text)
             self.blocked = text

@@ -61,8 +61,8 @@ class Devices:
         self.file_errors = dict(changes.errors)
         for name in changes.stopped:
             log.info("%s: its device file is gone or disabled, stopping", name)
-            await self._stop(name)
             self.device_errors.pop(name, None)
+        await asyncio.gather(*(self._stop(name) for name in changes.stopped))
         for device in changes.started:
             await self._start(device)
 

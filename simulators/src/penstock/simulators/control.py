@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from penstock.simulators.models.fault import FaultError, FaultRequest
+from penstock.simulators.device_faults import SensorFault
+from penstock.simulators.models.fault import FaultError, FaultRequest, Law
 from penstock.simulators.runner import Runner
 
 BODY_MAX_bytes: Final = 16_384
@@ -28,11 +29,12 @@ class InjectBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     device: str = Field(max_length=63)
-    fault: str = Field(max_length=63)
+    fault: str = Field(max_length=160)
     action: str = Field(default="inject", pattern="^(inject|repair)$")
     severity: float = Field(default=0.2, ge=0.0, le=1.0)
     growth_per_h: float = Field(default=2.0, ge=0.0, le=3600.0)
     onset_s: float = Field(default=0.0, ge=0.0, le=30 * 86_400.0)
+    law: Law = Law.LINEAR
 
 
 def control_app(runner: Runner, token: str) -> Starlette:
@@ -54,11 +56,14 @@ def control_app(runner: Runner, token: str) -> Starlette:
                 "severity": state.severity,
                 "growth_per_h": state.growth_per_h,
                 "onset_s": state.onset_s,
+                "kind": state.kind,
+                "component": state.component,
             }
             for device, states in runner.plant.faults().items()
             for state in states
         ]
-        return JSONResponse({"items": faults})
+        tags = {name: list(device.file.tags) for name, device in runner.plant.devices.items()}
+        return JSONResponse({"items": faults, "sensor_faults": list(SensorFault), "tags": tags})
 
     async def post_fault(request: Request) -> Response:
         raw = await request.body()
@@ -68,7 +73,8 @@ def control_app(runner: Runner, token: str) -> Starlette:
         if body.action == "repair":
             runner.repair(body.device, body.fault)
         else:
-            runner.inject(body.device, FaultRequest(body.fault, body.severity, body.growth_per_h, body.onset_s))
+            wanted = FaultRequest(body.fault, body.severity, body.growth_per_h, body.onset_s, body.law)
+            runner.inject(body.device, wanted)
         return JSONResponse({"device": body.device, "fault": body.fault, "action": body.action}, status_code=201)
 
     async def delete_fault(request: Request) -> Response:

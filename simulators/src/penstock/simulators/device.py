@@ -20,7 +20,9 @@ from penstock.core.status import BAD_NO_DATA, BAD_OUT_OF_RANGE, GOOD
 from penstock.core.times import EPOCH_UNITS_NS, NS_PER_S
 from penstock.core.units import IDENTITY, Conversion, conversion
 from penstock.core.values import INT64_MAX, INT64_MIN, Value, ValueType
+from penstock.simulators.device_faults import DeviceFaults
 from penstock.simulators.emission import Emission, Point
+from penstock.simulators.models.fault import FaultError, FaultEvent, FaultRequest, FaultState, Faulty, Hidden, Hiding
 from penstock.simulators.models.model import Json, Model, ModelContext, ParameterError, Parameters
 from penstock.simulators.models.registry import UnknownModelError, find_model
 from penstock.simulators.models.world import World
@@ -65,6 +67,9 @@ class SimulatedDevice:
         seed = simulate.seed if simulate is not None else 0
         self._random = Random(f"{self.name}/{seed}")  # noqa: S311  physics, not secrets
         self.model = _model(file, self._random, world)
+        self.broken = DeviceFaults(file, seed=seed)
+        self.keeps_while_silent = False
+        """Whether values go on while the wire is dead: a PLC with a history of its own."""
         self._units: Mapping[str, str] = type(self.model).OUTPUTS if self.model is not None else {}
         self._convert = self._conversions(file)
         channels = {name: self._channel(name, read) for name in file.tags}
@@ -124,6 +129,7 @@ class SimulatedDevice:
         """Let the model go on."""
         if self.model is not None:
             self.model.step(dt_s)
+        self.broken.step(dt_s)
 
     def emit(self, until_ns: int) -> Iterator[Emission]:
         """Read every group that is due at or before until_ns, in the order of time."""
@@ -132,6 +138,8 @@ class SimulatedDevice:
             if group is None or group.due_ns > until_ns:
                 return
             time_ns, group.due_ns = group.due_ns, group.due_ns + group.period_ns
+            if self.broken.silent and not self.keeps_while_silent:
+                continue
             yield self._read(group, time_ns)
 
     def _read(self, group: Group, time_ns: int) -> Emission:
@@ -147,6 +155,7 @@ class SimulatedDevice:
         value = channel.signal.at(t_s, self._values)
         if channel.from_model:
             value = _convert(value, self._convert[channel.tag])
+        value = self.broken.seen(channel.tag, value)
         self._values[channel.tag] = value
         raw = _typed(_back(value, channel.mapping), channel.type)
         self._without[channel.tag] = 0 if raw is not None else self._without.get(channel.tag, 0) + 1
@@ -164,6 +173,56 @@ class SimulatedDevice:
         )
         return Emission(emission.device, emission.time_ns, points)
 
+    def faults(self) -> list[FaultState]:
+        """List every fault of the machine, and those of sensors and wire that were asked for."""
+        model: object = self.model
+        return [*(model.faults() if isinstance(model, Faulty) else ()), *self.broken.faults()]
+
+    def inject(self, request: FaultRequest) -> None:
+        """Start a fault of machine, sensor or wire; FaultError names those there are."""
+        if self.broken.knows(request.fault):
+            self.broken.inject(request)
+        else:
+            self._machine(request.fault).inject(request)
+
+    def clear(self, fault: str) -> None:
+        """Take a fault back as if it had never been."""
+        if self.broken.knows(fault):
+            self.broken.end(fault)
+        else:
+            self._machine(fault).clear(fault)
+
+    def repair(self, fault: str) -> None:
+        """Repair: a machine stands still for it, a sensor is changed as it runs."""
+        if self.broken.knows(fault):
+            self.broken.end(fault)
+        else:
+            self._machine(fault).repair(fault)
+
+    @property
+    def has_machine_faults(self) -> bool:
+        """Say whether the device's model is a machine that can break."""
+        model: object = self.model
+        return isinstance(model, Faulty)
+
+    def _machine(self, fault: str) -> Faulty:
+        model: object = self.model
+        if not isinstance(model, Faulty):
+            message = f"device {self.name!r} has no fault {fault!r}"
+            raise FaultError(message, device=self.name)
+        return model
+
+    def hidden(self) -> Hidden:
+        """Give the truth of this moment: hidden states and all faults; for the truth store alone."""
+        model: object = self.model
+        own = model.hidden() if isinstance(model, Hiding) else Hidden()
+        return Hidden(own.states, (*own.faults, *self.broken.faults()), own.failed)
+
+    def take_events(self) -> list[FaultEvent]:
+        """Give what the machine did by itself since the last call: natural wear, failures, repairs by its crew."""
+        model: object = self.model
+        return model.take_events() if isinstance(model, Hiding) else []
+
     def problems(self) -> Iterator[str]:
         """Name the formulas without a value WITHOUT_MAX readings in a row, and why; one reading may lack it."""
         for tag, signal in self._formulas.items():
@@ -174,7 +233,12 @@ class SimulatedDevice:
     def save(self) -> Json:
         """Give what must survive a restart: first start, newest time, the model's state."""
         model = self.model.save() if self.model is not None else {}
-        return {"first_ns": self._first_ns, "newest_ns": self._newest_ns, "model": model}
+        return {
+            "first_ns": self._first_ns,
+            "newest_ns": self._newest_ns,
+            "model": model,
+            "broken": self.broken.save(),
+        }
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take up a saved state."""
@@ -183,6 +247,9 @@ class SimulatedDevice:
         self._newest_ns = newest if isinstance(newest, int) else -1
         if self.model is not None and isinstance(model, dict):
             self.model.load(model)
+        broken = state.get("broken")
+        if isinstance(broken, dict):
+            self.broken.load(broken)
 
 
 def _model(file: DeviceFile, random: Random, world: World) -> Model | None:

@@ -15,7 +15,8 @@ import typer
 commands = typer.Typer(help="Inject, clear and repair faults of simulated machines.", no_args_is_help=True)
 Device = Annotated[str | None, typer.Option(help="device; may be left out when one device alone has the fault")]
 Control = Annotated[Path | None, typer.Option(help="sim-control.json of the running simulators")]
-Fault = Annotated[str, typer.Argument(help="name of the fault, such as bearing")]
+Fault = Annotated[str, typer.Argument(help="name of the fault: bearing, drift:TAG, communication-loss")]
+Growth = Annotated[str, typer.Option(help="how it grows: linear, exponential, gamma")]
 TIMEOUT_s = 10.0
 
 
@@ -26,13 +27,14 @@ def inject(
     severity: Annotated[float, typer.Option(min=0.0, max=1.0, help="damage at the onset, 0 to 1")] = 0.2,
     growth: Annotated[float, typer.Option(min=0.0, max=3600.0, help="growth in severity per hour of running")] = 2.0,
     onset: Annotated[float, typer.Option(min=0.0, help="seconds until it begins")] = 0.0,
+    law: Growth = "linear",
     control: Control = None,
 ) -> None:
     """Break something: the damage begins at the onset and grows while the machine runs."""
     with _asking(control) as client:
         name = device or _only_device(client, fault)
-        body = {"device": name, "fault": fault, "severity": severity, "growth_per_h": growth, "onset_s": onset}
-        _answer(client.post("/faults", json=body))
+        figures = {"severity": severity, "growth_per_h": growth, "onset_s": onset, "law": law}
+        _answer(client.post("/faults", json={"device": name, "fault": fault, **figures}))
     typer.echo(f"{name}: {fault} injected, severity {severity:g}, growing {growth:g} an hour, onset in {onset:g} s")
 
 
@@ -59,11 +61,11 @@ def list_faults(control: Control = None) -> None:
     """Show every fault that the running machines can have, and the truth about it."""
     with _asking(control) as client:
         items = _answer(client.get("/faults"))["items"]
-    typer.echo(f"{'device':<20} {'fault':<12} {'active':<7} {'severity':>8} {'growth/h':>9} {'onset s':>8}")
+    typer.echo(f"{'device':<20} {'fault':<20} {'active':<7} {'severity':>8} {'growth/h':>9} {'onset s':>8}")
     for item in items:
         active = "yes" if item["active"] else "no"
         typer.echo(
-            f"{item['device']:<20} {item['fault']:<12} {active:<7} {item['severity']:>8.3f} "
+            f"{item['device']:<20} {item['fault']:<20} {active:<7} {item['severity']:>8.3f} "
             f"{item['growth_per_h']:>9.2f} {item['onset_s']:>8.0f}"
         )
 
@@ -106,15 +108,22 @@ def _places() -> list[Path]:
 
 
 def _only_device(client: httpx.Client, fault: str) -> str:
-    items = _answer(client.get("/faults"))["items"]
-    devices = [str(item["device"]) for item in items if item["fault"] == fault]
+    answer = _answer(client.get("/faults"))
+    items = answer["items"]
+    kind, _, tag = fault.partition(":")
+    if tag and kind in answer["sensor_faults"]:
+        devices = [str(name) for name, tags in answer["tags"].items() if tag in tags]
+    else:
+        devices = [str(item["device"]) for item in items if item["fault"] == fault]
     if len(devices) == 1:
         return devices[0]
     if devices:
         message = f"several devices have a fault {fault}: {', '.join(devices)}; name one with --device"
         raise _failure(message)
     known = ", ".join(sorted({str(item["fault"]) for item in items})) or "none"
-    message = f"no running device has a fault {fault!r}; there are: {known}"
+    message = (
+        f"no running device has a fault {fault!r}; there are: {known}; of a tag: drift:TAG …; of a wire, with --device"
+    )
     raise _failure(message)
 
 

@@ -9,13 +9,14 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvicorn
+from starlette.applications import Starlette
 
 from penstock.core.device_file import TAGS_MAX
 from penstock.core.errors import ConfigError, PenstockError
@@ -27,9 +28,17 @@ from penstock.simulators.device import STEP_MAX_s
 from penstock.simulators.folder import write_whole
 from penstock.simulators.generate import PlannedFault, simulate, write_parquet
 from penstock.simulators.load import load_device_file
+from penstock.simulators.machine_file import machine_device_file
+from penstock.simulators.models.model import ParameterError
+from penstock.simulators.models.registry import UnknownModelError
 from penstock.simulators.runner import Runner
+from penstock.simulators.schedule import read_schedule
 from penstock.simulators.settings import SimSettings
+from penstock.simulators.truth.door import truth_app
+from penstock.simulators.truth.keeper import TruthKeeper
+from penstock.simulators.truth.store import TruthStore
 
+LOOPBACK = "127.0.0.1"
 commands = typer.Typer(help="Simulated machines.", no_args_is_help=True)
 log = logging.getLogger("penstock.simulators")
 
@@ -41,11 +50,19 @@ def run(
     trust: Annotated[Path | None, typer.Option(help="folder of trusted OPC UA certificates")] = None,
     ledger: Annotated[Path | None, typer.Option(help="file of the independent ledger")] = None,
     control_port: Annotated[int | None, typer.Option(help="port of the control API, 0: any")] = None,
+    schedule: Annotated[Path | None, typer.Option(help="YAML file of faults and when they come")] = None,
 ) -> None:
     """Serve the simulated devices of a plant folder until stopped."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("asyncua").setLevel(logging.ERROR)
-    given = {"plant": plant, "data": data, "trust": trust, "ledger": ledger, "control_port": control_port}
+    given = {
+        "plant": plant,
+        "data": data,
+        "trust": trust,
+        "ledger": ledger,
+        "control_port": control_port,
+        "schedule": schedule,
+    }
     settings = settings_of(SimSettings, **given)
     if unknown := unknown_settings(SimSettings, os.environ):
         log.warning("%s", unknown)
@@ -78,8 +95,11 @@ def generate(
     step: Annotated[str, typer.Option(help="step of the models, 10ms to 1s")] = "1s",
     until: Annotated[str, typer.Option(help="last stamp: now, or RFC 3339")] = "now",
     fault: Annotated[list[str] | None, typer.Option(help="DEVICE:FAULT[:at=6h,severity=0.2,growth=0.5]")] = None,
+    schedule: Annotated[Path | None, typer.Option(help="YAML file of faults and when they come")] = None,
     device: Annotated[list[str] | None, typer.Option(help="only these devices' samples")] = None,
     plant: Annotated[Path | None, typer.Option(help="plant folder; default: the demo plant as shipped")] = None,
+    truth: Annotated[Path | None, typer.Option(help="new file for the hidden truth of the run (SQLite)")] = None,
+    truth_every: Annotated[str, typer.Option(help="how often hidden states are noted, 1s to 1d")] = "10s",
 ) -> None:
     """Run the plant's models faster than real time and write what they would have said."""
     try:
@@ -89,20 +109,53 @@ def generate(
             typer.echo(f"--step {step}: 10ms to 1s", err=True)
             raise typer.Exit(2)
         began = time.monotonic()
+        keeper = _truth_of_a_run(truth, parse_duration_ns(truth_every)) if truth is not None else None
+        start_ns = until_ns - round(hours * 3600 * NS_PER_S)
         emissions = simulate(
             plant or DEMO_PLANT,
-            start_ns=until_ns - round(hours * 3600 * NS_PER_S),
+            start_ns=start_ns,
             until_ns=until_ns,
             step_s=step_s,
             faults=tuple(PlannedFault.parse(text) for text in fault or ()),
+            schedule=read_schedule(schedule, start_ns=start_ns, environ=os.environ) if schedule is not None else None,
             devices=frozenset(device) if device else None,
             environ=os.environ,
+            truth=keeper,
         )
         rows = write_parquet(emissions, out)
+        if keeper is not None:
+            keeper.close()
     except (PenstockError, ValueError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
     typer.echo(f"{out}: {rows} samples of {hours:g} h in {time.monotonic() - began:.1f} s")
+
+
+def _truth_of_a_run(path: Path, every_ns: int) -> TruthKeeper:
+    if path.exists():
+        message = f"{path} exists; every run has a truth of its own: name a new file"
+        raise PenstockError(message)
+    if not NS_PER_S <= every_ns <= 86_400 * NS_PER_S:
+        message = "--truth-every: 1s to 1d"
+        raise PenstockError(message)
+    return TruthKeeper(TruthStore(path), every_ns=every_ns, look_ns=min(every_ns, 10 * NS_PER_S))
+
+
+@commands.command()
+def truth(
+    out: Annotated[Path, typer.Argument(help="file to write")],
+    data: Annotated[
+        Path, typer.Option(envvar="PENSTOCK_SIM_DATA", help="data folder of the simulators, running or not")
+    ] = Path("penstock-data/simulators"),
+) -> None:
+    """Copy the hidden truth into a file, for `penstock score --truth-file`."""
+    place = data / "truth" / "truth.sqlite"
+    if not place.is_file():
+        typer.echo(f"{place}: no truth; name the simulators' data folder with --data", err=True)
+        raise typer.Exit(1)
+    store = TruthStore(place)
+    store.copy_to(out)
+    typer.echo(f"{out}: {sum(int(one['states']) for one in store.devices())} states")
 
 
 @commands.command()
@@ -131,6 +184,48 @@ def load(
     typer.echo(f"{path}: {tags} tags at {rate:g} Hz, {tags * rate:g} values/s over {driver}")
 
 
+@commands.command()
+def machine(
+    model: Annotated[str, typer.Argument(help="model, such as fan; see docs/reference/machines.md")],
+    device: Annotated[str | None, typer.Option(help="name of the device; default: the model's with -1")] = None,
+    wear: Annotated[float, typer.Option(min=0.0, help="speed of natural wear: 0 none, 1 real, 1000 a demo")] = 0.0,
+    driver: Annotated[str, typer.Option(help="mqtt or opcua")] = "mqtt",
+    asset: Annotated[str, typer.Option(help="ISA-95 path above the asset, which is named as the device")] = (
+        "penstock/riverside/utilities/machines"
+    ),
+    port: Annotated[int, typer.Option(help="OPC UA port")] = 4870,
+    seed: Annotated[int, typer.Option(min=0, help="another seed, another machine")] = 0,
+    plant: Annotated[Path | None, typer.Option(help="running plant folder; default: write to standard output")] = None,
+) -> None:
+    """Write a device file for a machine, with every output as a tag; running simulators take it up."""
+    if driver not in ("mqtt", "opcua"):
+        typer.echo(f"--driver {driver}: mqtt or opcua", err=True)
+        raise typer.Exit(2)
+    name = device or f"{model}-1"
+    try:
+        text = machine_device_file(
+            model,
+            device=name,
+            driver=driver,
+            asset=f"{asset}/{name}",
+            port=port,
+            parameters={"wear": wear} if wear else {},
+            seed=seed,
+        )
+        if plant is None:
+            typer.echo(text, nl=False)
+            return
+        path = plant / "devices" / f"{name}.yaml"
+        write_whole(path, text)
+    except UnknownModelError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    except (ConfigError, ParameterError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"{path}: {model} over {driver}")
+
+
 class QuietServer(uvicorn.Server):
     """Leave the signals to the process: it stops the plant first."""
 
@@ -141,38 +236,54 @@ class QuietServer(uvicorn.Server):
 
 
 async def serve(settings: SimSettings) -> None:
-    """Run the plant and its control API until SIGTERM or SIGINT."""
+    """Run the plant, its control API and the truth's door until SIGTERM or SIGINT."""
     runner = Runner(settings, os.environ)
-    listener = _listen(settings)
-    host, port = listener.getsockname()[:2]
-    token = write_control_file(settings.data / "sim-control.json", f"http://{host}:{port}")
-    config = uvicorn.Config(control_app(runner, token), log_level="warning", access_log=False, lifespan="off")
-    server = QuietServer(config)
+    control, truth = settings.data / "sim-control.json", settings.data / "truth" / "truth.json"
+    listener = _listen(settings.control_host, settings.control_port, key="PENSTOCK_SIM_CONTROL_PORT")
+    door = _listen(LOOPBACK, settings.truth_port, key="PENSTOCK_SIM_TRUTH_PORT")
+    servers = [
+        _server(control_app(runner, write_control_file(control, _url(listener)))),
+        _server(truth_app(runner.truth, write_control_file(truth, _url(door)))),
+    ]
     work = asyncio.create_task(runner.run(), name="plant")
-    api = asyncio.create_task(server.serve(sockets=[listener]), name="control")
+    apis = [
+        asyncio.create_task(server.serve(sockets=[one]), name=name)
+        for server, one, name in zip(servers, (listener, door), ("control", "truth"), strict=True)
+    ]
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, server, work)
+        loop.add_signal_handler(number, _stop, servers, work)
     try:
-        await asyncio.wait({work, api}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({work, *apis}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        _stop(server, work)
-        results = await asyncio.gather(work, api, return_exceptions=True)
-        (settings.data / "sim-control.json").unlink(missing_ok=True)
+        _stop(servers, work)
+        results = await asyncio.gather(work, *apis, return_exceptions=True)
+        runner.truth.close()
+        for path in (control, truth):
+            path.unlink(missing_ok=True)
     for result in results:
         if isinstance(result, Exception):
             raise result
 
 
-def _stop(server: uvicorn.Server, work: asyncio.Task[None]) -> None:
-    server.should_exit = True
+def _server(app: Starlette) -> QuietServer:
+    return QuietServer(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{host}:{port}"
+
+
+def _stop(servers: Sequence[uvicorn.Server], work: asyncio.Task[None]) -> None:
+    for server in servers:
+        server.should_exit = True
     work.cancel()
 
 
-def _listen(settings: SimSettings) -> socket.socket:
+def _listen(host: str, port: int, *, key: str) -> socket.socket:
     try:
-        return socket.create_server((settings.control_host, settings.control_port))
+        return socket.create_server((host, port))
     except OSError as error:
-        where = f"{settings.control_host}:{settings.control_port}"
-        message = f"control API cannot listen on {where}: {error.strerror}; set another port"
-        raise ConfigError(message, file="environment", line=None, key="PENSTOCK_SIM_CONTROL_PORT") from error
+        message = f"cannot listen on {host}:{port}: {error.strerror}; set another port"
+        raise ConfigError(message, file="environment", line=None, key=key) from error

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from penstock.core.times import NS_PER_S
 from penstock.simulators.device import SimulatedDevice, STEP_MAX_s
 from penstock.simulators.emission import Emission
-from penstock.simulators.models.fault import FaultError, FaultRequest, FaultState, Faulty
+from penstock.simulators.models.fault import FaultError, FaultEvent, FaultRequest, FaultState, Hidden
 from penstock.simulators.models.model import Json
 from penstock.simulators.models.world import World
 
@@ -58,32 +58,43 @@ class SimulatedPlant:
         return out
 
     def _step(self, dt_s: float) -> None:
+        self.world.now_ns = self.now_ns + round(dt_s * NS_PER_S)
         for device in self.devices.values():
             device.step(dt_s)
 
     def faults(self) -> dict[str, list[FaultState]]:
         """Give the truth: every fault of every device that has faults."""
-        return {name: model.faults() for name, model in self._faulty()}
+        states = {name: device.faults() for name, device in self.devices.items()}
+        return {name: found for name, found in states.items() if found}
 
-    def _faulty(self) -> Iterable[tuple[str, Faulty]]:
-        for name, device in self.devices.items():
-            model: object = device.model
-            if isinstance(model, Faulty):
-                yield name, model
+    def hidden(self) -> dict[str, Hidden]:
+        """Give the hidden truth of every device at this moment."""
+        return {name: device.hidden() for name, device in self.devices.items()}
 
-    def faulty(self, name: str) -> Faulty:
-        """Give the model of a device that can break; FaultError names those that can."""
-        for device, model in self._faulty():
-            if device == name:
-                return model
-        able = ", ".join(device for device, _ in self._faulty()) or "none"
-        known = "has no faults" if name in self.devices else "is not simulated here"
-        message = f"device {name!r} {known}; devices with faults: {able}"
+    def take_events(self) -> list[tuple[str, FaultEvent]]:
+        """Give (device, what it did by itself) since the last call."""
+        return [(name, event) for name, device in self.devices.items() for event in device.take_events()]
+
+    def _breakable(self, name: str, fault: str) -> SimulatedDevice:
+        device = self.devices.get(name)
+        if device is not None and (device.has_machine_faults or device.broken.knows(fault)):
+            return device
+        able = ", ".join(name for name, one in self.devices.items() if one.has_machine_faults) or "none"
+        known = f"has no fault {fault!r}" if device is not None else "is not simulated here"
+        message = f"device {name!r} {known}; devices with faults: {able}; every tag has some, such as drift:TAG"
         raise FaultError(message, device=name)
 
     def inject(self, device: str, request: FaultRequest) -> None:
-        """Start a fault."""
-        self.faulty(device).inject(request)
+        """Start a fault; FaultError names the devices that can break."""
+        self._breakable(device, request.fault).inject(request)
+
+    def clear(self, device: str, fault: str) -> None:
+        """Take a fault back."""
+        self._breakable(device, fault).clear(fault)
+
+    def repair(self, device: str, fault: str) -> None:
+        """Repair it."""
+        self._breakable(device, fault).repair(fault)
 
     def save(self) -> Json:
         """Give the state of every device."""

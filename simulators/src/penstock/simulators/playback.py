@@ -1,42 +1,27 @@
 """Playback: a recorded file becomes a device, and every row of it goes over the plant's protocol with its own time.
 
-Over OPC UA nothing may be lost, however fast: rows wait while a client's queue is more than half full, the first row
-waits until every channel is monitored, and the end waits until every notification was acknowledged, which a Penstock
-gateway does after its journal's sync.
+Here is what is decided before anything runs: the plan of a device, its stamps, its device file, and what is refused.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from penstock.core.device_file import DeviceFile, parse_device_file
 from penstock.core.errors import PenstockError
-from penstock.core.status import BAD_NO_DATA, GOOD
 from penstock.core.times import NS_PER_S, format_rfc3339_ns
 from penstock.core.values import ValueType
-from penstock.simulators.emission import Emission, Point
-from penstock.simulators.folder import write_whole
-from penstock.simulators.ledger.log import LedgerWriter
-from penstock.simulators.recording import Recording, finite_or_none, tag_name
-from penstock.simulators.servers.opcua import TIME_STEP_ns, wait_until_quiet
-from penstock.simulators.wires import MqttWire, OpcUaWire, Wire, Wires
+from penstock.simulators.recording import Recording, Span, finite_or_none, tag_name
+from penstock.simulators.servers.opcua import TIME_STEP_ns
 
 MADE_BY: Final = "# made by: penstock playback\n"
 PUBLISHING_ms: Final = 100
-SUBSCRIBE_TIMEOUT_s: Final = 120.0
-DRAIN_TIMEOUT_s: Final = 120.0
-LEAVE_TIMEOUT_s: Final = 20.0
-SLICE_s: Final = 0.02
-"""Rows that fall due within this time are offered together."""
-MQTT_BACKLOG_MAX: Final = 1000
-Say = Callable[[str], None]
+AS_FAST_AS_TAKEN: Final = 0.0
+"""The speed that no clock holds back, only the gateway."""
 
 
 class PlaybackError(PenstockError):
@@ -53,9 +38,12 @@ class Plan:
     address: str
     """OPC UA endpoint, or MQTT broker."""
     speed: float
+    """Times real time; AS_FAST_AS_TAKEN: no clock."""
     shift_ns: int
     plant: Path
     title: str
+    clean: bool = False
+    """Remove the device file at the end, instead of leaving it disabled."""
 
     @property
     def path(self) -> Path:
@@ -69,26 +57,47 @@ class Played:
 
     rows: int
     channels: int
-    values: int
     seconds: float
     first_ns: int
     last_ns: int
 
+    @property
+    def values(self) -> int:
+        """Give their number."""
+        return self.rows * self.channels
 
-def shift_of(recording: Recording, *, stamps: str, speed: float, now_ns: int) -> int:
-    """Give what is added to each time: 0 for `original`; `shifted` starts now at ×1, else it ends now.
 
-    Faster than real time the stamps would run into the future if they started now.
+def shift_of(spans: Sequence[Span], *, stamps: str, speed: float, now_ns: int) -> int:
+    """Give what is added to each time of all these recordings: 0 for `original`; one amount keeps their order.
+
+    `shifted` lets the last that begins begin now at ×1, else the last that ends end now: faster than real time the
+    stamps would run into the future if they started now.
     """
-    if stamps == "original":
+    if stamps == "original" or not spans:
         return 0
-    anchor = recording.times_ns[0] if speed <= 1.0 else recording.times_ns[-1]
+    in_real_time = 0 < speed <= 1.0
+    anchor = max(span.first_ns if in_real_time else span.last_ns for span in spans)
     return (now_ns - anchor) // TIME_STEP_ns * TIME_STEP_ns
+
+
+def check_past(span: Span, *, shift_ns: int, speed: float, now_ns: int) -> None:
+    """Raise PlaybackError where a row that is played from now on would be stamped later than it is played."""
+    takes_ns = 0 if speed == AS_FAST_AS_TAKEN else int((span.last_ns - span.first_ns) / speed)
+    last_ns = span.last_ns + shift_ns
+    if last_ns - takes_ns > now_ns:
+        message = (
+            f"its last row would be stamped {format_rfc3339_ns(last_ns)}, in the future: now it is "
+            f"{format_rfc3339_ns(now_ns)}; use --stamps shifted"
+        )
+        raise PlaybackError(message)
 
 
 def check(plan: Plan) -> None:
     """Raise PlaybackError for what the protocol cannot carry, or for a device file that is somebody else's."""
     names = [tag_name(column.name) for column in plan.recording.columns]
+    if not names:
+        message = "no column is left to play"
+        raise PlaybackError(message)
     if len(set(names)) != len(names):
         message = f"columns become the same tag: {', '.join(sorted({n for n in names if names.count(n) > 1}))}"
         raise PlaybackError(message)
@@ -99,8 +108,13 @@ def check(plan: Plan) -> None:
         if not all(finite_or_none(value) for value in column.values):
             message = f"column {column.name!r} holds NaN or infinities, which JSON cannot carry; use --driver opcua"
             raise PlaybackError(message)
-    if plan.path.is_file() and not plan.path.read_text(encoding="utf-8").startswith(MADE_BY):
-        message = f"{plan.path} is there and was not made by playback; choose another --device"
+    check_own(plan.path)
+
+
+def check_own(path: Path) -> None:
+    """Raise PlaybackError where the device file is there and not playback's."""
+    if path.is_file() and not path.read_text(encoding="utf-8").startswith(MADE_BY):
+        message = f"{path} is there and was not made by playback; choose another --device, or rename the recording"
         raise PlaybackError(message)
 
 
@@ -133,114 +147,6 @@ def device_text(plan: Plan, *, enabled: bool) -> str:
     return MADE_BY + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=200)
 
 
-class Player:
-    """Play one plan over wires that are closed afterwards, whatever happens."""
-
-    def __init__(self, plan: Plan, wires: Wires, *, ledger: LedgerWriter | None, say: Say) -> None:
-        self._plan, self._wires, self._ledger, self._say = plan, wires, ledger, say
-        self._names = [(tag_name(column.name), column) for column in plan.recording.columns]
-
-    async def play(self, ready: Callable[[], bool] | None) -> Played:
-        """Serve, wait for the gateway, play every row, wait for the last acknowledgement, disable the device file.
-
-        `ready` says over MQTT that the gateway is subscribed; None: play at once.
-        """
-        check(self._plan)
-        text = device_text(self._plan, enabled=True)
-        file = parse_device_file(text, file=str(self._plan.path), environ={})
-        wire = await self._wires.open(file)
-        try:
-            write_whole(self._plan.path, text)
-            try:
-                await self._wait_subscribed(wire, ready)
-                played = await self._rows(wire, file)
-                await self._drain(wire)
-            finally:
-                write_whole(self._plan.path, device_text(self._plan, enabled=False))
-            await self._wait_left(wire)
-        finally:
-            await self._wires.close()
-        return played
-
-    async def _wait_subscribed(self, wire: Wire, ready: Callable[[], bool] | None) -> None:
-        self._say(f"device {self._plan.device} is in {self._plan.path}; waiting for the gateway to subscribe")
-        deadline = time.monotonic() + SUBSCRIBE_TIMEOUT_s
-        while time.monotonic() < deadline:
-            if isinstance(wire, OpcUaWire):
-                if all(wire.endpoint.watchers(self._plan.device).values()):
-                    return
-            elif ready is None or await asyncio.to_thread(ready):
-                return
-            await asyncio.sleep(0.1)
-        who, plant = self._plan.device, self._plan.plant
-        message = f"nobody subscribed to {who} within {SUBSCRIBE_TIMEOUT_s:g} s; does the gateway follow {plant}?"
-        raise PlaybackError(message)
-
-    async def _rows(self, wire: Wire, file: DeviceFile) -> Played:
-        plan, times = self._plan, self._plan.recording.times_ns
-        began, row = time.monotonic(), 0
-        while row < len(times):
-            due_ns = times[0] + int((time.monotonic() - began) * plan.speed * NS_PER_S)
-            batch = []
-            while row < len(times) and times[row] <= due_ns:
-                batch.append(self._emission(file.device, row))
-                row += 1
-            for emission in batch:
-                await self._room(wire)
-                ranges = [(0, 0)]
-                if self._ledger is not None:
-                    ranges = await asyncio.to_thread(self._ledger.write, [emission])
-                await wire.offer([emission], ranges)
-            await asyncio.sleep(SLICE_s)
-        count = len(self._names)
-        seconds = time.monotonic() - began
-        first, last = times[0] + plan.shift_ns, times[-1] + plan.shift_ns
-        return Played(len(times), count, len(times) * count, seconds, first, last)
-
-    def _emission(self, device: str, row: int) -> Emission:
-        points = []
-        for name, column in self._names:
-            value = column.values[row]
-            points.append(Point(name, value, BAD_NO_DATA if value is None else GOOD))
-        return Emission(device, self._plan.recording.times_ns[row] + self._plan.shift_ns, tuple(points))
-
-    async def _room(self, wire: Wire) -> None:
-        if isinstance(wire, OpcUaWire):
-            while wire.endpoint.backlog()[0] * 2 > max(2, wire.endpoint.queue_room()):
-                if not all(wire.endpoint.watchers(self._plan.device).values()):
-                    message = "the gateway left in mid playback; rows from here on would be lost. Play again"
-                    raise PlaybackError(message)
-                await asyncio.sleep(SLICE_s)
-        elif isinstance(wire, MqttWire):
-            while wire.waiting() > MQTT_BACKLOG_MAX:
-                self._wires.pump()
-                await asyncio.sleep(SLICE_s)
-
-    async def _drain(self, wire: Wire) -> None:
-        if isinstance(wire, OpcUaWire):
-            if not await wait_until_quiet(wire.endpoint, quiet_s=0.5, timeout_s=DRAIN_TIMEOUT_s):
-                queued, unacknowledged = wire.endpoint.backlog()
-                message = f"after {DRAIN_TIMEOUT_s:g} s still {queued} queued, {unacknowledged} not acknowledged"
-                raise PlaybackError(message)
-            return
-        assert isinstance(wire, MqttWire), "two wires there are"
-        deadline = time.monotonic() + DRAIN_TIMEOUT_s
-        while wire.waiting():
-            self._wires.pump()
-            if time.monotonic() > deadline:
-                message = f"{wire.waiting()} messages were still unacknowledged after {DRAIN_TIMEOUT_s:g} s"
-                raise PlaybackError(message)
-            await asyncio.sleep(SLICE_s)
-
-    async def _wait_left(self, wire: Wire) -> None:
-        """Give the gateway time to take the device off, so that it sees no broken connection."""
-        deadline = time.monotonic() + LEAVE_TIMEOUT_s
-        while isinstance(wire, OpcUaWire) and time.monotonic() < deadline:
-            if not any(wire.endpoint.watchers(self._plan.device).values()):
-                return
-            await asyncio.sleep(0.1)
-
-
 def summary(plan: Plan, played: Played) -> str:
     """Say in a line what was played."""
     first, last = format_rfc3339_ns(played.first_ns), format_rfc3339_ns(played.last_ns)
@@ -250,3 +156,8 @@ def summary(plan: Plan, played: Played) -> str:
         f"{plan.title}: {played.rows} rows × {played.channels} channels{types} = {played.values} values "
         f"over {plan.driver} in {played.seconds:.1f} s, stamped {first} to {last}"
     )
+
+
+def due_ns(first_ns: int, *, speed: float, elapsed_s: float) -> int:
+    """Give the recorded time up to which rows are due."""
+    return first_ns + int(elapsed_s * speed * NS_PER_S)

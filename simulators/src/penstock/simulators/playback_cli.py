@@ -1,4 +1,4 @@
-"""`penstock playback FILE`: play a recording as a device of the running plant."""
+"""`penstock playback FILE|FOLDER`: play a recording, or a folder of them, as devices of the running plant."""
 
 from __future__ import annotations
 
@@ -8,35 +8,64 @@ import os
 import re
 import socket
 import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TypeVar
 
-import httpx
 import typer
 
 from penstock.core.demo_ports import PORTS_FILE, demo_ports
 from penstock.core.errors import PenstockError
 from penstock.simulators.ledger.log import LedgerWriter
-from penstock.simulators.playback import Plan, PlaybackError, Played, Player, shift_of, summary
-from penstock.simulators.recording import read_recording
+from penstock.simulators.playback import (
+    AS_FAST_AS_TAKEN,
+    Plan,
+    PlaybackError,
+    Played,
+    check_past,
+    shift_of,
+    summary,
+)
+from penstock.simulators.playback_fleet import Fleet
+from penstock.simulators.playback_folder import (
+    Entry,
+    Outcome,
+    find_recordings,
+    folder_summary,
+    look_at,
+    name_devices,
+    plan_folder,
+)
+from penstock.simulators.playback_gateway import GatewayWatch
+from penstock.simulators.playback_player import Player
+from penstock.simulators.recording import Recording, read_recording
 from penstock.simulators.recordings import SHIPPED
 from penstock.simulators.wires import Wires
 
-playback = typer.Typer(help="Play a recorded file as a device.")
+playback = typer.Typer(help="Play recorded files as devices.")
 EXCLUDED = ("anomaly", "changepoint")
 SHIPPED_FILE = "pump-bearing.csv"
+SPEED_MAX: Final = 100_000.0
 PLANTS = ("penstock-data/plant", "plant")
 
 
 @playback.command()
 def play(
-    file: Annotated[str, typer.Argument(help="CSV or Parquet file, below --data if given")] = SHIPPED_FILE,
-    data: Annotated[Path | None, typer.Option(help="folder of recordings; default: the one that ships")] = None,
+    file: Annotated[
+        str, typer.Argument(help="CSV or Parquet file, or a folder of them, below --data if given")
+    ] = SHIPPED_FILE,
+    data: Annotated[Path | None, typer.Option(help="folder of recordings")] = None,
     driver: Annotated[str, typer.Option(help="opcua or mqtt")] = "opcua",
-    speed: Annotated[float, typer.Option(min=1.0, max=500.0, help="times real time")] = 50.0,
+    speed: Annotated[
+        float, typer.Option(min=0.0, max=SPEED_MAX, help="times real time, from 1; 0: as fast as the gateway takes it")
+    ] = 50.0,
     stamps: Annotated[
-        str, typer.Option(help="original, or shifted: to start now (×1) or end now (faster)")
+        str, typer.Option(help="original, or shifted: to start now (×1) or end now (faster); a folder by one amount")
     ] = "original",
+    at_once: Annotated[int, typer.Option(min=1, max=200, help="devices of a folder that are played at a time")] = 8,
+    clean: Annotated[bool, typer.Option(help="remove device files at the end; else they stay, disabled")] = False,
     plant: Annotated[Path | None, typer.Option(help="the running plant's folder")] = None,
     device: Annotated[str | None, typer.Option(help="name of the device; default: made of the file's name")] = None,
     columns: Annotated[str | None, typer.Option(help="only these columns, separated by commas")] = None,
@@ -47,38 +76,131 @@ def play(
     ] = None,
     mqtt_credentials: Annotated[Path | None, typer.Option(envvar="PENSTOCK_SIM_MQTT_CREDENTIALS")] = None,
     gateway: Annotated[
-        str | None, typer.Option(help="whose /health is asked over MQTT; empty: do not wait; default: the demo's")
+        str | None, typer.Option(help="whose /health is asked; empty: over MQTT do not wait; default: the demo's")
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="OPC UA port, 0: a free one")] = 0,
     ledger: Annotated[Path | None, typer.Option(help="file of the independent ledger")] = None,
 ) -> None:
-    """Play every row with its own time, wait until the gateway has all of it, leave the device disabled."""
+    """Play every row with its own time, wait until the gateway has all of it, leave the device files disabled."""
     logging.getLogger("asyncua").setLevel(logging.ERROR)
     try:
-        _one_of("--driver", driver, ("opcua", "mqtt"))
-        _one_of("--stamps", stamps, ("original", "shifted"))
+        _check_words(driver=driver, stamps=stamps, speed=speed)
         folder = _plant(plant)
         ports = _ports_beside(folder)
-        gateway = f"http://127.0.0.1:{ports.get('gateway', 8090)}" if gateway is None else gateway
         broker = broker or f"mqtt://127.0.0.1:{ports.get('mqtt', 18830)}"
-        whole = read_recording((data or SHIPPED) / file)
-        names = [name.strip() for name in columns.split(",")] if columns else None
-        recording = whole.only(names, EXCLUDED if exclude is None else exclude)
-        plan = Plan(
-            recording=recording,
-            device=device or device_name(file),
+        order = Order(
             driver=driver,
             address=f"opc.tcp://127.0.0.1:{port or _free_port()}" if driver == "opcua" else broker,
             speed=speed,
-            shift_ns=shift_of(recording, stamps=stamps, speed=speed, now_ns=time.time_ns()),
+            stamps=stamps,
             plant=folder,
-            title=file,
+            columns=[name.strip() for name in columns.split(",")] if columns else None,
+            exclude=EXCLUDED if exclude is None else exclude,
+            clean=clean,
         )
-        played = asyncio.run(_play(plan, _Places(folder, trust, mqtt_credentials), gateway=gateway, ledger=ledger))
+        gateway = f"http://127.0.0.1:{ports.get('gateway', 8090)}" if gateway is None else gateway
+        run = partial(_with_wires, _Places(folder, trust, mqtt_credentials), gateway=gateway, ledger=ledger)
+        source = _source(file, data)
+        if source.is_dir():
+            done = _play_folder(source, order, run, device=device, at_once=at_once)
+        else:
+            done = _play_file(source, order, run, device=device or device_name(file), title=file)
     except PenstockError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
-    typer.echo(summary(plan, played))
+    if not done:
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Hold what holds for every recording that is played."""
+
+    driver: str
+    address: str
+    speed: float
+    stamps: str
+    plant: Path
+    columns: Sequence[str] | None
+    exclude: Sequence[str]
+    clean: bool
+
+    def plan(self, recording: Recording, *, device: str, title: str, shift_ns: int) -> Plan:
+        """Make the plan of one of them."""
+        return Plan(
+            recording=recording.only(self.columns, self.exclude),
+            device=device,
+            driver=self.driver,
+            address=self.address,
+            speed=self.speed,
+            shift_ns=shift_ns,
+            plant=self.plant,
+            title=title,
+            clean=self.clean,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """Hold what plays over."""
+
+    wires: Wires
+    watch: GatewayWatch | None
+    ledger: LedgerWriter | None
+
+
+_Result = TypeVar("_Result")
+_Run = Callable[[Callable[[_Stage], Awaitable[Any]]], Any]
+
+
+def _play_file(path: Path, order: Order, run: _Run, *, device: str, title: str) -> bool:
+    recording, now_ns = read_recording(path), time.time_ns()
+    shift_ns = shift_of([recording.span], stamps=order.stamps, speed=order.speed, now_ns=now_ns)
+    check_past(recording.span, shift_ns=shift_ns, speed=order.speed, now_ns=now_ns)
+    plan = order.plan(recording, device=device, title=title, shift_ns=shift_ns)
+
+    async def play_it(stage: _Stage) -> Played:
+        player = Player(plan, stage.wires, watch=stage.watch, ledger=stage.ledger, say=typer.echo)
+        try:
+            return await player.play()
+        finally:
+            await player.leave()
+
+    typer.echo(summary(plan, run(play_it)))
+    return True
+
+
+def _play_folder(folder: Path, order: Order, run: _Run, *, device: str | None, at_once: int) -> bool:
+    if device is not None:
+        message = f"--device names one device, and {folder} is a folder: its devices are named after their files"
+        raise PlaybackError(message)
+    began = time.monotonic()
+    entries = [look_at(folder, entry) for entry in name_devices(find_recordings(folder))]
+    planned = plan_folder(entries, stamps=order.stamps, speed=order.speed, now_ns=time.time_ns())
+    typer.echo(f"{len(entries)} recordings of {folder} over {order.driver}, {at_once} at a time")
+    for entry in planned.refused:
+        typer.echo(f"{entry.device}: {entry.path} is not played: {entry.refused}", err=True)
+
+    def plan_of(entry: Entry) -> Plan:
+        recording = read_recording(folder / entry.path)
+        if recording.span != entry.span:
+            message = "it changed since its times were read"
+            raise PlaybackError(message)
+        return order.plan(recording, device=entry.device, title=entry.path, shift_ns=planned.shift_ns)
+
+    async def play_all(stage: _Stage) -> list[Outcome]:
+        fleet = Fleet(stage.wires, stage.watch, at_once, plan_of, stage.ledger, say=typer.echo, warn=_warn)
+        return await fleet.play(planned.entries)
+
+    outcomes = [Outcome(entry.device, None, entry.refused) for entry in planned.refused]
+    if planned.entries:
+        outcomes += run(play_all)
+    typer.echo(folder_summary(outcomes, seconds=time.monotonic() - began))
+    return all(outcome.played is not None for outcome in outcomes)
+
+
+def _warn(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 class _Places:
@@ -92,32 +214,42 @@ class _Places:
         self.credentials = credentials or (beside if beside.is_file() else None)
 
 
-async def _play(plan: Plan, places: _Places, *, gateway: str, ledger: Path | None) -> Played:
+def _with_wires(
+    places: _Places, play: Callable[[_Stage], Awaitable[_Result]], *, gateway: str, ledger: Path | None
+) -> _Result:
+    """Run what plays with wires, a watch of the gateway and a ledger, and close them whatever happens."""
+    return asyncio.run(_on_stage(places, play, gateway=gateway, ledger=ledger))
+
+
+async def _on_stage(
+    places: _Places, play: Callable[[_Stage], Awaitable[_Result]], *, gateway: str, ledger: Path | None
+) -> _Result:
     writer = LedgerWriter(ledger) if ledger is not None else None
+    wires = Wires(
+        data=places.data,
+        trust=places.trust,
+        opcua_host="127.0.0.1",
+        mqtt_credentials=places.credentials,
+        ledger=writer,
+        application="playback",
+    )
+    watch = GatewayWatch(gateway) if gateway else None
+    watching = asyncio.create_task(watch.follow(), name="gateway") if watch is not None else None
     try:
-        wires = Wires(
-            data=places.data,
-            trust=places.trust,
-            opcua_host="127.0.0.1",
-            mqtt_credentials=places.credentials,
-            ledger=writer,
-            application="playback",
-        )
-        ready = (lambda: _is_subscribed(gateway, plan.device)) if gateway else None
-        return await Player(plan, wires, ledger=writer, say=typer.echo).play(ready)
+        return await play(_Stage(wires, watch, writer))
     finally:
+        if watching is not None:
+            watching.cancel()
+        await wires.close()
         if writer is not None:
             writer.close()
 
 
-def _is_subscribed(gateway: str, device: str) -> bool:
-    try:
-        content: Any = httpx.get(f"{gateway.rstrip('/')}/health", timeout=3.0, trust_env=False).json()
-    except (httpx.HTTPError, ValueError):
-        return False
-    devices = content.get("devices", {}) if isinstance(content, dict) else {}
-    found = devices.get(device) if isinstance(devices, dict) else None
-    return isinstance(found, dict) and found.get("state") == "connected"
+def _source(file: str, data: Path | None) -> Path:
+    """Find what is to be played: below --data; without it here, or among the recordings that ship."""
+    if data is not None:
+        return data / file
+    return Path(file) if Path(file).exists() else SHIPPED / file
 
 
 def device_name(file: str) -> str:
@@ -146,6 +278,14 @@ def _ports_beside(plant: Path) -> dict[str, int]:
         return demo_ports((plant.parent / PORTS_FILE).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
         return {}
+
+
+def _check_words(*, driver: str, stamps: str, speed: float) -> None:
+    _one_of("--driver", driver, ("opcua", "mqtt"))
+    _one_of("--stamps", stamps, ("original", "shifted"))
+    if speed != AS_FAST_AS_TAKEN and speed < 1.0:
+        message = f"--speed {speed:g}: 1 or more, or 0 for as fast as the gateway takes it"
+        raise PlaybackError(message)
 
 
 def _one_of(option: str, value: str, words: tuple[str, ...]) -> None:

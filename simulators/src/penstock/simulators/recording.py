@@ -5,23 +5,23 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
-
-import pyarrow.parquet as pq
+from typing import Final, TypeVar
 
 from penstock.core.errors import PenstockError
 from penstock.core.times import NS_PER_S, from_datetime, parse_rfc3339_ns
 from penstock.core.values import INT64_MAX, INT64_MIN, Value, ValueType
+from penstock.simulators.parquet import Floats, Integers, ParquetError, Stamp, parquet_names, read_parquet
 
 TIME_COLUMNS: Final = ("datetime", "time", "timestamp", "date", "ts")
 ROWS_MAX: Final = 20_000_000
 SNIFF_BYTES: Final = 16_384
 _LOCAL = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,9})?")
 _INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
+_T = TypeVar("_T")
 
 
 class RecordingError(PenstockError):
@@ -34,7 +34,16 @@ class Column:
 
     name: str
     type: ValueType
-    values: list[Value]
+    values: Sequence[Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Tell of a recording without its values: how many rows, the first and the last time (ns UTC)."""
+
+    rows: int
+    first_ns: int
+    last_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,11 @@ class Recording:
 
     times_ns: list[int]
     columns: list[Column]
+
+    @property
+    def span(self) -> Span:
+        """Give its length and its ends."""
+        return Span(len(self.times_ns), self.times_ns[0], self.times_ns[-1])
 
     def column(self, name: str) -> Column:
         """Give a column; RecordingError lists those there are."""
@@ -63,16 +77,13 @@ class Recording:
 def read_recording(path: Path) -> Recording:
     """Read *.csv, *.tsv, *.txt (separator and header found out) or *.parquet; RecordingError names line and column.
 
-    A time is RFC 3339, or `YYYY-MM-DD HH:MM:SS[.f]` taken as UTC, or a number of seconds since 1970. Rows must not go
-    back in time; equal times are refused too, since a tag has one value at a time.
+    A time is RFC 3339, or `YYYY-MM-DD HH:MM:SS[.f]` taken as UTC, or a number. In Parquet a timestamp has its unit and
+    an integer of 64 bits is nanoseconds since 1970; any other number, and each one in text, is seconds since 1970. Rows
+    must not go back in time; equal times are refused too, since a tag has one value at a time.
     """
-    if not path.is_file():
-        message = f"{path}: no such file"
-        raise RecordingError(message, file=str(path))
-    names, cells = _read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+    names, cells = _cells(path, None)
     index = _time_column(path, names)
-    times = [_time_ns(path, row, cell) for row, cell in enumerate(cells[index])]
-    _check_rising(path, times)
+    times = _times(path, cells[index])
     columns = [_column(path, name, cells[i]) for i, name in enumerate(names) if i != index]
     if not columns:
         message = f"{path}: no column beside the time"
@@ -80,7 +91,45 @@ def read_recording(path: Path) -> Recording:
     return Recording(times, columns)
 
 
-def _read_csv(path: Path) -> tuple[list[str], list[list[object]]]:
+def read_span(path: Path) -> Span:
+    """Read the times alone, of a Parquet file without the rest of it; RecordingError as `read_recording`."""
+    only = None
+    if path.suffix == ".parquet" and path.is_file():
+        names = _parquet(path, parquet_names)
+        only = [names[_time_column(path, names)]]
+    names, cells = _cells(path, only)
+    times = _times(path, cells[_time_column(path, names)])
+    return Recording(times, []).span
+
+
+def _cells(path: Path, only: Sequence[str] | None) -> tuple[list[str], list[Sequence[object]]]:
+    """Give names and cells, of a Parquet file those of `only`."""
+    if not path.is_file():
+        message = f"{path}: no such file"
+        raise RecordingError(message, file=str(path))
+    if path.suffix != ".parquet":
+        return _read_csv(path)
+    return _parquet(path, lambda path: read_parquet(path, only=only, rows_max=ROWS_MAX))
+
+
+def _parquet(path: Path, read: Callable[[Path], _T]) -> _T:
+    try:
+        return read(path)
+    except ParquetError as error:
+        message = f"{path}: {error}"
+        raise RecordingError(message, file=str(path)) from error
+
+
+def _times(path: Path, cells: Sequence[object]) -> list[int]:
+    if isinstance(cells, Integers):
+        integers = cells
+        cells = _parquet(path, lambda _: integers.as_stamps())
+    times = [_time_ns(path, row, cell) for row, cell in enumerate(cells)]
+    _check_rising(path, times)
+    return times
+
+
+def _read_csv(path: Path) -> tuple[list[str], list[Sequence[object]]]:
     with path.open(newline="", encoding="utf-8-sig", errors="strict") as file:
         try:
             head = file.read(SNIFF_BYTES)
@@ -103,35 +152,11 @@ def _read_csv(path: Path) -> tuple[list[str], list[list[object]]]:
     if not cells or not cells[0]:
         message = f"{path}: no rows"
         raise RecordingError(message, file=str(path))
-    return names, cells
+    return names, list(cells)
 
 
 def _separator(header: str) -> str:
     return max(";,\t|", key=header.count)
-
-
-def _read_parquet(path: Path) -> tuple[list[str], list[list[object]]]:
-    try:
-        table = pq.read_table(path)
-    except (OSError, ValueError) as error:
-        message = f"{path}: cannot be read as Parquet: {error}"
-        raise RecordingError(message, file=str(path)) from error
-    if not 0 < table.num_rows <= ROWS_MAX:
-        message = f"{path}: {table.num_rows} rows; 1 to {ROWS_MAX} can be played"
-        raise RecordingError(message, file=str(path))
-    cells: list[list[object]] = []
-    for column in table.columns:
-        kind = str(column.type)
-        if kind.startswith("timestamp"):
-            unit_ns = {"s": NS_PER_S, "ms": 1_000_000, "us": 1_000, "ns": 1}[kind[10:].split(",")[0].rstrip("]")]
-            cells.append([_Stamp(x * unit_ns) for x in column.cast("int64").to_pylist()])
-        else:
-            cells.append(column.to_pylist())
-    return list(table.column_names), cells
-
-
-class _Stamp(int):
-    """A time that is nanoseconds already."""
 
 
 def _time_column(path: Path, names: Sequence[str]) -> int:
@@ -146,7 +171,7 @@ def _time_column(path: Path, names: Sequence[str]) -> int:
 def _time_ns(path: Path, row: int, cell: object) -> int:
     try:
         match cell:
-            case _Stamp():
+            case Stamp():
                 return int(cell)
             case datetime():
                 return from_datetime(cell)
@@ -174,7 +199,9 @@ def _check_rising(path: Path, times: Sequence[int]) -> None:
             raise RecordingError(message, file=str(path), row=row + 1)
 
 
-def _column(path: Path, name: str, cells: list[object]) -> Column:
+def _column(path: Path, name: str, cells: Sequence[object]) -> Column:
+    if isinstance(cells, Floats):
+        return Column(name, ValueType.FLOAT64, cells)
     if any(isinstance(cell, str) for cell in cells):
         return _text_column(name, cells)
     present = [cell for cell in cells if cell is not None]
@@ -189,7 +216,7 @@ def _column(path: Path, name: str, cells: list[object]) -> Column:
     raise RecordingError(message, file=str(path), column=name)
 
 
-def _text_column(name: str, cells: list[object]) -> Column:
+def _text_column(name: str, cells: Sequence[object]) -> Column:
     texts = [cell if isinstance(cell, str) and cell != "" else None for cell in cells]
     present = [text for text in texts if text is not None]
     if present and all(_INTEGER.fullmatch(text) and INT64_MIN <= int(text) <= INT64_MAX for text in present):

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from penstock.core.device_file import DeviceFile
+from penstock.core.errors import ConfigError
+from penstock.core.times import NS_PER_S
 from penstock.simulators.device import SimulatedDevice
 from penstock.simulators.emission import Emission
 from penstock.simulators.folder import Changes, PlantFolder
@@ -20,10 +22,13 @@ from penstock.simulators.models.fault import FaultRequest
 from penstock.simulators.models.world import World
 from penstock.simulators.plant import SimulatedPlant
 from penstock.simulators.recordings import SHIPPED
+from penstock.simulators.schedule import Schedule, read_schedule
 from penstock.simulators.settings import SimSettings
 from penstock.simulators.settling import Settler
 from penstock.simulators.signals.spec import reader_below
-from penstock.simulators.state import StateFile, TruthLog
+from penstock.simulators.state import StateFile
+from penstock.simulators.truth.keeper import NotedPlant, TruthKeeper
+from penstock.simulators.truth.store import TruthStore
 from penstock.simulators.wires import Wire, Wires
 
 TICK_s: Final = 0.1
@@ -31,6 +36,7 @@ FOLLOW_s: Final = 1.0
 SAVE_s: Final = 5.0
 RETRY_s: Final = 5.0
 """A device whose wire did not open (a taken port) is tried again."""
+DAY_ns: Final = 86_400 * NS_PER_S
 NAMED_MAX: Final = 20
 """Devices and problems that the health answer names; /status has them all."""
 log = logging.getLogger(__name__)
@@ -44,11 +50,16 @@ class Runner:
         data = settings.data
         data.mkdir(parents=True, exist_ok=True)
         self._state = StateFile(data / "state.json")
-        self._truth = TruthLog(data / "truth.jsonl")
+        hidden = data / "truth"
+        hidden.mkdir(exist_ok=True, mode=0o700)
+        hidden.chmod(0o700)
+        self.truth = TruthStore(hidden / "truth.sqlite", keep_ns=settings.truth_days * DAY_ns)
+        self._keeper = TruthKeeper(self.truth)
         self._folder = PlantFolder(settings.plant, environ)
         self._ledger = LedgerWriter(settings.ledger) if settings.ledger is not None else None
         self._read = reader_below(settings.plant, SHIPPED)
         self.plant = SimulatedPlant(_now_ns())
+        self._noted = NotedPlant(self.plant, self._keeper)
         self._wires = wires or Wires(
             data=data,
             trust=settings.trust_folder,
@@ -62,7 +73,18 @@ class Runner:
         self._looked = False
         self._file_errors: dict[str, str] = {}
         self._told: set[str] = set()
+        self._schedule, self._schedule_errors = self._read_schedule(environ), list[str]()
         self.emitted = 0
+
+    def _read_schedule(self, environ: Mapping[str, str]) -> Schedule:
+        path = self._settings.schedule
+        if path is None:
+            return Schedule()
+        now_ns = _now_ns()
+        schedule = read_schedule(path, start_ns=now_ns, environ=environ)
+        past = schedule.skip_before(now_ns)
+        log.info("schedule %s: %d steps, %d of the past left out", path, len(schedule), past)
+        return schedule
 
     async def run(self) -> None:
         """Tick until cancelled; then save the state and close everything."""
@@ -96,13 +118,31 @@ class Runner:
             await asyncio.sleep(max(0.0, TICK_s - (loop.time() - began)))
 
     async def _tick(self) -> None:
+        self._play()
         emissions = self.plant.advance(_now_ns())
+        told = self._keeper.look(self.plant)
+        if told:
+            await asyncio.to_thread(self.truth.write, told)
+        await self._cut()
         if emissions:
             ranges = [(0, 0)] * len(emissions)
             if self._ledger is not None:
                 emissions, ranges = await asyncio.to_thread(self._record, emissions)
             await self._offer(emissions, ranges)
         self._wires.pump()
+
+    def _play(self) -> None:
+        """Do what the schedule says; what it says wrongly is told, once, and left out."""
+        try:
+            self._schedule.play(_now_ns(), self, present=self.plant.devices)
+        except ConfigError as error:
+            log.error("%s", error)
+            self._schedule_errors.append(str(error))
+
+    async def _cut(self) -> None:
+        """Let wires go dead and come back with the truth of their devices."""
+        for name, wire in self._open.items():
+            await wire.cut(dead=self.plant.devices[name].broken.silent)
 
     def _record(self, emissions: Sequence[Emission]) -> tuple[list[Emission], list[tuple[int, int]]]:
         """Write to the ledger first; what it already knows at that time (a clock that went back) is not offered."""
@@ -153,6 +193,7 @@ class Runner:
         wire = await self._wires.open(file)
         async with self._ticking:
             device = SimulatedDevice(file, world=self.plant.world, read=self._read)
+            device.keeps_while_silent = wire.keeps
             self.plant.add(device, self._state.devices.get(file.device))
             self._open[file.device] = wire
         log.info("device %s: %d tags over %s", file.device, len(file.tags), file.connection.driver)
@@ -169,23 +210,21 @@ class Runner:
 
     def inject(self, device: str, request: FaultRequest) -> None:
         """Start a fault, and note it in the truth."""
-        self.plant.inject(device, request)
-        detail = {"severity": request.severity, "growth_per_h": request.growth_per_h, "onset_s": request.onset_s}
-        self._note(device, "inject", {"fault": request.fault, **detail})
+        self._noted.inject(device, request)
+        self._did(device, request.fault, "injected")
 
     def clear(self, device: str, fault: str) -> None:
         """Take a fault back, and note it."""
-        self.plant.faulty(device).clear(fault)
-        self._note(device, "clear", {"fault": fault})
+        self._noted.clear(device, fault)
+        self._did(device, fault, "cleared")
 
     def repair(self, device: str, fault: str) -> None:
         """Repair, and note it."""
-        self.plant.faulty(device).repair(fault)
-        self._note(device, "repair", {"fault": fault})
+        self._noted.repair(device, fault)
+        self._did(device, fault, "repaired")
 
-    def _note(self, device: str, action: str, detail: dict[str, Any]) -> None:
-        log.info("fault %s on %s: %s", detail["fault"], device, action)
-        self._truth.note(_now_ns(), device, action, detail)
+    def _did(self, device: str, fault: str, action: str) -> None:
+        log.info("fault %s on %s: %s", fault, device, action)
         self._state.write(self.plant.save())
 
     def status(self) -> dict[str, Any]:
@@ -194,6 +233,7 @@ class Runner:
             "devices": {name: wire.status() for name, wire in self._open.items()},
             "starting": self._settler.starting(),
             "errors": {**self._settler.errors, **self._file_errors},
+            "schedule": {"waiting": len(self._schedule), "errors": self._schedule_errors},
             "emitted": self.emitted,
             "skipped_s": self.plant.skipped_s,
             "ledger": None if self._ledger is None else str(self._settings.ledger),
@@ -207,6 +247,7 @@ class Runner:
         starting = self._settler.starting()
         wanted = {*self._open, *starting, *self._settler.refused()}
         problems = [*self._settler.errors.values(), *self._file_errors.values(), *self._formula_problems()]
+        problems += self._schedule_errors
         status = "degraded" if problems else "ok"
         return {
             "status": status if self._looked and not starting else "starting",

@@ -14,7 +14,7 @@ class SimSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PENSTOCK_SIM_", frozen=True, extra="ignore")
 
     data: Path = Path("penstock-data/simulators")
-    """State, hidden truth, outboxes, own certificate, sim-control.json."""
+    """State, outboxes, own certificate, sim-control.json; in `truth/` the hidden truth with its truth.json."""
     plant: Path = Path("plant")
     """The plant folder; devices/*.yaml are followed."""
     trust: Path | None = None
@@ -23,10 +23,16 @@ class SimSettings(BaseSettings):
     """JSON file with username and password of the broker."""
     control_host: str = "127.0.0.1"
     control_port: int = Field(default=8091, ge=0, le=65535)
+    truth_port: int = Field(default=0, ge=0, le=65535)
+    """Port of the truth's own door, on loopback alone; 0: any, truth.json names it."""
+    truth_days: int = Field(default=90, ge=1, le=36_500)
+    """So long hidden states are kept; events stay."""
     opcua_host: str = "127.0.0.1"
     """Address that OPC UA servers listen on, whatever host their endpoint names."""
     ledger: Path | None = None
     """File of the independent ledger; absent: none is kept."""
+    schedule: Path | None = None
+    """File of faults and when they come; absent: none come but those that are injected."""
 
     @property
     def trust_folder(self) -> Path:

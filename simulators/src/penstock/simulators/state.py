@@ -1,4 +1,4 @@
-"""The simulators' state file and the hidden truth beside it: wear, counters, what was injected and when."""
+"""The simulators' state file: wear and counters, so that machines go on over a restart."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import os
 import threading
 from pathlib import Path
 from typing import Any, Final
-
-from penstock.core.times import format_rfc3339_ns
 
 VERSION: Final = 1
 
@@ -44,19 +42,3 @@ class StateFile:
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(self._path)
-
-
-class TruthLog:
-    """Append what was done to machines, with time: predictions are scored against it; no platform process reads it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def note(self, time_ns: int, device: str, action: str, detail: dict[str, Any]) -> None:
-        """Append one line."""
-        line = {"time": format_rfc3339_ns(time_ns), "device": device, "action": action, **detail}
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "a") as file:
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            os.fsync(file.fileno())

@@ -31,6 +31,13 @@ class Wire(Protocol):
     async def offer(self, emissions: Sequence[Emission], ranges: Sequence[Range]) -> None:
         """Give the values to the protocol; `ranges` are their numbers in the ledger, (0, 0) without one."""
 
+    @property
+    def keeps(self) -> bool:
+        """Say whether values go on behind a dead wire, for a client that comes back and asks for them."""
+
+    async def cut(self, *, dead: bool) -> None:
+        """Let the wire go dead, or come back; called again and again with the same word."""
+
     async def close(self) -> None:
         """Take the device off its wire."""
 
@@ -44,6 +51,11 @@ class OpcUaWire:
     def __init__(self, device: str, endpoint: OpcUaEndpoint, ledger: LedgerWriter | None) -> None:
         self._device, self.endpoint, self._ledger = device, endpoint, ledger
         self.offered = self.not_held = 0
+        self.keeps = True
+
+    async def cut(self, *, dead: bool) -> None:
+        """Close the socket of the server and its connections, for all of its devices; or listen again."""
+        await self.endpoint.cut(self._device, dead=dead)
 
     async def offer(self, emissions: Sequence[Emission], ranges: Sequence[Range]) -> None:
         """Write; what no subscription holds is noted in the ledger."""
@@ -78,7 +90,11 @@ class MqttWire:
 
     def __init__(self, device: str, mapping: JsonMapping, broker: MqttPublisher, ledger: LedgerWriter | None) -> None:
         self._device, self._mapping, self._broker, self._ledger = device, mapping, broker, ledger
-        self.offered = 0
+        self.offered = self.messages = 0
+        self.keeps = False
+
+    async def cut(self, *, dead: bool) -> None:
+        """Do nothing: the connection to the broker is shared, and a sensor that is cut off publishes nothing."""
 
     async def offer(self, emissions: Sequence[Emission], ranges: Sequence[Range]) -> None:
         """Put the messages into the outbox; what a full one dropped is noted in the ledger."""
@@ -87,6 +103,7 @@ class MqttWire:
             self.offered += len(emission.points)
             for topic, payload in self._mapping.messages(emission):
                 messages.append(Message(topic, payload, self._device, first, last))
+        self.messages += len(messages)
         for dropped in self._broker.add(messages):
             if self._ledger is not None and dropped.first:
                 self._ledger.note_dropped(dropped.device, dropped.first, dropped.last)
@@ -94,6 +111,10 @@ class MqttWire:
     def waiting(self) -> int:
         """Give the number of messages that the broker has not acknowledged."""
         return self._broker.waiting()
+
+    def waiting_of_device(self) -> int:
+        """Give the number of these that are this device's."""
+        return self._broker.waiting_of(self._device)
 
     async def close(self) -> None:
         """Leave the rest in the outbox, where the broker still gets it."""

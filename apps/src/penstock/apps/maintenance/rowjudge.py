@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from penstock.apps.maintenance.prognosis.model import Model as LifeModel
 
 SCORE, ANOMALY = "anomaly_score", "anomaly"
-LIFE, LIFE_LOW, LIFE_HIGH = "remaining_life", "remaining_life_low", "remaining_life_high"
+LIFE, LIFE_LOW, LIFE_HIGH = "remaining_useful_life", "remaining_useful_life_low", "remaining_useful_life_high"
 EVIDENCE_POINTS = 5.0
 REDO_S = 30 * 86_400.0
 HOUR_NS = 3600 * SECOND

@@ -36,7 +36,7 @@ class MqttDriver:
         self._mapping = Mapping(device, settings)
         self._settings = settings
         self._counters = Counters(
-            "messages", "values", "rejects", "retained", "redelivered_later", "copies", "arrival_used",
+            "messages", "acknowledged", "values", "rejects", "retained", "redelivered_later", "copies", "arrival_used",
             "unmapped_topics", "connects", "disconnects", "connect_failures",
         )  # fmt: skip
         self._health = DriverHealth(DriverState.STARTING, "", {})
@@ -130,8 +130,8 @@ class MqttDriver:
                 await asyncio.gather(*receipts)
                 self._unacknowledged.popleft()
                 for message in messages:
-                    if not session.acknowledge(message):
-                        self._counters.add("redelivered_later")
+                    answered = session.acknowledge(message)
+                    self._counters.add("acknowledged" if answered else "redelivered_later")
 
     async def _on_connection_event(self, event: Connected | Disconnected | Refused) -> None:
         device = self._device.device

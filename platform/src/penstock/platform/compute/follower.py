@@ -14,7 +14,7 @@ from penstock.platform.compute.evaluator import RuleEvaluator, Step
 from penstock.platform.historian.errors import CursorExpired
 from penstock.platform.historian.ports import Table
 from penstock.platform.historian.service import Historian
-from penstock.platform.kit.db import is_busy
+from penstock.platform.kit.db import is_busy, is_unwritable
 
 PAGE_ROWS = 20_000
 REFRESH_S = 5.0
@@ -84,6 +84,8 @@ class AlarmFollower:
                 self._evaluator.counters.failures += 1
                 if isinstance(error, SQLAlchemyError) and is_busy(error):
                     log.warning("judging alarms waits behind position %d: the store is busy", self.position)
+                elif isinstance(error, SQLAlchemyError) and is_unwritable(error):
+                    log.error("judging alarms waits behind position %d: %s", self.position, error.__cause__)
                 else:
                     log.exception("judging alarms failed behind position %d; tried again", self.position)
                 await asyncio.sleep(FAILURE_WAIT_S)

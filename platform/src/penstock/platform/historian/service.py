@@ -149,7 +149,10 @@ class Historian:
         self._committer.stop()
         self._reader.stop()
         self._sealer.stop()
-        self._engine.close_folded()
+        if self._committer.is_stale:  # a log that a failed write left is read anew before anything follows it
+            self._engine.close()
+        else:
+            self._engine.close_folded()
         self._lock.release()
 
     async def append(self, batches: Sequence[WriterBatch]) -> CommitResult:

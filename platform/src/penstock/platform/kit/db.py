@@ -5,7 +5,7 @@ the write lock at its start, so that read-then-write never fails half-way; `read
 Use both in worker threads, never on the event loop.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ NEWEST = max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).
 """The newest revision: migrations are numbered, and each follows the one before."""
 
 _SQLITE_BUSY, _SQLITE_LOCKED = 5, 6
+_SQLITE_UNWRITABLE = (8, 10, 13, 14)  # read-only, I/O error, full, cannot open
+_SERVER_UNWRITABLE = {"53100", "58030", "25006"}  # disk_full, io_error, read_only_sql_transaction
 _SERVER_BUSY = {"40001", "40P01", "55P03"}  # serialization_failure, deadlock_detected, lock_not_available
 
 BigId = BigInteger().with_variant(Integer(), "sqlite")
@@ -108,14 +110,21 @@ def _upgrade(connection: Connection) -> None:
 
 def is_busy(error: SQLAlchemyError) -> bool:
     """Tell whether the store refused only because of what others do in it now: the same again may succeed."""
-    if isinstance(error, PoolTimeoutError):
-        return True
+    return isinstance(error, PoolTimeoutError) or _is_one_of(error, (_SQLITE_BUSY, _SQLITE_LOCKED), _SERVER_BUSY)
+
+
+def is_unwritable(error: SQLAlchemyError) -> bool:
+    """Tell whether the store's disk takes no writes: it is full, read-only, or fails."""
+    return _is_one_of(error, _SQLITE_UNWRITABLE, _SERVER_UNWRITABLE)
+
+
+def _is_one_of(error: SQLAlchemyError, sqlite_codes: Collection[int], states: Collection[str]) -> bool:
     if not isinstance(error, DBAPIError):
         return False
     code = getattr(error.orig, "sqlite_errorcode", None)  # extended: the low byte is the code
     if isinstance(code, int):
-        return code & 0xFF in (_SQLITE_BUSY, _SQLITE_LOCKED)
-    return getattr(error.orig, "sqlstate", None) in _SERVER_BUSY
+        return code & 0xFF in sqlite_codes
+    return getattr(error.orig, "sqlstate", None) in states
 
 
 def _complete(url: str, password_file: Path | None) -> URL:

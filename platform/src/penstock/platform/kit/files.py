@@ -1,6 +1,7 @@
 """Folders and secret files: whole or absent, private, on the disk before anybody is told of them."""
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -39,6 +40,15 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_readonly(folder: Path) -> bool:
+    """Tell whether the folder's disk takes no writes now (EROFS), by touching the folder: nothing is made or locked."""
+    try:
+        os.utime(folder)
+    except OSError as error:
+        return error.errno == errno.EROFS
+    return False
 
 
 def secret_path(secrets: Path, owner: str, name: str) -> Path:

@@ -16,11 +16,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from penstock.platform.kit.db import is_busy
+from penstock.platform.kit.db import is_busy, is_unwritable
 
 PROBLEM_TYPE_ROOT = "https://penstock.invalid/problems/"
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 REQUEST_ID_HEADER = "Penstock-Request-Id"
+DISK_RETRY_S = 5
 ERRORS_SHOWN_MAX = 20  # a thousand wrong rows need not be listed one by one
 
 log = logging.getLogger(__name__)
@@ -124,15 +125,25 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 
 async def _on_store(request: Request, error: Exception) -> Response:
-    """Answer 503 while other writers hold the store; whatever else it says is a failure of ours."""
+    """Answer 503 while other writers hold the store or its disk takes nothing; all else is a failure of ours."""
     assert isinstance(error, SQLAlchemyError)
-    if not is_busy(error):
+    if is_busy(error):
+        state = "is busy"
+        problem = busy("The store is busy with other writers; nothing was changed. Send the same again.")
+    elif is_unwritable(error):
+        state = "cannot be written"
+        problem = busy(
+            "The disk of the relational store takes no writes: it is full, read-only or fails. What was asked is not "
+            "done. Send the same again when it is mended.",
+            DISK_RETRY_S,
+        )
+    else:
         raise error
     why = str(getattr(error, "orig", None) or error).split("\n", 1)[0]
     log.warning(
-        "request %s %s %s: the store is busy: %s", request_id(request), request.method, request.url.path[:200], why
+        "request %s %s %s: the store %s: %s", request_id(request), request.method, request.url.path[:200], state, why
     )
-    return render(request, busy("The store is busy with other writers; nothing was changed. Send the same again."))
+    return render(request, problem)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

@@ -1,8 +1,10 @@
-"""The Fault: what can be broken in a model, from outside, for an experiment."""
+"""The words of faults: what can be asked for, and what the hidden truth tells. No tag ever carries any of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from penstock.core.errors import PenstockError
@@ -10,6 +12,22 @@ from penstock.core.errors import PenstockError
 
 class FaultError(PenstockError):
     """Say why a fault cannot be injected, cleared or repaired."""
+
+
+class FaultKind(StrEnum):
+    """Say what a fault breaks: the machine, what measures it, or the wire that tells of it."""
+
+    MACHINE = "machine"
+    SENSOR = "sensor"
+    COMMUNICATION = "communication"
+
+
+class Law(StrEnum):
+    """Name how severity grows with what the part has done; the means agree, see `faults.growth`."""
+
+    LINEAR = "linear"
+    EXPONENTIAL = "exponential"
+    GAMMA = "gamma"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +38,7 @@ class FaultRequest:
     severity: float = 0.2
     growth_per_h: float = 2.0
     onset_s: float = 0.0
+    law: Law = Law.LINEAR
 
     def __post_init__(self) -> None:
         for name, value, high in (
@@ -41,6 +60,28 @@ class FaultState:
     severity: float
     growth_per_h: float
     onset_s: float
+    kind: FaultKind = FaultKind.MACHINE
+    component: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """Tell the hidden truth of a device at a moment: states that no tag carries, its faults, and whether it failed."""
+
+    states: Mapping[str, float] = field(default_factory=dict)
+    """Name with its unit → value, such as `winding_degC`."""
+    faults: tuple[FaultState, ...] = ()
+    failed: str = ""
+    """The fault that brought the machine to a stand; empty while it can run."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultEvent:
+    """Tell what a machine did by itself: `onset` of natural wear, `failure`, `repair` by its crew."""
+
+    action: str
+    fault: str
+    severity: float
 
 
 @runtime_checkable
@@ -58,3 +99,14 @@ class Faulty(Protocol):
 
     def repair(self, fault: str) -> None:
         """Repair as a fitter does: the machine stops, the part is new, the machine starts again."""
+
+
+@runtime_checkable
+class Hiding(Protocol):
+    """A model that tells its hidden truth, for the truth store alone."""
+
+    def hidden(self) -> Hidden:
+        """Give the truth of this moment."""
+
+    def take_events(self) -> list[FaultEvent]:
+        """Give what happened since the last call, in order."""

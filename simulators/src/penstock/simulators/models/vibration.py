@@ -6,28 +6,25 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from penstock.core.values import Value
-from penstock.simulators.models.bearing import Bearing
 from penstock.simulators.models.model import Drift, Json, ModelContext, toward
+from penstock.simulators.models.shaking import SHAKING_OUTPUTS
 
-BROADBAND_m_s2 = 3.0
-"""Acceleration of pump and water outside the bearing band, at rated speed."""
 SENSOR_TAU_s = 60.0
 """The sensor's body follows the housing's temperature."""
 
 
 class BearingVibration:
-    """Measure velocity (ISO 20816-1: rms, 10 Hz to 1 kHz), acceleration features and temperature.
+    """Measure velocity (ISO 20816-1: rms, 10 Hz to 1 kHz), acceleration and envelope features, and temperature.
 
-    Velocity grows with speed squared (unbalance force, seen as velocity it is nearer to linear; the exponent 1.5 lies
-    between) and a little with load; the bearing band grows with speed squared (impact energy).
+    A smart sensor knows the shaft's speed and the bearing's geometry: it says at which frequencies it looks.
     """
 
     OUTPUTS: ClassVar[Mapping[str, str]] = {
-        "velocity_rms_mm_s": "mm/s",
-        "acceleration_rms_m_s2": "m/s2",
-        "acceleration_peak_m_s2": "m/s2",
-        "bearing_band_m_s2": "m/s2",
-        "kurtosis": "",
+        **SHAKING_OUTPUTS,
+        "bpfo_Hz": "Hz",
+        "bpfi_Hz": "Hz",
+        "bsf_Hz": "Hz",
+        "ftf_Hz": "Hz",
         "temperature_degC": "degC",
     }
 
@@ -46,23 +43,13 @@ class BearingVibration:
         self._temperature = toward(self._temperature, casing - 2.0, dt_s, SENSOR_TAU_s)
 
     def outputs(self) -> Mapping[str, Value]:
-        """Give the features of one measurement, each with the scatter of a finite record."""
-        machine = self._world.machine(self._machine_name)
-        bearing = machine.bearing or Bearing()
-        speed, noise = machine.speed_fraction, self._random.gauss
-        structure = 1.0 + self._structure.value
-        velocity = bearing.velocity_mm_s * speed**1.5 * (0.85 + 0.15 * machine.load_fraction) * structure
-        band = bearing.band_m_s2 * speed**2
-        acceleration = ((BROADBAND_m_s2 * speed) ** 2 + band**2) ** 0.5
-        kurtosis = 3.0 + (bearing.kurtosis - 3.0) * min(1.0, speed)
-        peak = acceleration * (3.2 + 0.35 * (kurtosis - 3.0))
+        """Give the features of one measurement."""
+        shaking = self._world.machine(self._machine_name).shaking
+        frequencies = shaking.geometry.frequencies_Hz(shaking.shaft_Hz)
         return {
-            "velocity_rms_mm_s": max(0.0, velocity * (1.0 + noise(0.0, 0.02)) + abs(noise(0.0, 0.01))),
-            "acceleration_rms_m_s2": max(0.0, acceleration * (1.0 + noise(0.0, 0.02)) + abs(noise(0.0, 0.02))),
-            "acceleration_peak_m_s2": max(0.0, peak * (1.0 + noise(0.0, 0.05)) + abs(noise(0.0, 0.04))),
-            "bearing_band_m_s2": max(0.0, band * (1.0 + noise(0.0, 0.03)) + abs(noise(0.0, 0.01))),
-            "kurtosis": max(1.0, kurtosis + noise(0.0, 0.12)),
-            "temperature_degC": self._temperature + noise(0.0, 0.1),
+            **shaking.features(self._random, 1.0 + self._structure.value),
+            **{f"{part}_Hz": value for part, value in frequencies.items()},
+            "temperature_degC": self._temperature + self._random.gauss(0.0, 0.1),
         }
 
     def save(self) -> Json:

@@ -1,31 +1,21 @@
-"""What the machines of one plant share: air, loads and the hidden state that sensors look at."""
+"""What the machines of one plant share: time, air, loads and the hidden state that sensors look at."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from penstock.simulators.models.bearing import Bearing
+from penstock.simulators.models.shaking import Shaking
 
 AMBIENT_DEFAULT_degC = 20.0
 
 
 @dataclass(slots=True)
 class Machine:
-    """Hold what others may feel of a machine: its shaft, its heat and the power it draws."""
+    """Hold what others may feel of a machine: how its shaft shakes, its heat and the power it draws."""
 
-    speed_rpm: float = 0.0
-    rated_speed_rpm: float = 1480.0
-    load_fraction: float = 0.0
     electric_power_kW: float = 0.0
     casing_temperature_degC: float = AMBIENT_DEFAULT_degC
-    bearing: Bearing | None = None
-
-    @property
-    def speed_fraction(self) -> float:
-        """Give the speed as a fraction of the rated one."""
-        return self.speed_rpm / self.rated_speed_rpm
+    shaking: Shaking = field(default_factory=Shaking)
 
 
 @dataclass(slots=True)
@@ -34,6 +24,8 @@ class World:
 
     machines: dict[str, Machine] = field(default_factory=dict)
     air_degC: dict[str, float] = field(default_factory=dict)
+    now_ns: int = 0
+    """Simulated time, UTC: the end of the step that is being made. The plant sets it."""
 
     def machine(self, device: str) -> Machine:
         """Give the machine of a device; made, standing still, when nobody simulates it yet."""

@@ -99,6 +99,11 @@ class MqttPublisher:
         self._settle()
         return len(self._outbox)
 
+    def waiting_of(self, device: str) -> int:
+        """Give the number of these that are a device's."""
+        self._settle()
+        return self._outbox.of(device)
+
     def _settle(self) -> None:
         if self._acknowledged:
             done, self._acknowledged = self._acknowledged, []

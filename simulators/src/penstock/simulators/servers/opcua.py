@@ -58,13 +58,23 @@ class NodeSpec:
     description: str
 
 
+class WrittenValue(ua.DataValue):  # type: ignore[misc]
+    """Be a DataValue that nobody changes: asyncua copies each one per monitored item, two thirds of a write's time."""
+
+    __slots__ = ()
+
+    def __deepcopy__(self, memo: object) -> WrittenValue:
+        """Give the same one."""
+        return self
+
+
 def to_data_value(value: Value, status: int, time_ns: int, kind: ValueType) -> Any:
     """Make the DataValue that clients see; the source time must be whole microseconds."""
     assert time_ns % TIME_STEP_ns == 0, f"source time {time_ns} ns is finer than OPC UA carries here"
     stamp = _EPOCH + timedelta(microseconds=time_ns // TIME_STEP_ns)
     empty = value is None or is_bad(status)
     variant = ua.Variant(None, ua.VariantType.Null) if empty else ua.Variant(value, VARIANT[kind])
-    return ua.DataValue(variant, ua.StatusCode(status), SourceTimestamp=stamp, ServerTimestamp=datetime.now(UTC))
+    return WrittenValue(variant, ua.StatusCode(status), SourceTimestamp=stamp, ServerTimestamp=datetime.now(UTC))
 
 
 class OpcUaEndpoint:
@@ -85,6 +95,7 @@ class OpcUaEndpoint:
         visitors = Visitors(None if security == PLAIN else self._trust)
         self._history = History()
         self._server = Server(iserver=GuardedServer(self._history, user_manager=visitors))
+        self._cut_by: set[str] = set()
 
     async def build(self) -> None:
         """Make the address space and the security settings. Nobody can connect before `listen`."""
@@ -111,6 +122,23 @@ class OpcUaEndpoint:
         except OSError as error:
             message = f"{self.url}: cannot listen on {self._address[0]}:{self._address[1]}: {error.strerror or error}"
             raise EndpointError(message) from error
+
+    async def cut(self, device: str, *, dead: bool) -> None:
+        """Close the socket and every connection while a device's wire is dead; nodes and history go on.
+
+        One wire serves all devices of an endpoint: it is dead while one of them says so.
+        """
+        before = bool(self._cut_by)
+        (self._cut_by.add if dead else self._cut_by.discard)(device)
+        if bool(self._cut_by) is before:
+            return
+        if self._cut_by:
+            await self._server.bserver.stop()
+            return
+        try:
+            await self._server.bserver.start()
+        except OSError:
+            self._cut_by.add(device)  # somebody took the port meanwhile: tried again with the next word
 
     async def stop(self) -> None:
         """Close sessions and socket."""
@@ -156,6 +184,7 @@ class OpcUaEndpoint:
 
     async def remove(self, device: str) -> None:
         """Take the device's nodes out; subscribers hear BadNodeIdUnknown from then on."""
+        await self.cut(device, dead=False)
         gone = ua.DataValue(ua.Variant(None, ua.VariantType.Null), ua.StatusCode(BAD_NODE_ID_UNKNOWN))
         space = self._server.iserver.aspace
         for node_id, _ in self._nodes.pop(device, {}).values():
@@ -190,23 +219,44 @@ class OpcUaEndpoint:
         """Say of every tag whether a client monitors it."""
         return {tag: self._is_monitored(node_id) for tag, (node_id, _) in self._nodes[device].items()}
 
-    def backlog(self) -> tuple[int, int]:
-        """Give (most values waiting in one monitored item's queue, notifications sent and not acknowledged)."""
+    def backlog(self, device: str | None = None) -> tuple[int, int]:
+        """Give (most values waiting in one monitored item's queue, notifications sent and not acknowledged).
+
+        With a device: of the subscriptions that monitor it.
+        """
         queues, unacknowledged = 0, 0
-        for subscription in self._server.iserver.subscription_service.subscriptions.values():
+        for subscription in self._subscriptions(device):
             waiting = subscription._triggered_datachanges.values()
             queues = max([queues, *(len(queue) for queue in waiting)])
             unacknowledged += len(subscription._not_acknowledged_results)
         return queues, unacknowledged
 
-    def queue_room(self) -> int:
+    def queued(self) -> int:
+        """Give the number of values that wait in the queues of all monitored items."""
+        return sum(
+            len(queue)
+            for subscription in self._subscriptions(None)
+            for queue in subscription._triggered_datachanges.values()
+        )
+
+    def queue_room(self, device: str | None = None) -> int:
         """Give the smallest queue of the monitored items; 0 when there is none."""
         sizes = [
             item.queue_size
-            for subscription in self._server.iserver.subscription_service.subscriptions.values()
+            for subscription in self._subscriptions(device)
             for item in subscription.monitored_item_srv._monitored_items.values()
         ]
         return min(sizes, default=0)
+
+    def _subscriptions(self, device: str | None) -> list[Any]:
+        if device is None:
+            return list(self._server.iserver.subscription_service.subscriptions.values())
+        space, found = self._server.iserver.aspace, {}
+        for node_id, _ in self._nodes[device].values():
+            for callback in space[node_id].attributes[ua.AttributeIds.Value].datachange_callbacks.values():
+                subscription = callback.__self__.isub
+                found[id(subscription)] = subscription
+        return list(found.values())
 
 
 async def wait_until_quiet(endpoint: OpcUaEndpoint, *, quiet_s: float, timeout_s: float) -> bool:

@@ -51,13 +51,14 @@ class History:
     """Record and answer."""
 
     _rings: dict[Any, Ring] = field(default_factory=dict)
+    _each: int = VALUES_PER_NODE_MAX
 
     def add(self, node_id: Any, to_data_value: Callable[[Past], Any]) -> None:
         """Begin to remember a variable; with each more of them, each keeps less."""
         self._rings[node_id] = Ring(to_data_value, deque())
-        each = max(VALUES_PER_NODE_MIN, min(VALUES_PER_NODE_MAX, VALUES_MAX // len(self._rings)))
+        self._each = max(VALUES_PER_NODE_MIN, min(VALUES_PER_NODE_MAX, VALUES_MAX // len(self._rings)))
         for ring in self._rings.values():
-            ring.values = deque(ring.values, maxlen=each)
+            self._trim(ring.values)
 
     def remove(self, node_id: Any) -> None:
         """Forget a variable."""
@@ -68,6 +69,11 @@ class History:
         values = self._rings[node_id].values
         if not values or past.time_ns >= values[-1].time_ns:
             values.append(past)
+        self._trim(values)
+
+    def _trim(self, values: deque[Past]) -> None:
+        while len(values) > self._each:
+            values.popleft()
 
     def read(self, parameters: Any) -> list[Any]:
         """Answer a HistoryRead; anything but raw values is BadHistoryOperationUnsupported."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,11 +37,16 @@ class Outbox:
             "CREATE TABLE IF NOT EXISTS outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL,"
             " payload BLOB NOT NULL, device TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL)"
         )
-        self._size = int(self._db.execute("SELECT count(*) FROM outbox").fetchone()[0])
+        self._of = Counter(dict(self._db.execute("SELECT device, count(*) FROM outbox GROUP BY device").fetchall()))
+        self._size = self._of.total()
         self.dropped = 0
 
     def __len__(self) -> int:
         return self._size
+
+    def of(self, device: str) -> int:
+        """Give the number of a device's messages."""
+        return self._of[device]
 
     def add(self, messages: Sequence[Message]) -> list[Message]:
         """Keep messages; give those oldest ones that had to go because the outbox is full."""
@@ -51,6 +57,7 @@ class Outbox:
             [(m.topic, m.payload, m.device, m.first, m.last) for m in messages],
         )
         self._size += len(messages)
+        self._of.update(m.device for m in messages)
         if self._size > self._max:
             out = self._drop(self._size - self._max)
         self._db.execute("COMMIT")
@@ -63,6 +70,7 @@ class Outbox:
             (n,),
         ).fetchall()
         self._size -= len(rows)
+        self._of.subtract(row[2] for row in rows)
         self.dropped += len(rows)
         return [Message(*row) for row in rows]
 
@@ -78,7 +86,9 @@ class Outbox:
         """Forget messages that the broker has acknowledged."""
         self._db.execute("BEGIN")
         for message_id in ids:
-            self._size -= self._db.execute("DELETE FROM outbox WHERE id = ?", (message_id,)).rowcount
+            rows = self._db.execute("DELETE FROM outbox WHERE id = ? RETURNING device", (message_id,)).fetchall()
+            self._size -= len(rows)
+            self._of.subtract(row[0] for row in rows)
         self._db.execute("COMMIT")
 
     def close(self) -> None:

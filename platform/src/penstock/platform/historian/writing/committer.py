@@ -2,10 +2,13 @@
 
 There is no linger time: while a commit runs the next group gathers by itself. The queue has a bound in rows, bytes and
 batches; above it the caller is told to come back. A failed write (disk full, I/O error) answers its group with "later",
-opens the files again and goes on: whatever of the group did reach the disk is then found as a repeat.
+opens the files again and goes on: whatever of the group did reach the disk is then found as a repeat. On a read-only
+disk files cannot be opened again: what is open goes on to answer questions until the disk takes writes.
 """
 
+import errno
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -24,6 +27,7 @@ from penstock.platform.historian.files.generation import Generation
 from penstock.platform.historian.ports import BatchOutcome, CommitResult, WriterBatch
 from penstock.platform.historian.writing.backlog import Backlog
 from penstock.platform.historian.writing.store import Store
+from penstock.platform.kit.files import is_readonly
 
 GROUP_ROWS_MAX = 100_000  # from 122,880 rows DuckDB passes its log by and writes partial row groups
 QUEUE_ROWS_MAX = 400_000  # four full groups: about a second of work
@@ -35,6 +39,9 @@ RETRY_MS = 1_000
 SEAL_RETRY_MS = 2_000  # about a seal
 DISK_RETRY_MS = 5_000
 DISK_FREE_MIN_BYTES = 64 << 20  # room for one group, its log and a checkpoint
+DISK_FAULTS = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+READONLY = "the historian's disk is read-only; nothing is taken until it takes writes. Keep, wait."
+UNOPENED = "the historian cannot open the files on its disk, its log says why; keep what you have and send again"
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +82,8 @@ class Committer:
         self.refused_unsealed = 0
         self.failed_groups = 0
         self._rotate_from_s = 0.0  # monotonic; after a failure not at each commit, since it opens the files again
-        self._closed = False  # files that could not be opened again are tried before the next commit
+        self.is_stale = False
+        """Whether files are to be opened again before anything is written to them, at the next commit."""
 
     def start(self) -> None:
         """Start the thread."""
@@ -165,17 +173,16 @@ class Committer:
             )
             _fail(group, NotNow(DISK_RETRY_MS, message))
             return
-        if self._closed and not self._recover():
+        if self.is_stale and (hindrance := self._recover()):
             self.failed_groups += 1
-            message = "the historian cannot open its files, its log says why; keep what you have and send again"
-            _fail(group, NotNow(DISK_RETRY_MS, message))
+            _fail(group, NotNow(DISK_RETRY_MS, hindrance))
             return
         try:
             judged = self._store.commit([batch for pending in group for batch in pending.batches])
         except (duckdb.Error, OSError) as error:
             self.failed_groups += 1
             log.error("a commit failed, the historian opens its files again: %s", error)
-            _fail(group, NotNow(DISK_RETRY_MS, "the historian could not write; keep what you have and send again"))
+            _fail(group, NotNow(DISK_RETRY_MS, f"{_what_failed(error)}; keep what you have and send again"))
             self._recover()
             return
         outcomes = iter(judged)
@@ -199,10 +206,10 @@ class Committer:
             self._store.fold_if_due()
         except (duckdb.Error, OSError) as error:  # the log is as good as the file
             log.error("the hot file's log could not be folded into it, the historian opens its files again: %s", error)
-            self._recover()
+            self._recover(spoilt=isinstance(error, duckdb.Error))
 
     def _rotate(self) -> None:
-        if self._closed or time.monotonic() < self._rotate_from_s:
+        if self.is_stale or time.monotonic() < self._rotate_from_s:
             return
         try:
             full = self._store.rotate_if_full()
@@ -214,16 +221,33 @@ class Committer:
         if full is not None:
             self._on_full(full)
 
-    def _recover(self) -> bool:
-        self._closed = True
+    def _recover(self, *, spoilt: bool = False) -> str:
+        """Open the files again; give why that cannot be, empty when it was.
+
+        What is open on a read-only disk is left so that it can be read, unless a checkpoint spoilt it.
+        """
+        self.is_stale = True
+        if not spoilt and is_readonly(self._engine.folder):
+            return READONLY
         try:
             self._engine.reopen()
             self._store.load()
         except (duckdb.Error, sqlite3.Error, OSError, PenstockError) as error:
+            if is_readonly(self._engine.folder):
+                log.error("the historian's disk is read-only: its files are opened when it takes writes again")
+                return READONLY
             log.error("the historian's files could not be opened again, trying at the next commit: %s", error)
-        else:
-            self._closed = False
-        return not self._closed
+            return UNOPENED
+        self.is_stale = False
+        return ""
+
+
+def _what_failed(error: Exception) -> str:
+    """Say what is wrong with the disk, where the error is of a disk."""
+    for known in map(os.strerror, DISK_FAULTS):
+        if known in str(error):
+            return f"the historian's disk could not be written ({known})"
+    return "the historian could not write, its log says why"
 
 
 def _size(batch: WriterBatch) -> int:
