@@ -74,6 +74,15 @@ def test_wear_and_counters_and_flickering_digits_are_no_regimes() -> None:
     assert find_regimes(runs, SETTINGS.regime_share) is ONE
 
 
+def test_wear_does_not_drive_rows_out_of_their_regime() -> None:
+    runs = [run.values.copy() for run in fleet(FleetWish(regimes=4, runs=12))]
+    for values in runs:  # as far as half the way between regimes
+        values[:, :5] += 20.0 * np.exp(-np.arange(len(values))[::-1] / 25.0)[:, None]
+    regimes = find_regimes(runs, SETTINGS.regime_share)
+    assert len(regimes) == 4
+    assert min(regimes.of_rows(values[-10:]).min() for values in runs) >= 0
+
+
 def test_an_operating_point_that_was_never_seen_belongs_to_no_regime() -> None:
     runs = [run.values for run in fleet(FleetWish(regimes=3, runs=10))]
     regimes = find_regimes(runs, SETTINGS.regime_share)
