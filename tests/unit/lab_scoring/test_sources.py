@@ -73,10 +73,10 @@ def platform() -> FakePlatform:
             client.rules.create(f"Health of {path}", comparison="low", limit=60.0, tag=tag)
             hours = [float(each) for each in range(0, 300, 2)]
             client.write(tag, [(at(each), 40.0 if any(h <= each < h + 10 for h in low) else 95.0) for each in hours])
-        life = client.declare_tag(asset=PUMP, property="remaining_life", unit="h")
+        life = client.declare_tag(asset=PUMP, property="remaining_useful_life", unit="h")
         client.write(life, [(at(100), 90.0), (at(150), 60.0)])
         for end, by in (("low", -5.0), ("high", 20.0)):
-            tag = client.declare_tag(asset=PUMP, property=f"remaining_life_{end}", unit="h")
+            tag = client.declare_tag(asset=PUMP, property=f"remaining_useful_life_{end}", unit="h")
             client.write(tag, [(at(100), 90.0 + by), (at(150), 60.0 + by)][: 1 if end == "high" else 2])
         part = client.declare_tag(asset=PUMP, property="suspected_part", type="string")
         client.write(part, [(at(149.9), "drive-end bearing"), (at(279.9), "impeller")])

@@ -28,7 +28,7 @@ from penstock.sdk.models import Alarm as AlarmSaid
 from penstock.sdk.models import Rule, Tag
 
 HEALTH: Final = "health_index"
-RUL: Final = "remaining_life"
+RUL: Final = "remaining_useful_life"
 PART: Final = "suspected_part"
 LOSS: Final = "loss_"
 """Begins the name of a property that holds the health points lost to a channel."""
