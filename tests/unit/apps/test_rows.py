@@ -51,6 +51,13 @@ def test_a_bad_sample_completes_its_row_without_a_value() -> None:
     assert np.isnan(values[0, 1])
 
 
+def test_what_is_not_good_says_nothing_of_how_far_a_device_has_come() -> None:
+    one, far = maker(), 10**9 * S
+    samples: list[Sample] = [(0, far, 0.0), (1, far, 0.0), (0, S, 1.0), (1, S, 2.0)]
+    times, _ = one.on_samples(samples_of(samples, bad=frozenset({0, 1})))
+    assert (times.tolist(), one.late) == ([S], 0)
+
+
 def test_a_row_that_stays_incomplete_is_given_after_patience() -> None:
     samples: list[Sample] = [(0, t * S, float(t)) for t in range(10)] + [(1, 9 * S, 9.0)]
     rows = rows_of(maker(), samples)

@@ -115,6 +115,19 @@ async def test_the_channel_at_fault_loses_most_of_the_points(tmp_path: Path) -> 
     assert watch.newest.health < 60
 
 
+async def test_a_device_that_waits_for_its_first_data_hides_nothing(tmp_path: Path) -> None:
+    plant, waiting = Plant(tmp_path), 0x80320000
+    async with plant.client() as client:
+        for i in range(CHANNELS):
+            plant.fake.feed(f"asset-7f3a/ch{i:02d}", [(plant.now_ns - SECOND, 0.0, waiting)])
+        plant.feed(0, 100)
+        await plant.run(client)
+        assert plant.fleet.watches == {}
+        plant.feed(100, ALL)
+        await plant.run(client)
+    assert [t for t, _ in plant.series(SCORE)] == plant.rows.times_ns[HEALTHY:].tolist()
+
+
 async def test_nothing_is_said_before_the_healthy_stretch_is_whole(tmp_path: Path) -> None:
     plant = Plant(tmp_path)
     async with plant.client() as client:

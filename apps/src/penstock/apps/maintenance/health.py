@@ -230,6 +230,11 @@ class HealthModel:
         return self.settings.redo_s
 
     @property
+    def begin_ns(self) -> int | None:
+        """Give None: it looks at whatever there is."""
+        return None
+
+    @property
     def needed_s(self) -> float:
         """Give the healthy running that learning needs before the baseline is used."""
         return self.settings.baseline_min_windows * self.settings.window_s

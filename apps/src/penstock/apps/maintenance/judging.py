@@ -52,6 +52,10 @@ class Judge(Protocol):
         """Give how far back late rows make the history be read again."""
 
     @property
+    def begin_ns(self) -> int | None:
+        """Give the time before which it looks at nothing; None where there is none such."""
+
+    @property
     def needed_s(self) -> float:
         """Give the healthy running that it needs before it can compare."""
 

@@ -17,6 +17,7 @@ from penstock.sdk.async_client import AsyncClient
 
 BAD_FROM = 0x80000000
 PAGE_ROWS = 20_000
+LOOK_ROWS = 50
 ROWS_MAX = 200_000
 """Rows of a stretch that are read, the newest ones: a day at 2 Hz."""
 
@@ -32,6 +33,16 @@ def samples_of(table: pa.Table, channels: Sequence[Channel]) -> Samples:
         channel[tag == known.tag] = index
     good = (status < BAD_FROM) & np.isfinite(value)
     return Samples(channel, table.column("time").to_numpy(), value, good, table.column("position").to_numpy())
+
+
+async def read_in(
+    client: AsyncClient, channels: Sequence[Channel], begin_ns: int, end_ns: int
+) -> dict[int, int]:  # fmt: skip
+    """Give the tags that have a Good sample soon after `begin_ns`, and before `end_ns`, with a time of one."""
+    page = await client.samples(
+        [c.tag for c in channels], start=begin_ns, end=end_ns, limit=max(1000, LOOK_ROWS * len(channels))
+    )
+    return dict(zip(page.table.column("tag").to_pylist(), page.table.column("time").to_pylist(), strict=True))
 
 
 async def rows_between(

@@ -125,6 +125,11 @@ class RowJudge:
         return REDO_S
 
     @property
+    def begin_ns(self) -> int | None:
+        """Give the time before which it looks at nothing."""
+        return self._rows.from_ns
+
+    @property
     def needed_s(self) -> float:
         """Give 0: the model was fitted before."""
         return 0.0

@@ -7,6 +7,9 @@ when each channel that it lacks has gone on by `lateness_ns`, or has been silent
 so that devices which deliver in turns are awaited. Which rows come out, and in which order, depends on the samples and
 their commits alone, not on how they were cut into blocks of whole commits. A sample at or before the newest row that
 was given is late: it is counted, and `late_from_ns` says from where the history is to be read again.
+
+What is not Good completes a row, but says nothing of how far a device has come: a server that waits for its first data,
+or a gateway that lost its device, stamps it with a time of its own. A row without any Good value is no row.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ LATENESS_PERIODS, PATIENCE_PERIODS, PATIENCE_MIN_NS = 3, 20, 60 * SECOND
 class _Open:
     values: list[float]
     seen: int = 0
+    good: bool = False
 
 
 @dataclass(slots=True)
@@ -72,9 +76,12 @@ class RowMaker:
                 if channel[i] >= 0 and time[i] >= self.from_ns:
                     self._put(channel[i], time[i], value[i])
             while self._times and self._is_due(self._times[0]):
-                self._given_ns = heapq.heappop(self._times)
-                times.append(self._given_ns)
-                rows.append(self._open.pop(self._given_ns).values)
+                first = heapq.heappop(self._times)
+                row = self._open.pop(first)
+                if row.good:
+                    self._given_ns = first
+                    times.append(first)
+                    rows.append(row.values)
         return np.array(times, np.int64), np.array(rows, np.float64).reshape(len(rows), self.channels)
 
     def _put(self, channel: int, time: int, value: float) -> None:
@@ -86,8 +93,11 @@ class RowMaker:
         if row is None:
             row = self._open[time] = _Open([float("nan")] * self.channels)
             heapq.heappush(self._times, time)
-        row.values[channel] = value
         row.seen |= 1 << channel
+        if value != value:  # NaN: not Good
+            return
+        row.values[channel] = value
+        row.good = True
         self._newest[channel] = max(self._newest[channel], time)
         self._newest_ns = max(self._newest_ns, time)
 
@@ -119,7 +129,9 @@ class RowMaker:
         self._given_ns, self._newest_ns = int(state["given"]), int(state["newest_ns"])
         self._newest = [int(newest) for newest in state["newest"]]
         self._open = {
-            int(time): _Open([float("nan") if v is None else float(v) for v in values], int(seen))
+            int(time): _Open(
+                [float("nan") if v is None else float(v) for v in values], int(seen), any(v is not None for v in values)
+            )
             for time, (values, seen) in state["open"].items()
         }
         self._times = sorted(self._open)

@@ -216,7 +216,7 @@ class Watch:
         if mark is None or not model.restore(mark.model):
             mark = None
         head = (await self._client.since(None, tags, limit=1)).head
-        start = mark.boundary_ns if mark else now_ns - int(model.redo_s * SECOND)
+        start = mark.boundary_ns if mark else model.begin_ns or now_ns - int(model.redo_s * SECOND)
         pages = self._client.iterate(tags, start=start, end=now_ns + AHEAD_MAX_NS, chunk=PAGE_ROWS, include_status=True)
         self._redo = _Redo(model, self._marks.up_to(mark), pages, head, from_ns, now_ns, from_ns)
         self._unsettled = 0

@@ -114,7 +114,7 @@ class Fleet:
         """Give the model of its healthy state, fitted where that has become possible; None: not yet."""
         names = tuple(channel.name for channel in channels)
         if not await asyncio.to_thread(self.artefacts.suits, asset.id, healthy, names):
-            if not await is_there(client, channels, healthy):
+            if not await is_there(client, channels, healthy, self._now_ns()):
                 return None
             made = await fitted(
                 client, asset, channels, healthy=healthy, artefacts=self.artefacts, now_ns=self._now_ns()

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from penstock.apps.maintenance.channels import Channel
 from penstock.apps.maintenance.life.run import AssetRun
 from penstock.apps.maintenance.prognosis.runs import Run, RunError
-from penstock.apps.maintenance.reading import rows_between
+from penstock.apps.maintenance.reading import read_in, rows_between
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.errors import ApiError
 from penstock.sdk.models import Asset
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 RUNS_MIN = 5
 """Runs to failure of which a fleet's prognosis is made at the earliest."""
 GROWN = 1.1
+TAIL = 20
+"""Part of a run in which samples are awaited."""
 USED = "used.json"
 log = logging.getLogger("penstock.apps.maintenance")
 
@@ -56,6 +58,7 @@ class Fleets:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._models: dict[str, Model | None] = {}
         self._seen: dict[str, frozenset[str]] = {}
+        self._tails: dict[str, int] = {}
         self._fitting: asyncio.Task[None] | None = None
         self.trouble: dict[str, str] = {}
 
@@ -79,8 +82,21 @@ class Fleets:
             self._seen[fleet] = seen
             if self.is_fitting or not settled or not self._has_grown(fleet, len(failed)):
                 continue
-            if await _are_whole(client, failed):
+            if all([await self._is_whole(client, member) for member in failed]):
                 self._fitting = asyncio.create_task(self._fit(client, fleet, failed), name=f"fit {fleet}")
+
+    async def _is_whole(self, client: AsyncClient, member: Member) -> bool:
+        """Say whether the history has a run to its end: its very last row, or a tail that two looks saw alike."""
+        run, key = member.run, f"{member.asset.id}/{member.run}"
+        assert run.until_ns is not None
+        tail = await read_in(client, member.channels, run.until_ns - 1, run.until_ns)
+        if not tail:
+            begin_ns = run.until_ns - (run.until_ns - run.from_ns) // TAIL
+            rows, _ = await rows_between(client, member.channels, (begin_ns, run.until_ns))
+            newest = int(rows[-1]) if len(rows) else 0
+            before, self._tails[key] = self._tails.get(key), newest
+            return newest > 0 and before == newest
+        return True
 
     def _has_grown(self, fleet: str, count: int) -> bool:
         model = self.model(fleet)
@@ -134,20 +150,6 @@ class Fleets:
 
     def _of(self, fleet: str) -> Path:
         return self._folder / re.sub(r"[^A-Za-z0-9_-]", lambda sign: f"%{ord(sign[0]):x}", fleet)
-
-
-async def _are_whole(client: AsyncClient, failed: Sequence[Member]) -> bool:
-    """Say whether the history has each run to its last row: every channel has a sample just before its end."""
-    newest: Mapping[int, int] = {
-        each.tag: each.time or 0 for each in await client.latest([c.tag for m in failed for c in m.channels])
-    }
-    return all(_is_whole(member, newest) for member in failed)
-
-
-def _is_whole(member: Member, newest: Mapping[int, int]) -> bool:
-    assert member.run.until_ns is not None
-    begun = all(newest.get(c.tag, 0) > member.run.from_ns for c in member.channels)
-    return begun and max(newest.get(c.tag, 0) for c in member.channels) >= member.run.until_ns - 1
 
 
 async def _read(client: AsyncClient, member: Member) -> Run:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from penstock.apps.maintenance.channels import Channel
 from penstock.apps.maintenance.detection.fitting import Rows, fit
 from penstock.apps.maintenance.detection.model import Model
-from penstock.apps.maintenance.reading import rows_between
+from penstock.apps.maintenance.reading import read_in, rows_between
 from penstock.apps.maintenance.rows import period_of
 from penstock.apps.maintenance.state.artefacts import Artefact, Artefacts
 from penstock.apps.maintenance.state.healthy import Healthy
@@ -16,10 +16,10 @@ from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.models import Asset
 
 
-async def is_there(client: AsyncClient, channels: Sequence[Channel], healthy: Healthy) -> bool:
-    """Say whether every channel has samples behind all of the healthy stretch."""
-    newest = await client.latest([c.tag for c in channels])
-    return len(newest) == len(channels) and all((n.time or 0) >= healthy.until_ns for n in newest)
+async def is_there(client: AsyncClient, channels: Sequence[Channel], healthy: Healthy, now_ns: int) -> bool:
+    """Say whether every channel has a Good sample behind all of the healthy stretch."""
+    behind = await read_in(client, channels, healthy.until_ns, max(now_ns, healthy.until_ns + 1))
+    return len(behind) == len(channels)
 
 
 async def fitted(
