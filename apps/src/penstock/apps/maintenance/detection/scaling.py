@@ -65,7 +65,7 @@ def choose_memory(stretches: Sequence[Floats], memories: Sequence[int], wander_l
     rows = max((len(values) for values in kept), default=0)
     for memory in memories[:-1]:
         if MEMORIES_SEEN * memory <= rows and all(
-            kpss(moving_deviation(values, memory)) < wander_limit for values in kept
+            _stands(moving_deviation(values, memory), wander_limit) for values in kept
         ):
             return memory
     return memories[-1]
@@ -74,6 +74,23 @@ def choose_memory(stretches: Sequence[Floats], memories: Sequence[int], wander_l
 MIN_ROWS = 20
 MEMORIES_SEEN = 4
 """Times that a memory must fit into the healthy rows for them to say whether it is long enough."""
+
+
+SLOW_SHARE = 0.1
+BLOCKS = 8
+"""A channel whose means over so many parts of the record share less of its variance stands still for all that matters:
+in a long record the smallest movement is evident."""
+
+
+def _stands(values: Floats, wander_limit: float) -> bool:
+    return slow_share(values) < SLOW_SHARE or kpss(values) < wander_limit
+
+
+def slow_share(values: Floats) -> float:
+    """Give the share of the means over parts of the record in the variance."""
+    means = np.array([part.mean() for part in np.array_split(values, BLOCKS)])
+    variance = float(values.var())
+    return float(means.var()) / variance if variance > 0 else 0.0
 
 
 def kpss(values: Floats) -> float:
