@@ -48,7 +48,7 @@ def test_wear_reaches_the_machine_and_a_model_without_it_says_so() -> None:
         plant.advance(T0 + second * S)
     assert any(state.severity > 0 for state in plant.faults()["dut"])
     with pytest.raises(ParameterError, match="no such parameter"):
-        machine_device_file("energy-meter", device="dut", driver="mqtt", asset=ASSET, parameters={"wear": 1.0})
+        machine_device_file("ambient-air", device="dut", driver="mqtt", asset=ASSET, parameters={"wear": 1.0})
 
 
 def test_command_writes_into_a_plant_or_prints(tmp_path: Path) -> None:

@@ -148,14 +148,23 @@ class SimulatedDevice:
         if self.model is not None and any(channel.from_model for channel in group.channels):
             self._values.update({f"={name}": value for name, value in self.model.outputs().items()})
         points = tuple(self._point(channel, t_s) for channel in group.channels)
+        self._learn(group, time_ns)
         self._newest_ns = time_ns
         return Emission(self.name, time_ns, points)
+
+    def _learn(self, group: Group, time_ns: int) -> None:
+        """Let the spans of tags be known, should their sensors break; once a second is enough."""
+        if self.broken.sound and time_ns // NS_PER_S != (time_ns - group.period_ns) // NS_PER_S:
+            for channel in group.channels:
+                self.broken.learn(channel.tag, self._values[channel.tag])
 
     def _point(self, channel: Channel, t_s: float) -> Point:
         value = channel.signal.at(t_s, self._values)
         if channel.from_model:
             value = _convert(value, self._convert[channel.tag])
-        value = self.broken.seen(channel.tag, value)
+        if not self.broken.sound:
+            self.broken.learn(channel.tag, value)
+            value = self.broken.seen(channel.tag, value)
         self._values[channel.tag] = value
         raw = _typed(_back(value, channel.mapping), channel.type)
         self._without[channel.tag] = 0 if raw is not None else self._without.get(channel.tag, 0) + 1

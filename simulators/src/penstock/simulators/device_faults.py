@@ -82,13 +82,18 @@ class DeviceFaults:
         process = self._processes.get(COMMUNICATION_LOSS)
         return process is not None and self._cycle_s < process.severity * CYCLE_s
 
+    @property
+    def sound(self) -> bool:
+        """Say whether nothing was asked for: every tag says its value."""
+        return not self._processes
+
+    def learn(self, tag: str, value: Value) -> None:
+        """Take a true value for the span of a tag that declares none; once a second and tag is enough."""
+        if isinstance(value, int | float) and not isinstance(value, bool) and tag not in self._declared:
+            self._spans[tag] = max(self._spans.get(tag, 1e-9), abs(value))
+
     def seen(self, tag: str, value: Value) -> Value:
         """Give what the tag says of a value; None: no value."""
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if number and tag not in self._declared:
-            self._spans[tag] = max(self._spans.get(tag, 1e-9), abs(float(value or 0.0)))
-        if not self._processes:
-            return value
         for kind in SensorFault:
             process = self._processes.get(f"{kind}:{tag}")
             if process is not None and process.severity > 0.0 and value is not None:
