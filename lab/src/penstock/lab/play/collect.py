@@ -21,7 +21,11 @@ FINDINGS: Final = "findings.json"
 VERSION: Final = 1
 HOUR_NS: Final = 3_600_000_000_000
 SCORE, ANOMALY = "anomaly_score", "anomaly"
-LIFE: Final = {"rul_ns": "remaining_useful_life", "low_ns": "remaining_useful_life_low", "high_ns": "remaining_useful_life_high"}
+LIFE: Final = {
+    "rul_ns": "remaining_useful_life",
+    "low_ns": "remaining_useful_life_low",
+    "high_ns": "remaining_useful_life_high",
+}
 ACTIVATE, CLEAR = "activate", "clear"
 
 
