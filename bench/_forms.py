@@ -8,6 +8,7 @@ CAMPAIGN, CI = "campaign", "CI"
 SHORT: dict[str, tuple[str, ...]] = {
     "e2e": ("--rate", "2000", "--per", "400", "--minutes", "0.2", "--outage", "3"),
     "ingest": ("--rows", "5000", "--batches", "20", "--turns", "1"),
+    "maintenance": ("--assets", "20", "--channels", "10", "--seconds", "5", "--block", "5"),
     "lag": ("--opcua", "200", "--mqtt", "200", "--seconds", "4", "--turns", "1"),
     "machines": ("--hours", "0.1", "--turns", "1"),
     "opcua": ("--rate", "2000", "--per", "100", "--seconds", "3", "--turns", "1", "--recorded-values", "20000"),

@@ -1,4 +1,4 @@
-"""Rows out of samples: complete ones at once and in order, incomplete ones after patience, late ones counted."""
+"""Rows out of samples: complete ones at once and in order, incomplete ones after a wait, late ones counted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Sample = tuple[int, int, float]
 
 
 def samples_of(samples: list[Sample], bad: frozenset[int] = frozenset(), positions: list[int] | None = None) -> Samples:
-    channel, time, value = (np.array([s[i] for s in samples]) for i in range(3))
+    channel, time, value = (np.array([s[i] for s in samples], np.float64) for i in range(3))
     good = np.array([i not in bad for i in range(len(samples))], np.bool_)
     position = np.array(range(len(samples)) if positions is None else positions, np.int64)
     return Samples(channel.astype(np.int64), time.astype(np.int64), value.astype(np.float64), good, position)
@@ -26,12 +26,12 @@ def rows_of(
     maker: RowMaker, samples: list[Sample], positions: list[int] | None = None
 ) -> list[tuple[int, list[float]]]:
     """Give rows; without positions each sample is a commit of its own."""
-    times, values = maker.on_samples(samples_of(samples, positions=positions))
+    times, values = maker.on_samples(samples_of(samples, positions=positions), 0)
     return [(int(t), row.tolist()) for t, row in zip(times, values, strict=True)]
 
 
 def maker(channels: int = 2) -> RowMaker:
-    return RowMaker(channels, lateness_ns=S, patience_ns=3 * S)
+    return RowMaker(channels, lateness_ns=S, wait_ns=3 * S)
 
 
 @pytest.mark.parametrize("by_tag", [False, True], ids=["row by row", "tag by tag, as a batch lies"])
@@ -45,7 +45,7 @@ def test_complete_rows_come_at_once_and_in_order(by_tag: bool) -> None:
 
 
 def test_a_bad_sample_completes_its_row_without_a_value() -> None:
-    times, values = maker().on_samples(samples_of([(0, S, 1.0), (1, S, 2.0)], bad=frozenset({1})))
+    times, values = maker().on_samples(samples_of([(0, S, 1.0), (1, S, 2.0)], bad=frozenset({1})), 0)
     assert times.tolist() == [S]
     assert values[0, 0] == 1.0
     assert np.isnan(values[0, 1])
@@ -54,21 +54,40 @@ def test_a_bad_sample_completes_its_row_without_a_value() -> None:
 def test_what_is_not_good_says_nothing_of_how_far_a_device_has_come() -> None:
     one, far = maker(), 10**9 * S
     samples: list[Sample] = [(0, far, 0.0), (1, far, 0.0), (0, S, 1.0), (1, S, 2.0)]
-    times, _ = one.on_samples(samples_of(samples, bad=frozenset({0, 1})))
+    times, _ = one.on_samples(samples_of(samples, bad=frozenset({0, 1})), 0)
     assert (times.tolist(), one.late) == ([S], 0)
 
 
-def test_a_row_that_stays_incomplete_is_given_after_patience() -> None:
+def test_a_row_is_given_without_a_channel_that_has_gone_on() -> None:
     samples: list[Sample] = [(0, t * S, float(t)) for t in range(10)] + [(1, 9 * S, 9.0)]
     rows = rows_of(maker(), samples)
     assert [t // S for t, _ in rows] == [0, 1, 2, 3, 4, 5, 6, 7]
     assert all(np.isnan(row[1]) for _, row in rows)
 
 
-def test_a_channel_that_went_silent_holds_nobody_up_for_long() -> None:
-    both: list[Sample] = [(c, t * S, 0.0) for t in range(3) for c in range(2)]
-    alone: list[Sample] = [(0, t * S, 0.0) for t in range(3, 20)]
-    assert [t // S for t, _ in rows_of(maker(), both + alone)] == list(range(16))
+def test_a_silent_channel_is_awaited_by_the_clock_alone() -> None:
+    one, nothing = maker(), samples_of([])
+    samples: list[Sample] = [(0, t * 1000 * S, float(t)) for t in range(5)]
+    assert len(one.on_samples(samples_of(samples), 100 * S)[0]) == 0
+    assert len(one.on_samples(nothing, 103 * S)[0]) == 0
+    times, values = one.on_samples(nothing, 104 * S)
+    assert (times // (1000 * S)).tolist() == [0, 1, 2, 3, 4]
+    assert np.isnan(values[:, 1]).all()
+
+
+def test_the_wait_begins_anew_after_a_restart() -> None:
+    one, other = maker(), maker()
+    nothing = samples_of([])
+    one.on_samples(samples_of([(0, S, 1.0)]), 100 * S)
+    other.restore(json.loads(json.dumps(one.to_json())))
+    assert len(other.on_samples(nothing, 200 * S)[0]) == 0
+    assert len(other.on_samples(nothing, 204 * S)[0]) == 1
+
+
+def test_read_in_time_order_a_row_is_over_when_a_later_one_begins() -> None:
+    samples: list[Sample] = [(t % 2, t * S, float(t)) for t in range(6)]
+    times, _ = maker().on_samples(samples_of(samples), 0, in_order=True)
+    assert (times // S).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_what_comes_after_its_row_is_counted_and_its_time_kept() -> None:

@@ -50,9 +50,9 @@ class Plant:
         return self.fake.client(app="maintenance")
 
     def feed(self, first: int, last: int) -> None:
-        """Commit as devices do that deliver in turns: up to half a minute of each channel together."""
-        for begin in range(first, last, 30):
-            part = self.rows.part(begin, min(begin + 30, last))
+        """Commit as devices do that deliver in turns: some hundred rows of each channel together."""
+        for begin in range(first, last, 150):
+            part = self.rows.part(begin, min(begin + 150, last))
             for i in range(CHANNELS):
                 rows = zip(part.times_ns.tolist(), part.values[:, i].tolist(), strict=True)
                 self.fake.feed(f"asset-7f3a/ch{i:02d}", list(rows))
@@ -184,3 +184,18 @@ async def test_an_older_version_taken_back_judges_from_then_on(tmp_path: Path) -
         plant.feed(400, ALL)
         await plant.run(client)
     assert [t for t, _ in plant.series(SCORE)] == plant.rows.times_ns[HEALTHY:].tolist()
+
+
+async def test_a_dead_channel_holds_its_machine_up_by_the_wait_alone(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    async with plant.client() as client:
+        plant.feed(0, 400)
+        await plant.run(client)
+        for i in range(CHANNELS - 1):
+            rows = zip(plant.rows.times_ns[400:440].tolist(), plant.rows.values[400:440, i].tolist(), strict=True)
+            plant.fake.feed(f"asset-7f3a/ch{i:02d}", list(rows))
+        await plant.run(client)
+        assert len(plant.series(SCORE)) == 100
+        plant.now_ns += 20 * SECOND
+        await plant.run(client)
+    assert len(plant.series(SCORE)) == 140

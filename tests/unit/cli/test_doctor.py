@@ -32,6 +32,18 @@ def test_a_secret_open_to_others_is_named_with_the_command_that_mends_it(tmp_pat
     assert finding.remedy == f"chmod 600 {secret}"
 
 
+def test_a_truth_open_to_others_is_named_and_none_is_no_finding(tmp_path: Path) -> None:
+    folder = tmp_path / "truth"
+    assert list(checks.hidden_truth(folder)) == []
+    folder.mkdir(mode=0o700)
+    (folder / "truth.sqlite").touch(mode=0o600)
+    assert [f.verdict for f in checks.hidden_truth(folder)] == [Verdict.OK]
+    (folder / "truth.sqlite").chmod(0o640)
+    (finding,) = checks.hidden_truth(folder)
+    assert finding.verdict is Verdict.WRONG
+    assert finding.remedy == f"chmod 600 {folder / 'truth.sqlite'}"
+
+
 def test_a_port_held_by_something_that_does_not_answer_is_wrong() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))

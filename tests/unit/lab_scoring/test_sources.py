@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from penstock.core.times import format_rfc3339_ns
@@ -14,11 +17,15 @@ from penstock.lab import score_cli
 from penstock.lab.platform_source import Wanted, read_said, thinned
 from penstock.lab.scoring.health import auc, health
 from penstock.lab.scoring.words import HealthSaid, HOUR_ns, Window
-from penstock.lab.truth_source import TruthError, read_file
+from penstock.lab.scoring.words import TruthEvent as TruthSaid
+from penstock.lab.truth_source import Truth, TruthError, Watched, read_file
 from penstock.sdk.testing import FakePlatform
+from penstock.simulators.models.fault import Faulty
+from penstock.simulators.models.registry import find_model, model_names
 from penstock.simulators.truth.records import Action, Cause, FaultTruth, Told, TruthEvent, TruthState
 from penstock.simulators.truth.store import TruthStore
 from tests.builders.scoring import FAN, PUMP, at, case, fault
+from tests.builders.simulators import context
 
 END_H = 300.0
 
@@ -70,9 +77,12 @@ def platform() -> FakePlatform:
         client.write(life, [(at(100), 90.0), (at(150), 60.0)])
         for end, by in (("low", -5.0), ("high", 20.0)):
             tag = client.declare_tag(asset=PUMP, property=f"remaining_useful_life_{end}", unit="h")
-            client.write(tag, [(at(100), 90.0 + by), (at(150), 60.0 + by)])
+            client.write(tag, [(at(100), 90.0 + by), (at(150), 60.0 + by)][: 1 if end == "high" else 2])
         part = client.declare_tag(asset=PUMP, property="suspected_part", type="string")
         client.write(part, [(at(149.9), "drive-end bearing"), (at(279.9), "impeller")])
+        for channel, lost in (("bearing_temperature_degC", 12.0), ("flow", 10.0)):
+            tag = client.declare_tag(asset=FAN, property=f"loss_{channel}", unit="%")
+            client.write(tag, [(at(49), 0.0), (at(50), lost)])
         fake.add_tag("fan-plc/speed", asset=FAN, property="speed")
         client.rules.create("Speed", comparison="high", limit=1.0, tag="fan-plc/speed")
         fake.feed("fan-plc/speed", [(at(20), 2.0)])
@@ -84,7 +94,8 @@ def test_what_was_said_is_read_by_asset_part_and_unit(platform: FakePlatform) ->
         said = read_said(client, Window(at(0), at(END_H)), Wanted())
         every = read_said(client, Window(at(0), at(END_H)), Wanted(every_alarm=True))
         named = read_said(client, Window(at(0), at(END_H)), Wanted(rules=("speed",)))
-        mapped = read_said(client, Window(at(0), at(END_H)), Wanted(parts={"impeller": "shaft seal"}))
+        parts = {"impeller": "shaft seal", "bearing_temperature": "bearing", "bearing": "another"}
+        mapped = read_said(client, Window(at(0), at(END_H)), Wanted(parts=parts))
     assert sorted((each.asset, (each.raised_ns - at(0)) // HOUR_ns, each.part) for each in said.alarms) == [
         (FAN, 50, ""),
         (PUMP, 150, "drive-end bearing"),
@@ -93,13 +104,32 @@ def test_what_was_said_is_read_by_asset_part_and_unit(platform: FakePlatform) ->
     assert len({each.id.partition("#")[0] for each in said.alarms}) == 2, "nobody acknowledged the pump's first"
     assert len(every.alarms) == 4
     assert [each.rule for each in named.alarms] == ["Speed"]
-    assert {each.part for each in mapped.alarms} == {"", "drive-end bearing", "shaft seal"}
+    assert {each.part for each in mapped.alarms} == {"bearing", "drive-end bearing", "shaft seal"}
     assert said.types == {PUMP: "centrifugal-pump", FAN: "fan"}
     assert [(each.rul_s, each.low_s, each.high_s) for each in said.ruls] == [
         (90 * 3600, 85 * 3600, 110 * 3600),
-        (60 * 3600, 55 * 3600, 80 * 3600),
+        (60 * 3600, 55 * 3600, math.inf),
     ]
     assert len(said.health) == 300
+    assert said.devices["fan-plc"] == FAN
+
+
+def test_a_device_without_an_asset_stands_where_the_platform_binds_it() -> None:
+    nameless = Watched("pump-plc", "", machine=True, first_ns=0, last_ns=1, left_ns={})
+    event = TruthSaid(0, "pump-plc", "", "onset", "bearing")
+    elsewhere = replace(nameless, device="nobody")
+    found = score_cli.placed(Truth((nameless, elsewhere), (event,)), {"pump-plc": PUMP})
+    assert [(one.device, one.asset) for one in found.devices] == [("pump-plc", PUMP)]
+    assert found.events[0].asset == PUMP
+
+
+def test_every_shipped_part_is_a_fault_of_some_machine() -> None:
+    faults = set()
+    for name in model_names():
+        made: object = find_model(name)(context())
+        faults |= {state.fault for state in made.faults()} if isinstance(made, Faulty) else set()
+    named = set(yaml.safe_load(score_cli.PARTS.read_text()).values())
+    assert named <= faults, named - faults
 
 
 def run(monkeypatch: pytest.MonkeyPatch, platform: FakePlatform, *words: str) -> tuple[int, str]:
@@ -121,7 +151,7 @@ def test_the_command_prints_the_table_and_stores_all_figures(
     assert found["precision"] == pytest.approx(2 / 3)
     assert [each["lead_s"] for each in made["events"]] == [50 * 3600, 120 * 3600], "the seal's end is foretold at 400 h"
     assert made["isolation"]["accuracy"] == 0.5
-    # True 100 and 50 h, said 90 and 60 h, within 85 to 110 and not within 55 to 80.
+    # True 100 and 50 h, said 90 and 60 h, within 85 to 110 and not above 55.
     assert made["prognosis"]["mae_s"] == pytest.approx(10 * 3600)
     assert made["prognosis"]["coverage"] == 0.5
     assert made["money"]["events"] == 1, "the seal ends after the window"

@@ -371,7 +371,7 @@ def test_playback_finds_the_broker_of_the_demo_that_keeps_the_plant(
     planned: list[str] = []
 
     def stop(_path: Path, order: Order, run: Any, **_: object) -> None:
-        planned.extend((order.address, run.keywords["gateway"]))
+        planned.extend((order.address, run.keywords["watch"].url))
         message = "planned"
         raise PlaybackError(message)
 

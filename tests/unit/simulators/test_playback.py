@@ -28,6 +28,7 @@ from penstock.simulators.playback_player import NobodySubscribed
 from penstock.simulators.playback_reader import (
     BROKER_BACKLOG_MAX,
     GATEWAY_BACKLOG_MAX,
+    GATEWAY_VALUES_MAX,
     QUEUED_VALUES_MAX,
     MqttReader,
     OpcUaReader,
@@ -155,8 +156,9 @@ def test_speed_below_real_time_is_refused(speed: str, says: str, tmp_path: Path)
     assert says in told.output
 
 
-def health(acknowledged: int, state: str = "connected", **more: object) -> dict[str, object]:
-    device = {"state": state, "detail": "d", "error": None, "counters": {"acknowledged": acknowledged}}
+def health(acknowledged: int, state: str = "connected", again: int = 0, **more: object) -> dict[str, object]:
+    counters = {"acknowledged": acknowledged, "acknowledged_again": again}
+    device = {"state": state, "detail": "d", "error": None, "counters": counters}
     return {"devices": {"dev": device | more}, "files": {"other.yaml": "other.yaml: taken"}}
 
 
@@ -193,7 +195,7 @@ class FakeMqtt:
 
 def mqtt_reader(watch: GatewayWatch | None) -> tuple[MqttReader, FakeMqtt]:
     wire = FakeMqtt()
-    return MqttReader("dev", cast(Any, wire), cast(Any, wire), watch=watch), wire
+    return MqttReader("dev", cast(Any, wire), cast(Any, wire), watch=watch, channels=10), wire
 
 
 def test_mqtt_device_is_done_when_the_gateway_has_acknowledged_its_rows() -> None:
@@ -207,9 +209,22 @@ def test_mqtt_device_is_done_when_the_gateway_has_acknowledged_its_rows() -> Non
     wire.messages = 100
     for acknowledged, done in ((40, False), (139, False), (140, True)):
         watch.on_answer(health(acknowledged))
-        assert reader.is_done(100) is done
+        assert reader.is_done(100, 0.5) is done
+    assert not reader.is_done(100, 0.4)
     wire.waiting = 1
-    assert not reader.is_done(100)
+    assert not reader.is_done(100, 9.0)
+
+
+def test_messages_that_came_twice_do_not_count_for_rows_that_are_missing() -> None:
+    watch = GatewayWatch("")
+    reader, _ = mqtt_reader(watch)
+    watch.on_answer(health(40, again=7))
+    assert reader.is_subscribed()
+    watch.on_answer(health(140, again=8))
+    assert not reader.is_done(100, 2.9)
+    assert reader.is_done(100, 3.0), "a broker that had not been answered would have sent it again"
+    watch.on_answer(health(141, again=8))
+    assert reader.is_done(100, 0.5)
 
 
 def test_gateway_that_starts_again_counts_from_nothing() -> None:
@@ -220,9 +235,9 @@ def test_gateway_that_starts_again_counts_from_nothing() -> None:
     for acknowledged in (70, 20):
         watch.on_answer(health(acknowledged))
         reader.progress()
-    assert reader.progress() == (0, 50)
+    assert reader.progress() == (0, 50, 0)
     watch.on_answer({})
-    assert reader.progress() == (0, 50)
+    assert reader.progress() == (0, 50, 0)
 
 
 def test_mqtt_rows_wait_for_broker_and_gateway() -> None:
@@ -241,7 +256,23 @@ def test_mqtt_rows_wait_for_broker_and_gateway() -> None:
     wire.messages = 10 * GATEWAY_BACKLOG_MAX
     assert alone.is_subscribed()
     assert alone.room() == BROKER_BACKLOG_MAX
-    assert alone.is_done(wire.messages)
+    assert alone.is_done(wire.messages, 0.5)
+
+
+def test_mqtt_devices_share_what_the_gateway_may_be_behind() -> None:
+    watch = GatewayWatch("")
+    reader, wire = mqtt_reader(watch)
+    watch.on_answer(health(0))
+    assert reader.is_subscribed()
+    watch.on_the_way["other"] = GATEWAY_VALUES_MAX - 200
+    wire.messages = 5
+    assert reader.room() == 15
+    watch.on_the_way["other"] = GATEWAY_VALUES_MAX
+    assert reader.room() == 0
+    wire.messages = 0
+    assert reader.room() == 1, "others never hold a device up for good"
+    assert reader.has_left()
+    assert set(watch.on_the_way) == {"other"}
 
 
 @dataclass
@@ -269,7 +300,7 @@ class FakeEndpoint:
 
 def test_opcua_rows_wait_for_own_queue_and_for_all_queues() -> None:
     endpoint = FakeEndpoint()
-    reader = OpcUaReader("dev", cast(Any, endpoint))
+    reader = OpcUaReader("dev", cast(Any, endpoint), 2)
     assert reader.room() == 500
     endpoint.waiting = 500
     assert reader.room() == 0
@@ -285,13 +316,14 @@ def test_opcua_rows_wait_for_own_queue_and_for_all_queues() -> None:
 
 def test_opcua_device_is_done_only_while_the_gateway_is_there() -> None:
     endpoint = FakeEndpoint(unacknowledged=1)
-    reader = OpcUaReader("dev", cast(Any, endpoint))
-    assert not reader.is_done(3)
+    reader = OpcUaReader("dev", cast(Any, endpoint), 2)
+    assert not reader.is_done(3, 9.0)
     endpoint.unacknowledged = 0
-    assert reader.is_done(3)
+    assert not reader.is_done(3, 0.4)
+    assert reader.is_done(3, 0.5)
     endpoint.monitored = False
     assert reader.has_left()
-    for ask in (reader.room, lambda: reader.is_done(3)):
+    for ask in (reader.room, lambda: reader.is_done(3, 9.0)):
         with pytest.raises(PlaybackError, match="the gateway left in mid playback"):
             ask()
 
@@ -375,7 +407,7 @@ def test_wait_is_given_up_only_when_nothing_moved(monkeypatch: pytest.MonkeyPatc
     clock = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     endpoint = FakeEndpoint(waiting=9)
-    movement = playback_player._Movement(OpcUaReader("dev", cast(Any, endpoint)))
+    movement = playback_player._Movement(OpcUaReader("dev", cast(Any, endpoint), 2))
     for clock[0], endpoint.waiting in ((100.0, 9), (119.0, 8), (238.0, 8)):
         movement.check("rows wait")
     clock[0] = 239.1

@@ -1,6 +1,7 @@
 """Machines that work in cycles, in wind, under control or in a line: signs of faults, trips, equal runs, states."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -290,6 +291,26 @@ def test_meter_that_lost_a_phase_counts_the_others_and_reads_nothing_while_it_is
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_shipped_machine_does_not_wear_but_for_its_consumables(kind: type[WearingMachine]) -> None:
+    sound = machine(kind)
+    assert set(sound.outputs()) == set(kind.OUTPUTS)
+    run(sound, 600)
+    assert {state.fault for state in sound.faults() if state.severity > 0.0} <= {"tool-wear", "contact-tip"}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not EnergyMeter])
+def test_quick_machine_wears_fails_and_is_repaired_and_its_values_stay_finite(kind: type[WearingMachine]) -> None:
+    quick = machine(kind, random=Random(4), wear=30_000.0, repair_after_h=0.05)
+    actions = set()
+    for second in range(4500):
+        quick.step(1.0)
+        actions |= {event.action for event in quick.take_events()}
+        if second % 9 == 0:
+            assert all(math.isfinite(value) for value in numbers(quick.outputs()).values())
+    assert actions == {"onset", "failure", "repair"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_state_is_json_and_is_taken_up(kind: type[WearingMachine]) -> None:
     model, again = (machine(kind, random=Random(3), wear=3000.0) for _ in range(2))
     run(model, 700)
@@ -331,7 +352,7 @@ def test_warm_air_is_felt(kind: type[WearingMachine], channel: str) -> None:
     assert numbers(hot.outputs())[channel] > numbers(cool.outputs())[channel] + 4.0
 
 
-@pytest.mark.parametrize("kind", [CncSpindle, WeldingRobot, InjectionMoulding])
+@pytest.mark.parametrize("kind", [CncSpindle, WeldingRobot, InjectionMoulding, FillingLine])
 def test_less_is_made_at_night_and_nothing_on_sunday(kind: type[WearingMachine]) -> None:
     """2026-11-23 was a Monday."""
     monday_ns, hour_ns = 1_795_392_000 * 10**9, 3600 * 10**9
@@ -341,5 +362,5 @@ def test_less_is_made_at_night_and_nothing_on_sunday(kind: type[WearingMachine])
         run(model, 1800)
         made.append(worked(model))
     day, night, sunday = made
-    assert night == pytest.approx(0.4 * day, abs=2.0)
+    assert night == pytest.approx(0.4 * day, abs=max(2.0, 0.06 * day))
     assert sunday == 0.0

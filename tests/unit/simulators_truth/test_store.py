@@ -1,6 +1,7 @@
 """The store keeps the truth durably, privately and within bounds; its door opens to one token alone."""
 
 import json
+import sqlite3
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from penstock.core.errors import PenstockError
 from penstock.core.times import NS_PER_S, parse_rfc3339_ns
 from penstock.simulators.truth.door import truth_app
+from penstock.simulators.truth.keeper import WAITING_MAX, TruthKeeper
 from penstock.simulators.truth.records import Action, Cause, FaultTruth, Told, TruthEvent, TruthState
-from penstock.simulators.truth.store import TruthStore
+from penstock.simulators.truth.store import TruthStore, open_store
 
 HOUR = 3600 * NS_PER_S
 BEGIN = parse_rfc3339_ns("2026-01-01T00:00:00Z")
@@ -118,6 +120,45 @@ def test_a_store_of_another_version_is_refused(store: TruthStore) -> None:
     store._db.execute("PRAGMA user_version = 9")
     with pytest.raises(PenstockError, match="version 9"):
         TruthStore(store.path)
+
+
+def test_what_is_no_database_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "truth.sqlite"
+    path.write_bytes(b"half a disk block of something else, long enough to be looked at as a header" * 20)
+    store = open_store(path, keep_ns=HOUR)
+    store.write(Told((), (state(0),)))
+    assert len(store.states()[0]) == 1
+    assert (tmp_path / "truth.broken").is_file()
+    store.close()
+
+
+def test_a_question_does_not_wait_for_a_write(store: TruthStore) -> None:
+    store.write(Told((), (state(0),)))
+    store._db.execute("BEGIN IMMEDIATE")
+    assert len(store.states()[0]) == 1
+    store._db.execute("ROLLBACK")
+
+
+def test_a_disk_that_takes_nothing_holds_no_machine_up_and_loses_the_oldest_alone(
+    store: TruthStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = TruthKeeper(store)
+    write = store.write
+
+    def full(told: Told) -> None:
+        message = "database or disk is full"
+        raise sqlite3.OperationalError(message)
+
+    monkeypatch.setattr(store, "write", full)
+    for at_h in range(WAITING_MAX // 1000 + 2):
+        keeper.write(Told((), tuple(state(at_h) for _ in range(1000))))
+    assert "disk is full; 2000 records lost" in keeper.problem
+    monkeypatch.setattr(store, "write", write)
+    keeper.write(Told((event(99, Action.ONSET),), ()))
+    assert keeper.problem == ""
+    assert [item["time"][11:13] for item in store.states(limit=1)[0]] == ["02"]
+    assert sum(one["states"] for one in store.devices()) == WAITING_MAX
+    assert len(store.events()[0]) == 1
 
 
 def door(store: TruthStore, given: str | None) -> httpx.AsyncClient:

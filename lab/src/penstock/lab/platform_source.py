@@ -1,8 +1,9 @@
 """Reads what the platform said of its assets, through the SDK: alarms, health, remaining useful life.
 
 An alarm belongs to the asset that it names, else to that of its tag. By default the alarms of computed tags count:
-those that an app owns. What an alarm names as broken is, in this order: what a parts file says of its property; the
-text that a property such as `suspected_part` of the asset had last, at most a minute after the alarm was raised.
+those that an app owns. What an alarm names as broken is, in this order: what the parts file says of its own property;
+the text that a property such as `suspected_part` of the asset had last, at most a minute after the alarm was raised;
+what the parts file says of the channel that cost most health then (`loss_CHANNEL`), nothing where it does not know it.
 
 The platform's alarm goes from normal to normal, and one that nobody acknowledges never gets there: its condition comes
 and goes within one alarm. So each *activation* in its journal is an alarm to be scored, from there to its clearing.
@@ -10,6 +11,8 @@ and goes within one alarm. So each *activation* in its journal is an alarm to be
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -27,6 +30,8 @@ from penstock.sdk.models import Rule, Tag
 HEALTH: Final = "health_index"
 RUL: Final = "remaining_useful_life"
 PART: Final = "suspected_part"
+LOSS: Final = "loss_"
+"""Begins the name of a property that holds the health points lost to a channel."""
 GATEWAYS: Final = "gtw_"
 """Ids of gateways begin so: their tags are the machines' own, not an app's."""
 ENDS: Final = ("clear", "rule-changed", "end")
@@ -54,6 +59,7 @@ class Said:
     """What the platform said in a window.
 
     `types`: asset path → asset type, of every asset that it has. `watched`: assets that have a health index or a rule.
+    `devices`: device → the asset that most of its tags are bound to.
     """
 
     types: Mapping[str, str]
@@ -61,6 +67,7 @@ class Said:
     ruls: tuple[RulSaid, ...]
     health: tuple[HealthSaid, ...]
     watched: frozenset[str]
+    devices: Mapping[str, str]
 
 
 def read_said(client: Client, window: Window, wanted: Wanted) -> Said:
@@ -80,7 +87,13 @@ def read_said(client: Client, window: Window, wanted: Wanted) -> Said:
         tuple(_ruls(client, window, _of_property(tags, paths), name=wanted.rul)),
         tuple(_health(client, window, _of_property(tags, paths), name=wanted.health)),
         frozenset(paths[each] for each in _watched(all_rules, tags, wanted=wanted) if each in paths),
+        _devices(tags.values(), paths),
     )
+
+
+def _devices(tags: Iterable[Tag], paths: Mapping[str, str]) -> dict[str, str]:
+    bound = Counter((tag.key.partition("/")[0], paths[tag.asset]) for tag in tags if tag.asset and tag.asset in paths)
+    return {device: asset for (device, asset), _ in reversed(bound.most_common())}
 
 
 def _watched(rules: Iterable[Rule], tags: Mapping[int, Tag], *, wanted: Wanted) -> Iterator[str]:
@@ -133,18 +146,40 @@ def _named(
 ) -> Alarm:
     part = wanted.parts.get((tag.property or "") if tag is not None else "", "")
     if not part:
-        text = _text_at(client, assets.get(alarm.asset, ""), tags, name=wanted.part, time_ns=alarm.raised_ns)
+        own = [each for each in tags.values() if each.asset == assets.get(alarm.asset, "")]
+        text = _text_at(client, own, name=wanted.part, time_ns=alarm.raised_ns)
         part = wanted.parts.get(text, text)
+        part = part or _part_of_channel(_dearest_at(client, own, time_ns=alarm.raised_ns), wanted.parts)
     return replace(alarm, part=part)
 
 
-def _text_at(client: Client, asset: str, tags: Mapping[int, Tag], *, name: str, time_ns: int) -> str:
-    own = [tag for tag in tags.values() if tag.asset == asset and tag.property == name and tag.type == "string"]
-    if not own:
+def _text_at(client: Client, own: Sequence[Tag], *, name: str, time_ns: int) -> str:
+    """Give the text that an asset's property had at a time, or shortly after."""
+    tag = next((each for each in own if each.property == name and each.type == "string"), None)
+    if tag is None:
         return ""
-    samples = client.samples(own[0], start=time_ns - PART_BEFORE_ns, end=time_ns + PART_AFTER_ns)
+    samples = client.samples(tag, start=time_ns - PART_BEFORE_ns, end=time_ns + PART_AFTER_ns)
     texts = [each.value for each in samples]
     return str(texts[-1] or "") if texts else ""
+
+
+def _dearest_at(client: Client, own: Sequence[Tag], *, time_ns: int) -> str:
+    """Give the channel to which an asset had lost most health at a time, or shortly after; empty for none."""
+    losses = {each.id: each for each in own if (each.property or "").startswith(LOSS)}
+    if not losses:
+        return ""
+    samples = client.samples(list(losses.values()), start=time_ns - PART_BEFORE_ns, end=time_ns + PART_AFTER_ns)
+    newest = {each.tag: float(each.value) for each in samples if isinstance(each.value, int | float)}
+    dearest = max(newest, key=lambda id_: newest[id_], default=None)
+    if dearest is None or newest[dearest] <= 0.0:
+        return ""
+    return (losses[dearest].property or "").removeprefix(LOSS)
+
+
+def _part_of_channel(channel: str, parts: Mapping[str, str]) -> str:
+    """Give what the parts file says of a channel, by its name or the longest beginning of it."""
+    fitting = [name for name in parts if channel.startswith(name)]
+    return parts[max(fitting, key=len)] if fitting else ""
 
 
 Named = Mapping[tuple[str, str], Tag]
@@ -173,7 +208,8 @@ def _ruls(client: Client, window: Window, named: Named, *, name: str) -> Iterato
         low, high = (_by_time(client, named.get((asset, f"{name}_{end}")), window) for end in ("low", "high"))
         seconds = _seconds(tag)
         for time_ns, value in thinned(_numbers(client, tag, window)):
-            yield RulSaid(asset, time_ns, value * seconds, low.get(time_ns), high.get(time_ns))
+            open_above = math.inf if time_ns in low else None
+            yield RulSaid(asset, time_ns, value * seconds, low.get(time_ns), high.get(time_ns, open_above))
 
 
 def _by_time(client: Client, tag: Tag | None, window: Window) -> dict[int, float]:

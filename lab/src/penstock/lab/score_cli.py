@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -27,6 +29,7 @@ from penstock.sdk.errors import ClientError
 from penstock.sdk.times import spoken
 
 commands = typer.Typer(help="Score what the platform said against the hidden truth of the simulated machines.")
+PARTS = SHIPPED.with_name("parts.yaml")
 PARTS_MAX_bytes = 1_000_000
 
 
@@ -51,8 +54,8 @@ def run(
     rul: Annotated[str, typer.Option(help="property of the remaining life; _low and _high beside it")] = RUL,
     part: Annotated[str, typer.Option(help="text property that names the part suspected")] = PART,
     parts: Annotated[
-        Path | None, typer.Option(help="YAML: property of an alarm, or part as said: part as in the truth")
-    ] = None,
+        Path, typer.Option(help="YAML: channel, property of an alarm or part as said: part; default: what ships")
+    ] = PARTS,
     asset: Annotated[list[str] | None, typer.Option(help="only these assets, by path")] = None,
     rule: Annotated[list[str] | None, typer.Option(help="only alarms of rules with this text in their name")] = None,
     *,
@@ -67,10 +70,10 @@ def run(
         wanted = Wanted(health, rul, part, _parts(parts), rules=tuple(rule or ()), every_alarm=every_alarm)
         book = read_costs(costs).sped_up(speed)
         told = read_file(truth_file) if truth_file else read_door(truth or data / "simulators/truth/truth.json")
-        told = only(told, asset or [])
         window = _window(told, start, end)
         with Client(platform_of(platform, data), credentials=credentials or data / "secrets" / "cli.json") as client:
             said = read_said(client, window, wanted)
+        told = only(placed(told, said.devices), asset or [])
         made = score(case_of(told, said, window), book, rules=Rules(after_s, join_s), cycle_s=cycle_s)
         for line in table(made):
             _say(line)
@@ -87,7 +90,7 @@ def only(truth: Truth, assets: list[str]) -> Truth:
     """Keep some assets of the truth; all where none is named."""
     known = {one.asset for one in truth.devices}
     for missing in set(assets) - known:
-        message = f"the truth has no asset {missing!r}; it has: {', '.join(sorted(known - {''}))}"
+        message = f"the truth has no asset {missing!r}; it has: {', '.join(sorted(known))}"
         raise TruthError(message)
     wanted = set(assets) or known
     devices = tuple(one for one in truth.devices if one.asset in wanted)
@@ -95,14 +98,12 @@ def only(truth: Truth, assets: list[str]) -> Truth:
 
 
 def case_of(truth: Truth, said: Said, window: Window) -> Case:
-    """Join the two sides by the asset's path; a device whose file names no asset is left out."""
-    events = tuple(each for each in truth.events if each.asset)
+    """Join the two sides by the asset's path."""
     left_now = {(one.device, fault): ends_ns for one in truth.devices for fault, ends_ns in one.left_ns.items()}
-    assets = {one.asset: said.types.get(one.asset, "") for one in truth.devices if one.asset}
     return Case(
         window,
-        assets,
-        episodes_of(events, left_now),
+        {one.asset: said.types.get(one.asset, "") for one in truth.devices},
+        episodes_of(truth.events, left_now),
         said.alarms,
         said.ruls,
         said.health,
@@ -111,11 +112,22 @@ def case_of(truth: Truth, said: Said, window: Window) -> Case:
     )
 
 
+def placed(truth: Truth, devices: Mapping[str, str]) -> Truth:
+    """Give devices whose file names no asset the one that the platform binds them to; leave out those without any."""
+
+    def asset(device: str, named: str) -> str:
+        return named or devices.get(device, "")
+
+    found = [replace(one, asset=asset(one.device, one.asset)) for one in truth.devices]
+    events = [replace(each, asset=asset(each.device, each.asset)) for each in truth.events]
+    return Truth(tuple(one for one in found if one.asset), tuple(each for each in events if each.asset))
+
+
 def store(made: Score, place: Path) -> None:
     """Write the score as JSON, whole or not at all."""
     place.parent.mkdir(parents=True, exist_ok=True)
     part = place.with_name(f".{place.name}.part")
-    part.write_text(json.dumps(as_json(made), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(as_json(made), indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     part.replace(place)
 
 
@@ -139,9 +151,7 @@ def _time(text: str, now_ns: int) -> int:
     return parse_asked_time(spoken(text, now_ns), now_ns)
 
 
-def _parts(path: Path | None) -> dict[str, str]:
-    if path is None:
-        return {}
+def _parts(path: Path) -> dict[str, str]:
     try:
         content = yaml.safe_load(path.read_bytes()[:PARTS_MAX_bytes])
     except (OSError, yaml.YAMLError) as error:

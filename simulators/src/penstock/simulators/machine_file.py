@@ -16,7 +16,10 @@ from penstock.simulators.models.registry import find_model
 from penstock.simulators.models.world import World
 
 MADE_BY: Final = "# made by: penstock sim machine; yours to change\n"
-UNIT_LAST: Final = re.compile(r"_(degC|percent|mbar|bar|rpm|kWh|kW|Pa|m3h|l_h|t_h|uS_cm|m_s2|mm_s|m_s|mm|ml|Hz|A|V|h)$")
+UNIT_LAST: Final = re.compile(
+    r"_(degC|deg|percent|mbar|bar|rpm|kWh|kW|kN|Pa|m3h|l_h|t_h|l_min|mm_min|m_min|per_h|per_min|uS_cm|m_s2|mm_s|m_s"
+    r"|mm|um|ml|m3|m|g|Hz|A|V|h|min|s)$"
+)
 """What outputs of models end with; a tag has its unit beside its name."""
 TYPES: Final = {bool: ValueType.BOOL, int: ValueType.INT64, float: ValueType.FLOAT64, str: ValueType.STRING}
 

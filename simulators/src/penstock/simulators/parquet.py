@@ -74,7 +74,8 @@ def parquet_names(path: Path) -> list[str]:
 def read_parquet(path: Path, *, only: Sequence[str] | None, rows_max: int) -> tuple[list[str], list[Sequence[object]]]:
     """Give names and cells; columns of timestamps are Stamps, of float64 Floats, of 64-bit integers Integers."""
     try:
-        table = pq.read_table(path, columns=None if only is None else list(only))
+        with pq.ParquetFile(path) as file:  # read_table would load pandas
+            table = file.read(columns=None if only is None else list(only))
     except (OSError, ValueError, pa.ArrowException) as error:
         message = f"cannot be read as Parquet: {error}"
         raise ParquetError(message) from error

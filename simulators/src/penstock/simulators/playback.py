@@ -19,6 +19,8 @@ from penstock.simulators.recording import Recording, Span, finite_or_none, tag_n
 from penstock.simulators.servers.opcua import TIME_STEP_ns
 
 MADE_BY: Final = "# made by: penstock playback\n"
+ENABLED: Final = "\nenabled: true\n"
+DISABLED: Final = "\nenabled: false\n"
 PUBLISHING_ms: Final = 100
 AS_FAST_AS_TAKEN: Final = 0.0
 """The speed that no clock holds back, only the gateway."""
@@ -118,8 +120,8 @@ def check_own(path: Path) -> None:
         raise PlaybackError(message)
 
 
-def device_text(plan: Plan, *, enabled: bool) -> str:
-    """Give the device file: one tag a column."""
+def device_text(plan: Plan) -> str:
+    """Give the device file: one tag a column; with DISABLED for ENABLED it is taken back."""
     connection: dict[str, Any] = {"driver": plan.driver}
     if plan.driver == "opcua":
         connection |= {
@@ -140,7 +142,7 @@ def device_text(plan: Plan, *, enabled: bool) -> str:
         "version": 1,
         "device": plan.device,
         "description": f"Playback of {plan.title}",
-        "enabled": enabled,
+        "enabled": True,
         "connection": connection,
         "tags": tags,
     }

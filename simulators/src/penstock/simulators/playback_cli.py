@@ -38,7 +38,7 @@ from penstock.simulators.playback_folder import (
     name_devices,
     plan_folder,
 )
-from penstock.simulators.playback_gateway import GatewayWatch
+from penstock.simulators.playback_gateway import EVERY_s, GatewayWatch, SELDOM_s
 from penstock.simulators.playback_player import Player
 from penstock.simulators.recording import Recording, read_recording
 from penstock.simulators.recordings import SHIPPED
@@ -99,7 +99,8 @@ def play(
             clean=clean,
         )
         gateway = f"http://127.0.0.1:{ports.get('gateway', 8090)}" if gateway is None else gateway
-        run = partial(_with_wires, _Places(folder, trust, mqtt_credentials), gateway=gateway, ledger=ledger)
+        watch = GatewayWatch(gateway, EVERY_s if driver == "mqtt" else SELDOM_s) if gateway else None
+        run = partial(_with_wires, _Places(folder, trust, mqtt_credentials), watch=watch, ledger=ledger)
         source = _source(file, data)
         if source.is_dir():
             done = _play_folder(source, order, run, device=device, at_once=at_once)
@@ -215,14 +216,14 @@ class _Places:
 
 
 def _with_wires(
-    places: _Places, play: Callable[[_Stage], Awaitable[_Result]], *, gateway: str, ledger: Path | None
+    places: _Places, play: Callable[[_Stage], Awaitable[_Result]], *, watch: GatewayWatch | None, ledger: Path | None
 ) -> _Result:
     """Run what plays with wires, a watch of the gateway and a ledger, and close them whatever happens."""
-    return asyncio.run(_on_stage(places, play, gateway=gateway, ledger=ledger))
+    return asyncio.run(_on_stage(places, play, watch=watch, ledger=ledger))
 
 
 async def _on_stage(
-    places: _Places, play: Callable[[_Stage], Awaitable[_Result]], *, gateway: str, ledger: Path | None
+    places: _Places, play: Callable[[_Stage], Awaitable[_Result]], *, watch: GatewayWatch | None, ledger: Path | None
 ) -> _Result:
     writer = LedgerWriter(ledger) if ledger is not None else None
     wires = Wires(
@@ -233,7 +234,6 @@ async def _on_stage(
         ledger=writer,
         application="playback",
     )
-    watch = GatewayWatch(gateway) if gateway else None
     watching = asyncio.create_task(watch.follow(), name="gateway") if watch is not None else None
     try:
         return await play(_Stage(wires, watch, writer))

@@ -17,7 +17,7 @@ from penstock.simulators.wires import Wires
 
 @dataclass(slots=True)
 class Fleet:
-    """Play entries over the same wires: `at_once` are played, and as many wait for the gateway to read them."""
+    """Play entries over the same wires: `at_once` are played, and half as many wait for the gateway to read them."""
 
     wires: Wires
     watch: GatewayWatch | None
@@ -33,7 +33,7 @@ class Fleet:
 
     async def play(self, entries: Sequence[Entry]) -> list[Outcome]:
         """Play all; give how each ended, in their order."""
-        places, turns = asyncio.Semaphore(2 * self.at_once), asyncio.Semaphore(self.at_once)
+        places, turns = asyncio.Semaphore(self.at_once + (self.at_once + 1) // 2), asyncio.Semaphore(self.at_once)
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._one(entry, places, turns), name=f"play-{entry.device}") for entry in entries

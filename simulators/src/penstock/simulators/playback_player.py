@@ -14,13 +14,15 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Final
 
-from penstock.core.device_file import DeviceFile, parse_device_file
+from penstock.core.device_file import parse_device_file
 from penstock.core.status import BAD_NO_DATA, GOOD
 from penstock.simulators.emission import Emission, Point
 from penstock.simulators.folder import write_whole
 from penstock.simulators.ledger.log import LedgerWriter
 from penstock.simulators.playback import (
     AS_FAST_AS_TAKEN,
+    DISABLED,
+    ENABLED,
     Plan,
     PlaybackError,
     Played,
@@ -38,14 +40,12 @@ REFUSAL_AFTER_s: Final = 4.0
 """What the gateway says before is of an earlier device file: it looks once a second, and reads what stood still."""
 STALL_s: Final = 120.0
 """So long nothing moves, and the playback is given up."""
-QUIET_s: Final = 0.5
-"""So long nothing moves at the end: what comes twice, or was left from before, is not taken for the last row."""
 LEAVE_TIMEOUT_s: Final = 20.0
 SLICE_s: Final = 0.02
 """Rows that fall due within this time are offered together."""
 LOOK_s: Final = 0.1
-VALUES_AT_ONCE: Final = 1000
-"""Offered before others have a turn: some 20 ms of work."""
+VALUES_AT_ONCE: Final = 250
+"""Offered before others have a turn: some 5 ms of work."""
 Say = Callable[[str], None]
 
 
@@ -78,10 +78,10 @@ class Player:
         plan = self._plan
         check(plan)
         await self._wait_forgotten()
-        text = device_text(plan, enabled=True)
+        text = device_text(plan)
         file = parse_device_file(text, file=str(plan.path), environ={})
         self._wire = await self._wires.open(file)
-        self._reader = reader_of(plan.device, self._wire, self._wires, watch=self._watch)
+        self._reader = reader_of(plan.device, self._wire, self._wires, watch=self._watch, channels=len(self._names))
         write_whole(plan.path, text)
         try:
             await self._wait_subscribed(self._reader)
@@ -89,7 +89,7 @@ class Player:
                 played = await self._rows(self._wire, self._reader)
                 await self._drain(self._reader)
         finally:
-            self._take_back(file)
+            self._take_back(text)
         return played
 
     async def leave(self) -> None:
@@ -99,16 +99,15 @@ class Player:
         if await _comes_true(self._reader.has_left, LEAVE_TIMEOUT_s):
             await self._wire.close()  # else the nodes stay for whoever watches them, and go with the endpoint
 
-    def _take_back(self, file: DeviceFile) -> None:
-        assert file.device == self._plan.device, "the file that was written"
+    def _take_back(self, text: str) -> None:
         if self._plan.clean:
             self._plan.path.unlink(missing_ok=True)
         else:
-            write_whole(self._plan.path, device_text(self._plan, enabled=False))
+            write_whole(self._plan.path, text.replace(ENABLED, DISABLED, 1))
 
     async def _wait_forgotten(self) -> None:
         """Wait while the gateway still reads the device from a playback that has just ended: its counts would end."""
-        if self._watch is None or (self._plan.path.is_file() and "\nenabled: true\n" in self._plan.path.read_text()):
+        if self._watch is None or (self._plan.path.is_file() and ENABLED in self._plan.path.read_text()):
             return
         watch, name = self._watch, self._plan.device
         await _comes_true(lambda: watch.looks > 0 and watch.device(name) is None, LEAVE_TIMEOUT_s)
@@ -174,7 +173,7 @@ class Player:
     async def _drain(self, reader: Reader) -> None:
         rows = len(self._plan.recording.times_ns)
         last_move = _Movement(reader)
-        while not (reader.is_done(rows) and last_move.still_for() >= QUIET_s):
+        while not reader.is_done(rows, last_move.still_for()):
             last_move.check(f"the gateway has not acknowledged all of the {rows} rows")
             await asyncio.sleep(SLICE_s)
 

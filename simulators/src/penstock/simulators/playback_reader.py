@@ -14,11 +14,19 @@ from penstock.simulators.playback_gateway import READING, GatewayWatch
 from penstock.simulators.servers.opcua import OpcUaEndpoint
 from penstock.simulators.wires import MqttWire, OpcUaWire, Wire, Wires
 
-QUEUED_VALUES_MAX: Final = 4000
+QUEUED_VALUES_MAX: Final = 2000
 """Values in the queues of all devices of an endpoint: what is queued goes out in one piece a device, and while that is
 encoded (some 30 us a value) nobody else is answered; a gateway takes a server that is silent for 4 s for dead."""
 BROKER_BACKLOG_MAX: Final = 1000
 """Messages of one device that the broker has not acknowledged."""
+QUIET_s: Final = 0.5
+"""So long nothing moves at the end: what was left in the broker from before is not taken for the last row."""
+QUIET_AFTER_COPIES_s: Final = 3.0
+"""So long where the gateway acknowledged messages that the broker sent twice, so that counting them proves nothing:
+what is still missing moves meanwhile, since a broker sends it again (nats-server after 2 s)."""
+GATEWAY_VALUES_MAX: Final = 30_000
+"""Values of all devices that the gateway has not acknowledged: about a second's work of its driver. More would wait in
+the broker for longer than it waits for an acknowledgement, and come twice."""
 GATEWAY_BACKLOG_MAX: Final = 1000
 """Messages of one device that the gateway has not acknowledged: a broker may drop what waits beyond its bound, 1,000
 at Mosquitto's default."""
@@ -36,8 +44,8 @@ class Reader(Protocol):
     def progress(self) -> tuple[int, ...]:
         """Give figures that change while something goes on."""
 
-    def is_done(self, rows: int) -> bool:
-        """Say whether the gateway has acknowledged these many rows."""
+    def is_done(self, rows: int, still_s: float) -> bool:
+        """Say whether the gateway has acknowledged these many rows, when nothing has moved for `still_s`."""
 
     def has_left(self) -> bool:
         """Say whether the gateway has noticed that the device is disabled."""
@@ -46,9 +54,8 @@ class Reader(Protocol):
 class OpcUaReader:
     """See it in the server; others' devices on the same endpoint do not count."""
 
-    def __init__(self, device: str, endpoint: OpcUaEndpoint) -> None:
-        self._device, self._endpoint = device, endpoint
-        self._channels = len(endpoint.watchers(device))
+    def __init__(self, device: str, endpoint: OpcUaEndpoint, channels: int) -> None:
+        self._device, self._endpoint, self._channels = device, endpoint, channels
 
     def is_subscribed(self) -> bool:
         """Say whether every channel is monitored."""
@@ -68,9 +75,9 @@ class OpcUaReader:
         """Give what is queued and what is not acknowledged."""
         return self._endpoint.backlog(self._device)
 
-    def is_done(self, rows: int) -> bool:
+    def is_done(self, rows: int, still_s: float) -> bool:
         """Say whether nothing is queued nor unacknowledged, by a gateway that is still there."""
-        return self.room() > 0 and self.progress() == (0, 0)
+        return self.room() > 0 and self.progress() == (0, 0) and still_s >= QUIET_s
 
     def has_left(self) -> bool:
         """Say whether nobody monitors any more."""
@@ -80,12 +87,12 @@ class OpcUaReader:
 class MqttReader:
     """Ask the broker's side and, where a gateway is watched, the gateway."""
 
-    def __init__(self, device: str, wire: MqttWire, wires: Wires, *, watch: GatewayWatch | None) -> None:
-        self._device, self._wire, self._wires, self._watch = device, wire, wires, watch
+    def __init__(self, device: str, wire: MqttWire, wires: Wires, *, watch: GatewayWatch | None, channels: int) -> None:
+        self._device, self._wire, self._wires, self._watch, self._channels = device, wire, wires, watch, channels
         self._looked_at = 0
-        self._counter: int | None = None
-        """The gateway's count at the last look; it begins again with each of its starts."""
-        self._acknowledged = 0
+        self._counted = (0, 0)
+        """The gateway's counts at the last look; they begin again with each of its starts."""
+        self._acknowledged = self._again = 0
 
     def is_subscribed(self) -> bool:
         """Say whether the gateway reads the device; true at once where nobody is asked."""
@@ -94,29 +101,42 @@ class MqttReader:
         seen = self._watch.device(self._device)
         if seen is None or seen.state != READING:
             return False
-        self._counter = seen.acknowledged
+        self._counted = (seen.acknowledged, seen.again)
         return True
 
     def room(self) -> int:
-        """Bound what waits for the broker, and what waits in it."""
+        """Bound what waits for the broker, and in it; one row is let go where nothing of the device is on the way."""
         self._look()
         room = BROKER_BACKLOG_MAX - self._wire.waiting_of_device()
         if self._watch is not None:
-            room = min(room, GATEWAY_BACKLOG_MAX - (self._wire.messages - self._acknowledged))
+            behind = self._behind(self._watch)
+            shared = (GATEWAY_VALUES_MAX - sum(self._watch.on_the_way.values())) // self._channels
+            room = min(room, GATEWAY_BACKLOG_MAX - behind, max(shared, 1 if behind == 0 else 0))
         return max(0, room)
 
-    def progress(self) -> tuple[int, ...]:
-        """Give what waits for the broker, and what the gateway has."""
-        self._look()
-        return (self._wire.waiting_of_device(), self._acknowledged)
+    def _behind(self, watch: GatewayWatch) -> int:
+        behind = max(0, self._wire.messages - self._acknowledged)
+        watch.on_the_way[self._device] = behind * self._channels
+        return behind
 
-    def is_done(self, rows: int) -> bool:
+    def progress(self) -> tuple[int, ...]:
+        """Give what waits for the broker, and what the gateway has acknowledged: all, and what came twice."""
+        self._look()
+        return (self._wire.waiting_of_device(), self._acknowledged, self._again)
+
+    def is_done(self, rows: int, still_s: float) -> bool:
         """Say whether the broker has all, and the gateway too."""
-        waiting, acknowledged = self.progress()
-        return waiting == 0 and (self._watch is None or acknowledged >= rows)
+        waiting, acknowledged, again = self.progress()
+        if waiting or still_s < QUIET_s:
+            return False
+        if self._watch is None or acknowledged - again >= rows:
+            return True
+        return acknowledged >= rows and still_s >= QUIET_AFTER_COPIES_s
 
     def has_left(self) -> bool:
-        """A broker keeps the session: nobody needs to be waited for."""
+        """A broker keeps the session, nobody needs to be waited for; what was on the way holds nobody up any more."""
+        if self._watch is not None:
+            self._watch.on_the_way.pop(self._device, None)
         return True
 
     def _look(self) -> None:
@@ -125,15 +145,19 @@ class MqttReader:
             return
         self._looked_at = self._watch.answers
         seen = self._watch.device(self._device)
-        if seen is not None:
-            before = self._counter or 0
-            self._acknowledged += seen.acknowledged - (before if seen.acknowledged >= before else 0)
-            self._counter = seen.acknowledged
+        if seen is None:
+            return
+        began_again = seen.acknowledged < self._counted[0]
+        acknowledged, again = (0, 0) if began_again else self._counted
+        self._acknowledged += seen.acknowledged - acknowledged
+        self._again += seen.again - again
+        self._counted = (seen.acknowledged, seen.again)
+        self._behind(self._watch)
 
 
-def reader_of(device: str, wire: Wire, wires: Wires, *, watch: GatewayWatch | None) -> Reader:
+def reader_of(device: str, wire: Wire, wires: Wires, *, watch: GatewayWatch | None, channels: int) -> Reader:
     """Give the reader of a device's wire."""
     if isinstance(wire, OpcUaWire):
-        return OpcUaReader(device, wire.endpoint)
+        return OpcUaReader(device, wire.endpoint, channels)
     assert isinstance(wire, MqttWire), "two wires there are"
-    return MqttReader(device, wire, wires, watch=watch)
+    return MqttReader(device, wire, wires, watch=watch, channels=channels)

@@ -28,7 +28,7 @@ from penstock.simulators.settling import Settler
 from penstock.simulators.signals.spec import reader_below
 from penstock.simulators.state import StateFile
 from penstock.simulators.truth.keeper import NotedPlant, TruthKeeper
-from penstock.simulators.truth.store import TruthStore
+from penstock.simulators.truth.store import open_store
 from penstock.simulators.wires import Wire, Wires
 
 TICK_s: Final = 0.1
@@ -53,7 +53,7 @@ class Runner:
         hidden = data / "truth"
         hidden.mkdir(exist_ok=True, mode=0o700)
         hidden.chmod(0o700)
-        self.truth = TruthStore(hidden / "truth.sqlite", keep_ns=settings.truth_days * DAY_ns)
+        self.truth = open_store(hidden / "truth.sqlite", keep_ns=settings.truth_days * DAY_ns)
         self._keeper = TruthKeeper(self.truth)
         self._folder = PlantFolder(settings.plant, environ)
         self._ledger = LedgerWriter(settings.ledger) if settings.ledger is not None else None
@@ -122,7 +122,7 @@ class Runner:
         emissions = self.plant.advance(_now_ns())
         told = self._keeper.look(self.plant)
         if told:
-            await asyncio.to_thread(self.truth.write, told)
+            await asyncio.to_thread(self._keeper.write, told)
         await self._cut()
         if emissions:
             ranges = [(0, 0)] * len(emissions)
@@ -247,7 +247,7 @@ class Runner:
         starting = self._settler.starting()
         wanted = {*self._open, *starting, *self._settler.refused()}
         problems = [*self._settler.errors.values(), *self._file_errors.values(), *self._formula_problems()]
-        problems += self._schedule_errors
+        problems += [*self._schedule_errors, *([self._keeper.problem] if self._keeper.problem else [])]
         status = "degraded" if problems else "ok"
         return {
             "status": status if self._looked and not starting else "starting",

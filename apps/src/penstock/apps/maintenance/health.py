@@ -93,8 +93,11 @@ class HealthModel:
         """Give the start of the oldest window for which rows came too late; None where there is none."""
         return self._windower.late_from_ns
 
-    def on_samples(self, samples: Samples) -> list[Assessment]:
-        """Take rows in commit order; give the assessments of the windows that they close, oldest first."""
+    def on_samples(self, samples: Samples, now_ns: int = 0, *, in_order: bool = False) -> list[Assessment]:
+        """Take rows in commit order; give the assessments of the windows that they close, oldest first.
+
+        Windows close by source time alone: neither the clock nor the order matters.
+        """
         assessed = (self._on_window(window) for window in self._windower.on_samples(samples))
         return [a for a in assessed if a is not None]
 

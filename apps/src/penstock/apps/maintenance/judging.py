@@ -59,8 +59,11 @@ class Judge(Protocol):
     def needed_s(self) -> float:
         """Give the healthy running that it needs before it can compare."""
 
-    def on_samples(self, samples: Samples) -> list[Assessment]:
-        """Take rows in commit order; give what they let be said, oldest first."""
+    def on_samples(self, samples: Samples, now_ns: int = 0, *, in_order: bool = False) -> list[Assessment]:
+        """Take rows in commit order, or by time where `in_order`; give what they let be said, oldest first.
+
+        No rows let the reader's clock go on, for what waits.
+        """
 
     def mark(self) -> Mark:
         """Give the state at `boundary_ns`: restored, it goes on with the rows from there on in time order."""

@@ -53,7 +53,7 @@ async def rows_between(
     times, values = [np.zeros(0, np.int64)], [np.zeros((0, len(channels)))]
     pages = client.iterate([c.tag for c in channels], start=span[0], end=span[1], chunk=PAGE_ROWS, include_status=True)
     async for page in pages:
-        new_times, new_values = maker.on_samples(samples_of(page.table, channels))
+        new_times, new_values = maker.on_samples(samples_of(page.table, channels), 0, in_order=True)
         times.append(new_times)
         values.append(new_values)
     return np.concatenate(times)[-ROWS_MAX:], np.concatenate(values)[-ROWS_MAX:]

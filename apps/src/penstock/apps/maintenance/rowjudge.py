@@ -134,9 +134,9 @@ class RowJudge:
         """Give 0: the model was fitted before."""
         return 0.0
 
-    def on_samples(self, samples: Samples) -> list[Assessment]:
-        """Take samples in commit order; give an assessment for each row that they complete and that says something."""
-        times, values = self._rows.on_samples(samples)
+    def on_samples(self, samples: Samples, now_ns: int = 0, *, in_order: bool = False) -> list[Assessment]:
+        """Take samples in commit order, or by time; give an assessment for each row that is over and says something."""
+        times, values = self._rows.on_samples(samples, now_ns, in_order=in_order)
         words: dict[int, list[_Word]] = {}
         for time_ns, word in [*self._of_state(times, values), *self._of_life(times, values)]:
             words.setdefault(time_ns, []).append(word)

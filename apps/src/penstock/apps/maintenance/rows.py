@@ -2,11 +2,12 @@
 
 Theory of operation. Devices give their channels at common source times, so a row is what has one source time. It is
 complete when every channel has a sample at that time, Good or not, and is given as soon as no earlier row is open.
-Within a commit one channel's samples may lie behind another's, so only at its end is a row given that is not complete:
-when each channel that it lacks has gone on by `lateness_ns`, or has been silent while others went on by `patience_ns`,
-so that devices which deliver in turns are awaited. Which rows come out, and in which order, depends on the samples and
-their commits alone, not on how they were cut into blocks of whole commits. A sample at or before the newest row that
-was given is late: it is counted, and `late_from_ns` says from where the history is to be read again.
+A row that is not complete is given at the end of a commit in which each channel that it lacks has gone on by
+`lateness_ns`, or once it has been open for `wait_ns` of the reader's clock. Source time could not say how long to wait:
+a playback that is 200 times as quick as its recording brings minutes of one channel before the next one's. So the clock
+decides when an incomplete row is given, never what is in it, as long as what belongs to it comes within the wait. Read
+in time order, a row is over when a later one begins. A sample at or before the newest row that was given is late: it is
+counted, and `late_from_ns` says from where the history is to be read again.
 
 What is not Good completes a row, but says nothing of how far a device has come: a server that waits for its first data,
 or a gateway that lost its device, stamps it with a time of its own. A row without any Good value is no row.
@@ -28,7 +29,9 @@ from penstock.apps.maintenance.windows import Samples
 OPEN_MAX = 100_000
 """Rows that are open at a time; beyond, the oldest is given as it is. More than any batch of one device holds."""
 NEVER = -(2**62)
-LATENESS_PERIODS, PATIENCE_PERIODS, PATIENCE_MIN_NS = 3, 20, 60 * SECOND
+LATENESS_PERIODS = 3
+WAIT_NS = 15 * SECOND
+"""A gateway gathers for a second or two, and sends again after a break of its link."""
 
 
 @dataclass(slots=True)
@@ -36,6 +39,8 @@ class _Open:
     values: list[float]
     seen: int = 0
     good: bool = False
+    since_ns: int | None = None
+    """When the reader's clock first saw it; None: not since it was restored."""
 
 
 @dataclass(slots=True)
@@ -44,7 +49,7 @@ class RowMaker:
 
     channels: int
     lateness_ns: int
-    patience_ns: int
+    wait_ns: int
     from_ns: int = NEVER
     late: int = 0
     late_from_ns: int | None = None
@@ -54,6 +59,7 @@ class RowMaker:
     _open: dict[int, _Open] = field(default_factory=dict)
     _times: list[int] = field(default_factory=list)
     """A heap of the open rows' times."""
+    _restored: bool = False
 
     def __post_init__(self) -> None:
         self._newest = self._newest or [NEVER] * self.channels
@@ -63,10 +69,16 @@ class RowMaker:
         """Give the time before which every row was given."""
         return self._given_ns + 1
 
-    def on_samples(self, samples: Samples) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Take whole commits in their order; give the rows that they end: times (n,) and values (n, c), NaN: none."""
+    def on_samples(
+        self, samples: Samples, now_ns: int, *, in_order: bool = False
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Take whole commits in their order, or rows by time where `in_order`; none at all lets the clock go on.
+
+        Give the rows that are over: times (n,) and values (n, c), NaN where nothing was read.
+        """
         times: list[int] = []
         rows: list[list[float]] = []
+        self._wait_anew(now_ns)
         position = np.zeros(len(samples), np.int64) if samples.position is None else samples.position
         cuts = [0, *(np.flatnonzero(np.diff(position)) + 1).tolist(), len(samples)]
         channel, time = samples.channel.tolist(), samples.time.tolist()
@@ -74,8 +86,8 @@ class RowMaker:
         for begin, end in pairwise(cuts):
             for i in range(begin, end):
                 if channel[i] >= 0 and time[i] >= self.from_ns:
-                    self._put(channel[i], time[i], value[i])
-            while self._times and self._is_due(self._times[0]):
+                    self._put(channel[i], time[i], value[i], now_ns)
+            while self._times and self._is_due(self._times[0], now_ns, in_order):
                 first = heapq.heappop(self._times)
                 row = self._open.pop(first)
                 if row.good:
@@ -84,14 +96,20 @@ class RowMaker:
                     rows.append(row.values)
         return np.array(times, np.int64), np.array(rows, np.float64).reshape(len(rows), self.channels)
 
-    def _put(self, channel: int, time: int, value: float) -> None:
+    def _wait_anew(self, now_ns: int) -> None:
+        """Let rows that were restored wait from now on."""
+        for row in self._open.values() if self._restored else ():
+            row.since_ns = now_ns
+        self._restored = False
+
+    def _put(self, channel: int, time: int, value: float, now_ns: int) -> None:
         if time <= self._given_ns:
             self.late += 1
             self.late_from_ns = time if self.late_from_ns is None else min(time, self.late_from_ns)
             return
         row = self._open.get(time)
         if row is None:
-            row = self._open[time] = _Open([float("nan")] * self.channels)
+            row = self._open[time] = _Open([float("nan")] * self.channels, since_ns=now_ns)
             heapq.heappush(self._times, time)
         row.seen |= 1 << channel
         if value != value:  # NaN: not Good
@@ -101,11 +119,13 @@ class RowMaker:
         self._newest[channel] = max(self._newest[channel], time)
         self._newest_ns = max(self._newest_ns, time)
 
-    def _is_due(self, time: int) -> bool:
+    def _is_due(self, time: int, now_ns: int, in_order: bool) -> bool:
         row = self._open[time]
         if row.seen == (1 << self.channels) - 1 or len(self._open) > OPEN_MAX:
             return True
-        if self._newest_ns > time + self.patience_ns:
+        if in_order:
+            return self._newest_ns > time
+        if row.since_ns is not None and now_ns - row.since_ns > self.wait_ns:
             return True
         lacking = (newest for i, newest in enumerate(self._newest) if not row.seen >> i & 1)
         return min(lacking) > time + self.lateness_ns
@@ -134,12 +154,12 @@ class RowMaker:
             )
             for time, (values, seen) in state["open"].items()
         }
-        self._times = sorted(self._open)
+        self._times, self._restored = sorted(self._open), True
 
 
 def row_maker(channels: int, period_ns: int, from_ns: int) -> RowMaker:
     """Give the maker of rows that are usually so far apart."""
-    return RowMaker(channels, LATENESS_PERIODS * period_ns, max(PATIENCE_PERIODS * period_ns, PATIENCE_MIN_NS), from_ns)
+    return RowMaker(channels, LATENESS_PERIODS * period_ns, WAIT_NS, from_ns)
 
 
 def period_of(times_ns: NDArray[np.int64]) -> int:

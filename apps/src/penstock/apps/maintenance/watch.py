@@ -199,6 +199,8 @@ class Watch:
             if len(commits.samples):
                 await self._keep()
             if not moved or commits.position >= commits.head:
+                if not len(commits.samples) and await self._judge(commits.samples.table):
+                    await self._keep()
                 return False
         return True
 
@@ -231,7 +233,7 @@ class Watch:
                 await self._take_over(redo)
                 return True
             known = page.table.filter(pc.less_equal(page.table.column("position"), redo.head))
-            assessed = redo.model.on_samples(self._rows(known))
+            assessed = redo.model.on_samples(self._rows(known), self._now_ns(), in_order=True)
             self._mark(redo.model, redo.marks)
             redo.assessed.extend(assessed)
             redo.written_ns = await self._write_later(assessed, redo.written_ns)
@@ -249,14 +251,16 @@ class Watch:
         self.newest = self.recent[-1] if self.recent else None
         await self._keep()
 
-    async def _judge(self, table: pa.Table) -> None:
-        assessed = self.model.on_samples(self._rows(table))
+    async def _judge(self, table: pa.Table) -> bool:
+        """Judge rows, or what has waited for some; say whether that gave anything."""
+        assessed = self.model.on_samples(self._rows(table), self._now_ns())
         self._mark(self.model, self._marks)
         if not assessed:
-            return
+            return False
         self._written_ns = await self._write_later(assessed, self._written_ns)
         self.newest = assessed[-1]
         self.recent.extend(assessed[-KEPT:])
+        return True
 
     def _mark(self, model: Judge, marks: Marks) -> None:
         if model.late_from_ns is None and model.boundary_ns > 0 and marks.is_due(model.boundary_ns):

@@ -61,6 +61,7 @@ def all_checks(layout: Layout, ports: Ports) -> Iterator[Finding]:
     yield nats()
     yield disk(layout.data)
     yield from secrets(layout.secrets)
+    yield from hidden_truth(layout.data / "simulators" / "truth")
     for name in (f.name for f in fields(Ports)):
         yield port(name, getattr(ports, name))
 
@@ -130,14 +131,30 @@ def secrets(folder: Path) -> Iterator[Finding]:
             Verdict.NOTE, f"{folder}: no secrets yet", "`penstock demo` or `penstock platform run` makes them"
         )
         return
-    entries = [folder, *sorted(folder.rglob("*"))]
-    exposed = [p for p in entries if stat.S_IMODE(p.stat().st_mode) & 0o077]
-    for path in exposed:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        wanted = "700" if path.is_dir() else "600"
-        yield Finding(Verdict.WRONG, f"{path} is open to others (mode {mode:o})", f"chmod {wanted} {path}")
+    exposed = list(_exposed(folder))
+    yield from exposed
     if not exposed:
-        yield Finding(Verdict.OK, f"{len(entries) - 1} secrets in {folder}, readable by their owner alone")
+        number = len(list(folder.rglob("*")))
+        yield Finding(Verdict.OK, f"{number} secrets in {folder}, readable by their owner alone")
+
+
+def hidden_truth(folder: Path) -> Iterator[Finding]:
+    """Look at the modes of the simulators' hidden truth, where there is one: a score is worth what it stays hidden."""
+    if not folder.is_dir():
+        return
+    exposed = list(_exposed(folder))
+    yield from exposed or [Finding(Verdict.OK, f"hidden truth in {folder}, readable by its owner alone")]
+
+
+def _exposed(folder: Path) -> Iterator[Finding]:
+    for path in [folder, *sorted(folder.rglob("*"))]:
+        try:
+            mode = stat.S_IMODE(path.stat().st_mode)
+        except FileNotFoundError:  # the log of a database, folded into it meanwhile
+            continue
+        if mode & 0o077:
+            wanted = "700" if path.is_dir() else "600"
+            yield Finding(Verdict.WRONG, f"{path} is open to others (mode {mode:o})", f"chmod {wanted} {path}")
 
 
 def port(name: str, number: int) -> Finding:

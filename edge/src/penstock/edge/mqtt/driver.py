@@ -36,8 +36,8 @@ class MqttDriver:
         self._mapping = Mapping(device, settings)
         self._settings = settings
         self._counters = Counters(
-            "messages", "acknowledged", "values", "rejects", "retained", "redelivered_later", "copies", "arrival_used",
-            "unmapped_topics", "connects", "disconnects", "connect_failures",
+            "messages", "acknowledged", "acknowledged_again", "values", "rejects", "retained", "redelivered_later",
+            "copies", "arrival_used", "unmapped_topics", "connects", "disconnects", "connect_failures",
         )  # fmt: skip
         self._health = DriverHealth(DriverState.STARTING, "", {})
         self._newest_ns: int | None = None
@@ -132,6 +132,7 @@ class MqttDriver:
                 for message in messages:
                     answered = session.acknowledge(message)
                     self._counters.add("acknowledged" if answered else "redelivered_later")
+                    self._counters.add("acknowledged_again", int(answered and message.duplicate))
 
     async def _on_connection_event(self, event: Connected | Disconnected | Refused) -> None:
         device = self._device.device

@@ -42,6 +42,8 @@ class Message:
     qos: int
     retained: bool
     connection: int
+    duplicate: bool = False
+    """The broker says that it has sent the message before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,14 @@ class MqttSession:
     def _on_message(self, _client: paho.Client, _user: Any, message: paho.MQTTMessage) -> None:
         payload = bytes(message.payload[: PAYLOAD_MAX_BYTES + 1])
         offered = Message(
-            message.topic, payload, len(message.payload), message.mid, message.qos, message.retain, self._generation
+            message.topic,
+            payload,
+            len(message.payload),
+            message.mid,
+            message.qos,
+            message.retain,
+            self._generation,
+            message.dup,
         )
         if message.qos > 0:
             with self._room:

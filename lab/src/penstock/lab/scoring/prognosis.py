@@ -7,7 +7,8 @@ as the growth law foretold it. Before an onset no life can be known, and after a
 The error is said − true. MAE and RMSE in seconds. The score of the PHM 2008 challenge (Saxena, Goebel, Simon and Eklund
 2008, "Damage propagation modeling for aircraft engine run-to-failure simulation") is the sum of exp(−d / 13) − 1 for an
 early and exp(d / 10) − 1 for a late answer, d in cycles: here in units of `cycle_s` seconds, an hour unless told
-otherwise. Coverage is the share of points with an interval whose interval holds the truth.
+otherwise. Coverage is the share of points with an interval whose interval holds the truth; one that is open above is
+infinitely wide.
 """
 
 from __future__ import annotations

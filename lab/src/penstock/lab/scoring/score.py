@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -52,9 +53,9 @@ def score(case: Case, book: CostBook, *, rules: Rules | None = None, cycle_s: fl
 
 
 def as_json(made: Score) -> dict[str, Any]:
-    """Give the score as JSON values; times in RFC 3339, spans in seconds."""
+    """Give the score as JSON values; times in RFC 3339, spans in seconds, what is infinite as null."""
     window = made.case.window
-    return {
+    content: dict[str, Any] = {
         "version": VERSION,
         "window": {"start": format_rfc3339_ns(window.start_ns), "end": format_rfc3339_ns(window.end_ns)},
         "assets": dict(made.case.assets),
@@ -67,6 +68,21 @@ def as_json(made: Score) -> dict[str, Any]:
         "prognosis": asdict(made.prognosis),
         "money": asdict(made.money),
     }
+    found = _finite(content)
+    assert isinstance(found, dict), "an object stays one"
+    return found
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _finite(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_finite(each) for each in value]
+        case float() if not math.isfinite(value):
+            return None
+        case _:
+            return value
 
 
 def _event(finding: Finding) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from penstock.core.times import format_rfc3339_ns
@@ -107,6 +108,8 @@ def _span(time_s: float | None) -> str:
     """Give a time with the unit that suits it."""
     if time_s is None:
         return NONE
+    if math.isinf(time_s):
+        return "open"
     size = abs(time_s)
     for unit, seconds in (("d", 86_400.0), ("h", 3600.0), ("min", 60.0)):
         if size >= 2 * seconds:

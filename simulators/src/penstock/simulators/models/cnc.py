@@ -203,7 +203,7 @@ class CncSpindle(CyclicMachine):
             "spindle_load_percent": 100.0 * max(0.0, self.power_kW + noise(0.0, 0.02)) / self.rated_kW,
             "bearing_temperature_degC": self.bearing_degC + noise(0.0, 0.08),
             "coolant_flow_l_min": max(0.0, 30.0 * flow_share + (noise(0.0, 0.15) if on else 0.0)),
-            "coolant_pressure_bar": (9.0 - 3.0 * flow_share**2 if on else 0.0) + noise(0.0, 0.02),
+            "coolant_pressure_bar": max(0.0, (9.0 - 3.0 * flow_share**2 if on else 0.0) + noise(0.0, 0.02)),
             "clamp_force_kN": 18.0 - 10.0 * self.drawbar.severity + noise(0.0, 0.1),
             "probe_deviation_um": self.probe_um,
             "part_count": int(self.part_count),

@@ -5,7 +5,7 @@ specific force kc = kc1.1 hm^−mc, hm = fz √(ae / D) (Kienzle 1952; C45: kc1.
 1 + 1.2 VB for a blunt tool (Klocke 2011, *Manufacturing Processes 1*, ch. 3). Tool life in minutes of cut:
 T = (C / vc)^(1/n) (Taylor 1907; n = 0.25 and C = 350 m/min: carbide in steel): 14.3 min at 180 m/min, 9.4 at 200.
 Flank wear of the share w of that life: VB = 0.06 (1 − e^(−w / 0.04)) + 0.16 w + 0.08 w⁴ mm: running-in, steady, steep;
-0.3 mm at its end (ISO 8688-2, 7.2).
+0.3 mm at its end (ISO 8688-2).
 """
 
 from __future__ import annotations

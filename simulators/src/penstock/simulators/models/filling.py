@@ -20,6 +20,7 @@ from random import Random
 from typing import ClassVar, Final
 
 from penstock.core.values import Value
+from penstock.simulators.models.duty import Duty
 from penstock.simulators.models.faults.machine import WearingMachine
 from penstock.simulators.models.model import Json, ModelContext, number_of, toward
 from penstock.simulators.models.packml import DONE, NOT_ABORTABLE, PackState, command
@@ -51,6 +52,8 @@ MEAN_TIME_TO_s: Final[dict[str, float]] = {"abort": 14_400.0, "hold": 600.0, "su
 FILL_ml = 500.0
 FILL_LOW_ml, FILL_HIGH_ml = 496.0, 504.0
 RUNNING_kW, STANDBY_kW = 7.5, 1.2
+WANTED_MIN: Final = 0.05
+"""Below this share of speed the crew has gone home."""
 NOZZLES: Final = 12
 CLOGGED_ml = 12.0
 JAW_degC, JAW_kJ_per_K, JAW_LOSS_kW_per_K, BOTTLE_kJ, HEATER_kW = 180.0, 1.5, 0.005, 0.15, 2.0
@@ -85,6 +88,7 @@ class FillingLine(WearingMachine):
         self._reject_share = take.number("reject_share", 0.004, high=1.0)
         self._batch_size = take.number("batch_size", 4000.0, low=1.0, high=1e9)
         self._hall = take.word("hall")
+        self.duty = Duty(context, wander=0.0)
         take.finish()
         add = self.book.fault
         self.nozzle = add("nozzle-clogging", component="filling nozzle", trip="nozzle blocked", life_h=2_500,
@@ -108,14 +112,17 @@ class FillingLine(WearingMachine):
     def step(self, dt_s: float) -> None:
         """Go on: state, speed, bottles, the sealer."""
         self._left_s -= dt_s
+        wanted = min(1.0, self.duty.step(dt_s))
         if self.book.standing:
             self._stand()
+        elif wanted < WANTED_MIN and self._rest():
+            pass
         elif self.state is S.EXECUTE:
             self._disturb(dt_s)
         elif self._left_s <= 0.0:
             self._enter(DONE[self.state] if self.state in TRANSIENT_s else command(RESTING[self.state][1], self.state))
-        wanted = self._rated_per_h if self.state in (S.EXECUTE, S.COMPLETING) else 0.0
-        self._speed_per_h = toward(self._speed_per_h, wanted, dt_s, 1.5)
+        aim_per_h = self._rated_per_h * wanted if self.state in (S.EXECUTE, S.COMPLETING) else 0.0
+        self._speed_per_h = toward(self._speed_per_h, aim_per_h, dt_s, 1.5)
         if self.state is S.EXECUTE:
             self._fill(dt_s)
         running = self._speed_per_h / self._rated_per_h
@@ -132,6 +139,12 @@ class FillingLine(WearingMachine):
             self._enter(S.ABORTED)
         elif self.state is S.ABORTED:
             self._left_s = max(self._left_s, 1.0)
+
+    def _rest(self) -> bool:
+        """Stop a line that nobody wants; say whether it stays as it is."""
+        if self.state is S.EXECUTE:
+            self._enter(command("stop", self.state))
+        return self.state in (S.STOPPED, S.IDLE, S.COMPLETED)
 
     def _seal(self, dt_s: float, bottles_per_s: float) -> None:
         error_K = JAW_degC - self.sealer_degC

@@ -179,7 +179,7 @@ class LevelTank(WearingMachine):
             "outflow_wanted_m3h": self.wanted_m3h,
             "outflow_total_m3": self.total_m3,
             "balance_m3h": inflow - outflow,
-            "supply_pressure_bar": self.supply_bar + noise(0.0, 0.005),
+            "supply_pressure_bar": max(0.0, self.supply_bar + noise(0.0, 0.005)),
             "power_kW": self.power_kW + noise(0.0, 0.005) if self.power_kW else 0.0,
             "temperature_degC": self.water_degC + noise(0.0, 0.05),
             "running_h": self.pump.running_h,

@@ -14,7 +14,7 @@ Cut-in at a mean of 3.5 m/s, cut-out at 25. Vibration is that of the gearbox's q
 | winding-heat | filter of the cooling air: rise × 1.9 | winding_temperature ↑ |
 | icing | Cp × 0.65, unequal mass | power ↓ for the wind, tower_acceleration ↑; pitch ↓ above rated wind |
 
-Ice comes by itself (`wear` above 0) only in air of −15 to 1 °C; de-icing is the repair.
+Ice comes by itself (`wear` above 0) in air of −15 to 1 °C, not quicker for a `wear` above 1; de-icing is the repair.
 """
 
 from __future__ import annotations
@@ -83,16 +83,17 @@ class WindTurbine(WearingMachine):
         take = context.parameters
         self.wind = Wind(context)
         self._hall = take.word("hall")
+        ice = min(1.0, take.number("wear", 0.0, high=1e6))
         take.finish()
         self._structure = Wander(context.random, 0.04, 30.0)
-        self._name_faults()
+        self._name_faults(ice)
         air = context.world.air(self._hall)
         self.omega_rad_s, self.power_kW, self.aero_kW, self.energy_kWh = 0.2 * RATED_rad_s, 0.0, 0.0, 0.0
         self.demand_deg = self.pitch_deg = self.pitch_1_deg = self.integral_deg = 0.0
         self.oil_degC, self.gear_bearing_degC = air + 25.0, air + 30.0
         self.main_degC, self.winding_degC = air + 15.0, air + 30.0
 
-    def _name_faults(self) -> None:
+    def _name_faults(self, ice: float) -> None:
         add, l10_h = self.book.fault, 60_000.0 * L10_TO_CHARACTERISTIC
         self.gear = add("gearbox-bearing", component="quick shaft bearing", trip="gearbox oil temperature high",
                         life_h=l10_h, shape=1.5, progress_h=2500.0, duty=3.3)  # fmt: skip
@@ -103,7 +104,7 @@ class WindTurbine(WearingMachine):
         self.heat = add("winding-heat", component="generator cooling filter", trip="winding temperature high",
                         life_h=12_000, progress_h=1500)  # fmt: skip
         self.ice = add("icing", component="blades", trip="tower vibration high", life_h=20, progress_h=12, shape=1.0,
-                       law=Law.LINEAR, calendar=True)  # fmt: skip
+                       law=Law.LINEAR, calendar=True, wear=ice)  # fmt: skip
 
     def step(self, dt_s: float) -> None:
         """Go on: wind and rotor in parts of SUBSTEP_s at most, then heat, wear, vibration."""
@@ -211,8 +212,8 @@ class WindTurbine(WearingMachine):
             "wind_speed_m_s": max(0.0, self.wind.speed_m_s * (1.0 + noise(0.0, 0.04))),
             "power_kW": self.power_kW + noise(0.0, 3.0) if self.power_kW else -4.0 + noise(0.0, 0.3),
             "energy_kWh": self.energy_kWh,
-            "rotor_speed_rpm": rpm + noise(0.0, 0.01),
-            "generator_speed_rpm": rpm * RATIO + noise(0.0, 0.5),
+            "rotor_speed_rpm": max(0.0, rpm + noise(0.0, 0.01)),
+            "generator_speed_rpm": max(0.0, rpm * RATIO + noise(0.0, 0.5)),
             "pitch_demand_deg": self.demand_deg,
             **{f"pitch_{blade}_deg": pitch + noise(0.0, 0.03) for blade, pitch in enumerate(pitches, 1)},
             "pitch_deviation_deg": abs(self.pitch_1_deg - self.pitch_deg) + abs(noise(0.0, 0.04)),

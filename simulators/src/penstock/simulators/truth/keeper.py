@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Final
@@ -12,8 +14,11 @@ from penstock.simulators.truth.recorder import EVERY_ns, LOOK_ns, Reading, Recor
 from penstock.simulators.truth.records import Action, FaultTruth, Told
 from penstock.simulators.truth.store import TruthStore
 
+log = logging.getLogger(__name__)
 BATCH: Final = 2000
 """States that a batch run writes at once."""
+WAITING_MAX: Final = 10_000
+"""Records of running simulators that wait for a disk that takes nothing; the oldest go first, counted."""
 
 
 class TruthKeeper:
@@ -23,6 +28,9 @@ class TruthKeeper:
         self.store = store
         self._recorder = Recorder(store.newest(), every_ns=every_ns, look_ns=look_ns)
         self._waiting = Told()
+        self.problem = ""
+        """What keeps the truth from being written; empty while it is."""
+        self.lost = 0
 
     def look(self, plant: SimulatedPlant) -> Told:
         """Look at all devices if it is time; give what there is to write."""
@@ -42,6 +50,21 @@ class TruthKeeper:
             self.store.write(self._waiting)
             self._waiting = Told()
 
+    def write(self, told: Told) -> None:
+        """Write, for running simulators: where the store takes nothing, machines go on and the records wait."""
+        self._waiting += told
+        try:
+            self.flush()
+        except sqlite3.Error as error:
+            if not self.problem:
+                log.error("the truth cannot be written: %s", error)
+            kept = Told(self._waiting.events[-WAITING_MAX:], self._waiting.states[-WAITING_MAX:])
+            self.lost += len(self._waiting.events) + len(self._waiting.states) - len(kept.events) - len(kept.states)
+            self._waiting = kept
+            self.problem = f"the truth cannot be written: {error}; {self.lost} records lost"
+        else:
+            self.problem = ""
+
     def close(self) -> None:
         """Write what waits, and close the store."""
         self.flush()
@@ -51,10 +74,9 @@ class TruthKeeper:
         self, plant: SimulatedPlant, action: Action, fault: str, *, device: str, request: FaultRequest | None = None
     ) -> None:
         """Note, at once and synced, what was done to a device; `request` is what was asked for."""
-        self.flush()
         after = _reading(plant, device, plant.hidden()[device])
         detail = asdict(request) if request is not None else {}
-        self.store.write(self._recorder.on_request(action, fault, after=after, now_ns=plant.now_ns, detail=detail))
+        self.write(self._recorder.on_request(action, fault, after=after, now_ns=plant.now_ns, detail=detail))
 
 
 class NotedPlant:

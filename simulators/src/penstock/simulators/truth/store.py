@@ -1,12 +1,13 @@
 """The truth store: events and states in one SQLite file, mode 0600 in a folder of mode 0700. Threads may call it.
 
-Retention: states older than `keep_ns` go, and the oldest beyond STATES_MAX; events stay, up to EVENTS_MAX. A state is
-some 300 bytes: STATES_MAX are 1.5 GB at most.
+Retention: states older than `keep_ns` go, and the oldest beyond STATES_MAX; events stay, up to EVENTS_MAX. A state with
+its indexes is some 500 bytes: STATES_MAX are about 2.5 GB, at one every 10 s 19 days of thirty machines.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 import threading
@@ -19,6 +20,7 @@ from penstock.core.errors import PenstockError
 from penstock.core.times import format_rfc3339_ns
 from penstock.simulators.truth.records import Cause, FaultTruth, Told, TruthEvent, TruthState
 
+log = logging.getLogger(__name__)
 VERSION: Final = 1
 STATES_MAX: Final = 5_000_000
 EVENTS_MAX: Final = 1_000_000
@@ -91,9 +93,15 @@ class TruthStore:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite's own files beside it take its mode
         path.chmod(0o600)
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._make()
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._make()
+        except (sqlite3.Error, PenstockError):
+            self._db.close()
+            raise
+        self._asking = threading.Lock()
+        self._asked = sqlite3.connect(path, isolation_level=None, check_same_thread=False)  # reads beside a write
 
     def _make(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
@@ -132,8 +140,8 @@ class TruthStore:
 
     def newest(self) -> dict[str, TruthState]:
         """Give the newest state of each device."""
-        with self._lock:
-            rows = self._db.execute(_NEWEST).fetchall()
+        with self._asking:
+            rows = self._asked.execute(_NEWEST).fetchall()
         return {
             device: TruthState(
                 time_ns,
@@ -149,8 +157,8 @@ class TruthStore:
 
     def devices(self) -> list[Item]:
         """Give each device: its asset, whether it can fail, the span it was looked at, its faults at the last look."""
-        with self._lock:
-            rows = self._db.execute(_DEVICES).fetchall()
+        with self._asking:
+            rows = self._asked.execute(_DEVICES).fetchall()
         return [
             {
                 "device": device,
@@ -181,8 +189,8 @@ class TruthStore:
     def _ask(self, question: str, *, cursor: str, limit: int, **asked: Any) -> list[tuple[Any, ...]]:
         time_ns, number = parse_cursor(cursor)
         bound = {**asked, "time": time_ns, "id": number, "limit": limit + 1}
-        with self._lock:
-            return self._db.execute(question, bound).fetchall()
+        with self._asking:
+            return self._asked.execute(question, bound).fetchall()
 
     def copy_to(self, path: Path) -> None:
         """Write a copy that another process may read at leisure, mode 0600, replaced whole."""
@@ -198,12 +206,28 @@ class TruthStore:
 
     def close(self) -> None:
         """Close the file; its log is folded into it. Safe to call again."""
-        with self._lock:
+        with self._lock, self._asking:
             if not self._open:
                 return
             self._open = False
+            self._asked.close()
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._db.close()
+
+
+def open_store(path: Path, *, keep_ns: int) -> TruthStore:
+    """Open the store of running simulators; one that is no database is set aside: machines go on without their past."""
+    try:
+        return TruthStore(path, keep_ns=keep_ns)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        aside = path.with_suffix(".broken")
+        log.error("%s: %s; set aside as %s, a new one is begun", path, error, aside)
+        path.replace(aside)
+        for tail in ("-wal", "-shm"):
+            path.with_name(path.name + tail).unlink(missing_ok=True)
+        return TruthStore(path, keep_ns=keep_ns)
 
 
 def parse_cursor(cursor: str) -> tuple[int, int]:

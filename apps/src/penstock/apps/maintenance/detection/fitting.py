@@ -198,19 +198,30 @@ def _spread(
 ) -> tuple[Floats, Floats]:
     """Give the spread of each moving average, (m, d) and (m, u), about the fitted mean.
 
-    The limit rows' variance, which knows how far a healthy machine strays from what was fitted, is held by the fitted
-    rows' and by the typical one as far as its independent rows are few.
+    The limit rows' variance, which knows how far a healthy machine strays from what was fitted, is held by what the
+    fit lets expect as far as its independent rows are few.
     """
     powers = [_powers(frame, rows, directions, lambdas=lambdas) for rows in stretches]
     worth = len(stretches[1]) * (lambdas / (2 - lambdas))[:, None]
     prior = frame.settings.scale_rows
     out = []
     for fitted, held_out in zip(*powers, strict=True):
-        typical = np.maximum(np.median(held_out, axis=1, keepdims=True), 1e-300)
-        variance = (worth * held_out + prior * np.maximum(fitted, typical)) / (worth + prior)
+        variance = (worth * held_out + prior * _believed(fitted, held_out)) / (worth + prior)
         floor = FLOOR * np.median(variance, axis=1, keepdims=True)
         out.append(np.sqrt(np.maximum(variance, floor)))
     return out[0], out[1]
+
+
+def _believed(fitted: Floats, held_out: Floats) -> Floats:
+    """Give what the fit lets expect of the limit rows' variances (m, k): its own, grown as it is typical of them all.
+
+    Where the fit saw next to nothing, since its rows were fewer than the directions, the typical one.
+    """
+    seen = fitted > FLOOR * fitted.mean(axis=1, keepdims=True)
+    growth = np.where(seen, held_out / np.where(seen, fitted, 1.0), np.nan)
+    typical = np.median(held_out, axis=1, keepdims=True)
+    grown = fitted * np.maximum(np.nanmedian(growth, axis=1, keepdims=True), 1.0)
+    return np.maximum(np.where(seen, grown, typical), 1e-300)
 
 
 def _powers(frame: _Frame, rows: Rows, directions: _Directions, *, lambdas: Floats) -> tuple[Floats, Floats]:

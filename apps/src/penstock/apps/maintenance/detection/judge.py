@@ -61,30 +61,37 @@ class Statistics:
     """The three statistics of each moving average, and which channels make them."""
 
     def __init__(self, whiten: Floats, residual: int, *, direction_scale: Floats, channel_scale: Floats) -> None:
-        self._whiten, self._residual = whiten, residual
+        self._whiten = whiten
         self._per_variance = direction_scale**-2.0
         self._per_channel = channel_scale**-2.0
-        squared = whiten**2
-        spaces = (slice(residual, None), slice(0, residual))
-        self._diagonal = [[squared[:, space] @ v[space] for space in spaces] for v in self._per_variance]
-        self._spaces = spaces
+        self._spaces = (slice(residual, None), slice(0, residual))
+        self._means = np.zeros((len(whiten), 2))
+        for statistic, space in enumerate(self._spaces):
+            self._means[space, statistic] = 1.0 / max(len(self._means[space]), 1)
+        channels = channel_scale.shape[1]
+        self._undo = [[self._undoing(v, space, channels) for space in self._spaces] for v in self._per_variance]
+
+    def _undoing(self, per_variance: Floats, space: slice, channels: int) -> Floats:
+        """Give, for each channel (u, lags + 1, lags + 1), the inverse of what the statistic makes of its values."""
+        directions = self._whiten[:, space]
+        own = directions.reshape(len(directions) // channels, channels, directions.shape[1])
+        blocks = np.einsum("iuk,k,juk->uij", own, per_variance[space], own)
+        return np.asarray(np.linalg.pinv(blocks, hermitian=True), np.float64)
 
     def of(self, averages: Averages) -> Floats:
         """Give the cube roots of T² and SPE, each a mean over its directions, and of the largest channel's square."""
-        squares = averages.directions**2 * self._per_variance
-        out = np.zeros((len(squares), 3))
-        out[:, 0] = squares[:, self._residual :].mean(axis=1)
-        if self._residual:
-            out[:, 1] = squares[:, : self._residual].mean(axis=1)
-        out[:, 2] = (averages.channels**2 * self._per_channel).max(axis=1)
+        squares = averages.directions * averages.directions * self._per_variance
+        out = np.empty((len(squares), 3))
+        out[:, :2] = squares @ self._means
+        out[:, 2] = (averages.channels * averages.channels * self._per_channel).max(axis=1)
         return np.cbrt(out)
 
     def shares(self, averages: Averages, which: int, *, statistic: int) -> Floats:
         """Give the shares (u,) of the channels in one statistic of the moving average `which`; they add up to 1.
 
-        T² and SPE by reconstruction (Alcala and Qin 2009): how much of the statistic vanishes when a channel is put
-        right; a channel's lags are added up. Unlike the plain contributions (Westerhuis et al. 2000) the channel that
-        alone is at fault always comes first.
+        T² and SPE by reconstruction (Alcala and Qin 2009): how much of the statistic vanishes when a channel, all its
+        lags together, is put right. Unlike with plain contributions (Westerhuis et al. 2000) a channel that alone is
+        far off always comes first.
         """
         channels = averages.channels.shape[1]
         if statistic == 2:
@@ -92,9 +99,8 @@ class Statistics:
         else:
             space = self._spaces[statistic]
             pull = self._whiten[:, space] @ (averages.directions[which] * self._per_variance[which])[space]
-            diagonal = self._diagonal[which][statistic]
-            each = pull**2 / np.where(diagonal > 0, diagonal, np.inf)
-            parts = each.reshape(-1, channels).sum(axis=0)
+            own = pull.reshape(-1, channels)
+            parts = np.einsum("iu,uij,ju->u", own, self._undo[which][statistic], own)
         return shared(parts)
 
 

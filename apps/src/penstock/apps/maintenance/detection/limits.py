@@ -9,8 +9,6 @@ Floats = NDArray[np.float64]
 INDEPENDENT_MIN = 4.0
 TAIL_SHARE = 0.1
 CLUSTERS_MIN = 10
-APART_ROWS = 10
-"""Rows below the threshold that part two clusters of exceedances."""
 SHAPE_BOUNDS = (-0.3, 0.5)
 
 
@@ -45,13 +43,14 @@ def independent(values: Floats) -> float:
 def tail_quantile(values: Floats, tail: float) -> float:
     """Give the value exceeded with probability `tail` a row, from the maxima of clusters; −inf where they are few.
 
-    Peaks over threshold (Siffer et al. 2017), in clusters against autocorrelation.
+    Peaks over threshold (Siffer et al. 2017), in clusters as far apart as independent values.
     """
     threshold = float(np.quantile(values, 1 - TAIL_SHARE))
     where = np.flatnonzero(values > threshold)
     if len(where) < CLUSTERS_MIN:
         return -np.inf
-    starts = np.flatnonzero(np.diff(where, prepend=where[0] - APART_ROWS - 1) > APART_ROWS)
+    apart = int(np.ceil(len(values) / independent(values)))
+    starts = np.flatnonzero(np.diff(where, prepend=where[0] - apart - 1) > apart)
     peaks = np.sort(np.maximum.reduceat(values[where], starts)) - threshold
     n = len(peaks)
     if n < CLUSTERS_MIN:

@@ -1,10 +1,10 @@
 """Rows of a machine → deviations in scales: gaps, missing values, wandering levels, single spikes. Online, bounded.
 
-Theory of operation. Each used channel is held against its healthy level, or, where it wanders while healthy, against
-a moving average of its own past. A missing value is held for a while and is then what the other channels make of it
-(conditional mean). A large deviation counts fully when a second row confirms it: one spike is no change of state. An
-interruption of the record starts moving levels anew; fixed levels stay, so that a machine that comes back changed is
-seen.
+Theory of operation. Each used channel is held against its healthy level, or, where it wanders while healthy, against a
+moving average of its own past. A missing value is held for a while and is then what the other channels make of it
+(conditional mean). A large deviation of few channels counts when a second row confirms it, until then it is as if
+missing: one spike is no change of state. An interruption of the record starts moving levels anew; fixed levels stay, so
+that a machine that comes back changed is seen.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Conditioner:
         self._time_ns: int | None = None
         self._held = np.full(len(centre), np.nan)
         self._age = np.zeros(len(centre), np.int64)
+        self._level = self._before = np.zeros(0)
         self._forget()
 
     def learn_others(self, mean: Floats, covariance: Floats) -> None:
@@ -54,14 +55,17 @@ class Conditioner:
             if missing.all():
                 return None
             deviation = self._hold(deviation, missing)
-            missing = np.isnan(deviation)
         else:
             self._held, self._age[:] = deviation, 0
         self._time_ns = time_ns
-        moved = self._from_level(deviation) if self._any_moving else deviation
-        confirmed = self._confirmed(moved)
-        if missing.any():
-            confirmed[missing] = self._expected(confirmed, missing)
+        if self._any_moving:
+            self._level = np.where(np.isnan(self._level), deviation, self._level)
+        confirmed = self._confirmed(deviation - self._level)
+        if self._any_moving:
+            self._level = self._level + self._gain * np.where(np.isnan(confirmed), 0.0, confirmed)
+        unknown = np.isnan(confirmed)
+        if unknown.any():
+            confirmed[unknown] = self._expected(confirmed, unknown)
         return confirmed, parted
 
     def _forget(self) -> None:
@@ -75,23 +79,25 @@ class Conditioner:
         self._held = np.where(missing, self._held, deviation)
         return held
 
-    def _from_level(self, deviation: Floats) -> Floats:
-        self._level = np.where(np.isnan(self._level), deviation, self._level)
-        moved: Floats = deviation - self._level
-        self._level = self._level + self._gain * np.where(np.isnan(moved), 0.0, moved)
-        return moved
-
     def _confirmed(self, moved: Floats) -> Floats:
-        bounded = np.clip(moved, -self._settings.clip, self._settings.clip)
-        known = np.where(bounded * self._before > 0, np.abs(self._before), 0.0)
-        most = np.maximum(known, self._settings.confirm)
+        """Give deviations in bounds; a large one that is new is unknown (NaN), unless many move at once."""
+        settings = self._settings
+        if np.abs(moved).max() <= settings.confirm:
+            self._before = moved
+            return moved
+        bounded = np.minimum(np.maximum(moved, -settings.clip), settings.clip)
+        new = (np.abs(bounded) > settings.confirm) & (np.sign(bounded) * self._before < settings.confirm / 2)
         self._before = np.where(np.isnan(bounded), 0.0, bounded)
-        return np.clip(bounded, -most, most)
+        if new.any() and new.sum() <= max(1.0, settings.alone * len(new)):
+            return np.where(new, np.nan, bounded)
+        return bounded
 
     def _expected(self, deviation: Floats, missing: NDArray[np.bool_]) -> Floats:
         if self._others is None:
             return np.zeros(int(missing.sum()))
         mean, covariance = self._others
+        if missing.all():
+            return mean
         key = missing.tobytes()
         if key not in self._patterns:
             if len(self._patterns) >= PATTERNS_MAX:
@@ -112,4 +118,5 @@ class Conditioner:
         """Take what `to_json` gave."""
         self._time_ns = None if kept["time_ns"] is None else int(kept["time_ns"])
         self._age = np.array(kept["age"], np.int64)
-        self._level, self._before, self._held = (unlisted(kept[name]) for name in ("level", "before", "held"))
+        self._level, self._before = unlisted(kept["level"]), unlisted(kept["before"])
+        self._held = unlisted(kept["held"])

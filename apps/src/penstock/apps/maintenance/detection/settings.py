@@ -13,10 +13,13 @@ class DetectionSettings:
     lags: earlier rows that are stacked on each row (dynamic PCA, Ku et al. 1995).
     memories: of the level that a channel is held against, longest first; 0 is a level that never moves. The longest
         with which the channel stands still while healthy is taken.
-    wander_limit: of the KPSS statistic (Kwiatkowski et al. 1992) above which a channel wanders; 1 % for a level.
+    wander_limit: of the KPSS statistic (Kwiatkowski et al. 1992) above which a channel wanders; a
+        level that stands still comes so high once in some hundred records.
     lambdas: weights of the newest row in the moving averages (MEWMA, Lowry et al. 1992); 1 is the row itself.
     smooth_rows_min: independent values of a moving average that the healthy rows must hold for it to be used.
-    confirm, clip: a deviation above `confirm` scales counts so far as the row before had it too; none above `clip`.
+    confirm, alone, clip: a deviation above `confirm` scales counts once the row before had half of it, where no more
+        than the share `alone` of the channels show one: a sensor's spike is no change of state. None counts above
+        `clip`.
     share: of the variance that the principal space (T²) holds; the rest is judged by its residual (SPE).
     shrink: weight of the mean eigenvalue against each one.
     scale_rows: weight, in independent rows, of the fitted variance against that of the limit rows.
@@ -30,10 +33,11 @@ class DetectionSettings:
 
     lags: int = 1
     memories: tuple[int, ...] = (0, 100, 30, 10)
-    wander_limit: float = 0.739
+    wander_limit: float = 1.0
     lambdas: tuple[float, ...] = (1.0, 0.3, 0.1, 0.03)
     smooth_rows_min: float = 5.0
     confirm: float = 5.0
+    alone: float = 0.2
     clip: float = 20.0
     share: float = 0.9
     shrink: float = 0.05
@@ -41,7 +45,7 @@ class DetectionSettings:
     sigmas: float = 5.0
     tail: float = 1e-6
     fit_share: float = 0.6
-    hold_rows: int = 10
+    hold_rows: int = 3
     gap_periods: float = 20.0
     on_rows: int = 5
     off_rows: int = 30

@@ -23,7 +23,7 @@ class TailSettings:
     warm_rows: before anything is judged. level: the quantile above which values are peaks. step: of that quantile, in
     mean distances of the values from it, which are forgotten at the rate `forget`. peaks: how many are kept.
     few_peaks: below which the tail is not read. tail: probability a row of what counts as news. margin: over the
-    highest peak kept.
+    highest peak kept. doubt: the limit is wider by this over the number of rows known.
     """
 
     warm_rows: int = 150
@@ -34,6 +34,7 @@ class TailSettings:
     few_peaks: int = 5
     tail: float = 2e-4
     margin: float = 1.05
+    doubt: float = 25.0
 
 
 class Tail:
@@ -43,6 +44,7 @@ class Tail:
         self._settings = settings
         self._first: list[float] = []
         self._threshold: float | None = None
+        self._n = 0
         self._unit = 0.0
         self._limit = np.inf
         self._peaks: deque[float] = deque(maxlen=settings.peaks)
@@ -52,7 +54,9 @@ class Tail:
         if self._threshold is None:
             self._warm(value)
             return 0.0
-        ratio = value / self._limit if self._limit > 0 else (np.inf if value > 0 else 0.0)
+        self._n += 1
+        limit = self._limit * (1 + self._settings.doubt / self._n)
+        ratio = value / limit if limit > 0 else (np.inf if value > 0 else 0.0)
         self._learn(value, self._threshold)
         return float(ratio)
 
@@ -62,6 +66,7 @@ class Tail:
             return
         first = np.array(self._first)
         self._threshold = float(np.quantile(first, self._settings.level))
+        self._n = len(first)
         self._unit = float(np.abs(first - self._threshold).mean())
         self._peaks.extend(first[first > self._threshold].tolist())
         self._first.clear()
@@ -92,6 +97,7 @@ class Tail:
         return {
             "first": list(self._first),
             "threshold": self._threshold,
+            "n": self._n,
             "unit": self._unit,
             "limit": limit,
             "peaks": list(self._peaks),
@@ -101,6 +107,6 @@ class Tail:
         """Take what `to_json` gave."""
         self._first = [float(v) for v in kept["first"]]
         self._threshold = kept["threshold"]
-        self._unit = float(kept["unit"])
+        self._n, self._unit = int(kept["n"]), float(kept["unit"])
         self._limit = np.inf if kept["limit"] is None else float(kept["limit"])
         self._peaks = deque(kept["peaks"], maxlen=self._settings.peaks)

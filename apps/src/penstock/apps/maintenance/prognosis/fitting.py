@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from penstock.apps.maintenance.prognosis.forest import forest_of, grow
+from penstock.apps.maintenance.prognosis.ensemble import joined_answer
+from penstock.apps.maintenance.prognosis.growing import fit_member
 from penstock.apps.maintenance.prognosis.intervals import fit_margins
 from penstock.apps.maintenance.prognosis.model import FittedOn, Model, Rung
-from penstock.apps.maintenance.prognosis.predicting import mean_answer
 from penstock.apps.maintenance.prognosis.regimes import find_regimes
 from penstock.apps.maintenance.prognosis.runs import Floats, Ints, Pace, Run, RunError, pace_of
 from penstock.apps.maintenance.prognosis.scaling import Scaling, fit_scaling
@@ -42,8 +42,8 @@ def fit(
     horizon = settings.horizon_lives * pace.life_steps
     scaling = _scaling(failed, pace, horizon=horizon, settings=settings)
     windows = tuple(sorted({pace.steps(share, least=4) for share in settings.rungs_lives}))
-    shown = [_shown(run, pace, scaling, windows=windows) for run in failed]
-    folds = _folds(failed, settings)
+    shown = sorted((_shown(run, pace, scaling, windows=windows) for run in failed), key=_order)
+    folds = _folds(len(shown), settings)
     rungs, errors = [], []
     for i, window in enumerate(windows):
         known = [(features[i], left[window - 1 :]) for features, left in shown if len(features[i])]
@@ -89,12 +89,17 @@ def _shown(run: Run, pace: Pace, scaling: Scaling, *, windows: tuple[int, ...]) 
     return features_of(steps, windows), np.maximum(left, 0.0)
 
 
-def _folds(failed: Sequence[Run], settings: PrognosisSettings) -> Ints:
-    """Give each run its fold, at random, so that all folds are about as large."""
-    order = np.random.default_rng(settings.seed).permutation(len(failed))
-    folds = np.empty(len(failed), np.int64)
-    folds[order] = np.arange(len(failed)) % min(settings.folds, len(failed))
-    return folds
+def _order(shown: tuple[list[Floats], Floats]) -> tuple[int, float]:
+    """Order runs by what they are, not by what they are called: by length, then by the first features' mean."""
+    features, left = shown
+    return len(left), round(float(np.nan_to_num(features[0]).sum()), 2)
+
+
+def _folds(runs: int, settings: PrognosisSettings) -> Ints:
+    """Give each run, in order of length, its fold: at random, so that all folds have short and long lives."""
+    random, count = np.random.default_rng(settings.seed), min(settings.folds, runs)
+    rounds = [random.permutation(count) for _ in range(-(-runs // count))]
+    return np.concatenate(rounds)[:runs].astype(np.int64)
 
 
 def _rung(
@@ -108,16 +113,13 @@ def _rung(
     members, estimate = [], np.full(len(left), np.nan)
     for fold in np.unique(folds):
         own = folds[run] != fold
-        member = grow(features[own], np.minimum(left[own], horizon), settings=settings, seed=_seed(settings, fold))
+        seed = settings.seed * SEED_STRIDE + int(fold)
+        member = fit_member(features[own], left[own], horizon=horizon, settings=settings, seed=seed)
         members.append(member)
-        estimate[~own] = mean_answer(member.predict(features[~own])[:, None], horizon)
+        estimate[~own] = joined_answer([member.predict(features[~own])], horizon)
     margins = fit_margins(estimate, left, run=run, horizon=horizon, settings=settings)
     error = float(np.sqrt(np.mean(np.square(estimate - np.minimum(left, horizon)))))
-    return Rung(window, forest_of(members), margins), error
-
-
-def _seed(settings: PrognosisSettings, fold: int) -> int:
-    return settings.seed * SEED_STRIDE + int(fold)
+    return Rung(window, tuple(members), margins), error
 
 
 def _fitted_on(failed: Sequence[Run], channels: Sequence[str], source: str) -> FittedOn:

@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.apps.maintenance.prognosis.forest import Forest
+from penstock.apps.maintenance.prognosis.ensemble import Member
 from penstock.apps.maintenance.prognosis.intervals import Margins
 from penstock.apps.maintenance.prognosis.regimes import Regimes
 from penstock.apps.maintenance.prognosis.runs import Pace
@@ -47,7 +47,7 @@ class Rung:
     """The estimator for rows whose history fills a window of so many steps."""
 
     window: int
-    forest: Forest
+    members: tuple[Member, ...]
     margins: Margins
 
 
@@ -93,6 +93,7 @@ def save(model: Model, folder: Path) -> str:
         "horizon": model.horizon,
         "reach": model.scaling.regimes.reach if len(model.scaling.regimes.channels) else None,
         "windows": [rung.window for rung in model.rungs],
+        "members": [len(rung.members) for rung in model.rungs],
         "out_of_fold": model.out_of_fold,
     }
     (folder / MANIFEST).write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
@@ -133,7 +134,8 @@ def _arrays(model: Model) -> dict[str, NDArray[Any]]:
         "scale": scaling.scale,
     }
     for i, rung in enumerate(model.rungs):
-        arrays |= rung.forest.to_arrays(f"rung{i}_")
+        for m, member in enumerate(rung.members):
+            arrays |= member.to_arrays(f"rung{i}_member{m}_")
         arrays |= {f"rung{i}_margin_{name}": getattr(rung.margins, name) for name in Margins.__slots__}
     return arrays
 
@@ -144,9 +146,10 @@ def _model(body: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Model:
     regimes = Regimes(arrays["regime_channels"], arrays["regime_span"], arrays["regime_centres"], reach)
     scaling = Scaling(regimes, arrays["used"], arrays["turn"], arrays["centre"], arrays["scale"])
     rungs = []
-    for i, window in enumerate(body["windows"]):
+    for i, (window, count) in enumerate(zip(body["windows"], body["members"], strict=True)):
         margins = Margins(*(arrays[f"rung{i}_margin_{name}"] for name in Margins.__slots__))
-        rungs.append(Rung(int(window), Forest.of_arrays(arrays, f"rung{i}_"), margins))
+        members = tuple(Member.of_arrays(arrays, f"rung{i}_member{m}_") for m in range(count))
+        rungs.append(Rung(int(window), members, margins))
     return Model(
         PrognosisSettings.of_json(body["settings"]),
         FittedOn(**{**on, "channels": tuple(on["channels"]), "runs": tuple(on["runs"])}),

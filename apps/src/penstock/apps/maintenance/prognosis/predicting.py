@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from penstock.apps.maintenance.prognosis.ensemble import joined_answer
 from penstock.apps.maintenance.prognosis.model import Model
 from penstock.apps.maintenance.prognosis.runs import Floats, Ints, Run
 from penstock.apps.maintenance.prognosis.stepping import Stepper
@@ -80,15 +81,15 @@ class Prognoser:
 
     def _estimated(self, rung: int, features: Floats) -> tuple[Floats, Floats]:
         model = self._model
-        forest, margins = model.rungs[rung].forest, model.rungs[rung].margins
-        used = model.scaling.used
-        groups = np.tile(used, len(PARTS))
-        answers, moves = forest.explain(features, groups)
-        contributions = np.zeros((len(features), len(model.fitted_on.channels)))
-        contributions[:, : moves.shape[1]] = moves
-        estimate = mean_answer(answers, model.horizon)
+        members, margins = model.rungs[rung].members, model.rungs[rung].margins
+        groups = np.tile(model.scaling.used, len(PARTS))
+        wide = len(model.fitted_on.channels)
+        explained = [member.explain(features, groups, wide=wide) for member in members]
+        estimate = joined_answer([answer for answer, _ in explained], model.horizon)
+        contributions = np.sum([moves for _, moves in explained], axis=0) / len(members)
+        start = sum(member.forest.start for member in members) / len(members)
         low, high = margins.of(estimate)
-        return np.stack([estimate, low, high, np.full(len(features), forest.start())]), contributions
+        return np.stack([estimate, low, high, np.full(len(features), start)]), contributions
 
     def to_json(self) -> dict[str, Any]:
         """Give the state as JSON values; floats survive exactly."""
@@ -100,15 +101,6 @@ class Prognoser:
         self._stepper.restore(kept["stepper"])
         rows = np.array(kept["kept"], dtype=object).astype(np.float64)
         self._kept = rows.reshape(-1, len(self._model.scaling.used))
-
-
-def mean_answer(answers: Floats, horizon: float) -> Floats:
-    """Join the members' answers (n, members), held between 0 and the horizon."""
-    total = np.zeros(len(answers))
-    for column in answers.T:
-        total += column
-    held: Floats = np.clip(total / answers.shape[1], 0.0, horizon)
-    return held
 
 
 def _read(rows: Ints, features: Floats) -> tuple[Ints, Floats]:

@@ -2,8 +2,8 @@
 
 A channel tells regimes when its values fall into separate clumps, each visited early and late in the lives alike (a
 counter that creeps up with wear is none), and when the clumps explain most of the variance of some other channel (a
-sensor that flickers between two digits is none). The clumps of all such channels, joined, are the regimes; a row
-belongs to the nearest. Nothing is asked of names, units or the order of channels.
+sensor that flickers between two digits is none). The clumps of such channels, the tightest first, joined, are the
+regimes; a row belongs to the nearest. Nothing is asked of names, units or the order of channels.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from penstock.apps.maintenance.prognosis.runs import Floats, Ints
 
 GAP_SHARE: Final = 0.05
 """Of a channel's range: an empty stretch that parts two clumps."""
+SPREAD_MAX: Final = 0.1
+"""Of a channel's range: wider clumps part no regimes further."""
 DRIFT_MAX: Final = 0.15
 """Total variation between the shares of clumps in the first and in the last third of the lives."""
 EXPLAINED_MIN: Final = 0.5
@@ -69,16 +71,41 @@ def find_regimes(runs: Sequence[Floats], share: float) -> Regimes:
     telling = [j for j, labels in clumps.items() if _steady(labels, life) and _explains(labels, values, own=j)]
     if not telling:
         return ONE
-    joined, which, count = np.unique(
-        np.stack([clumps[j] for j in telling], axis=1), axis=0, return_inverse=True, return_counts=True
-    )
-    whole = (joined >= 0).all(axis=1) & (count >= share * len(values) / 2)
-    if not 1 < whole.sum() <= REGIMES_MAX:
+    telling, which, whole = _joined(telling, clumps, values, least=share * len(values) / 2)
+    if not 1 < len(whole) <= REGIMES_MAX:
         return ONE
     channels = np.array(telling, np.int64)
     span = np.nanmax(values[:, channels], axis=0) - np.nanmin(values[:, channels], axis=0)
-    centres = np.stack([np.nanmedian(values[which == i][:, channels], axis=0) for i in np.flatnonzero(whole)]) / span
+    centres = np.stack([np.nanmedian(values[which == i][:, channels], axis=0) for i in whole]) / span
     return Regimes(channels, span, centres, _reach(centres))
+
+
+def _joined(
+    telling: Sequence[int], clumps: dict[int, Ints], values: Floats, *, least: float
+) -> tuple[list[int], Ints, Ints]:
+    """Join the clumps of channels, the tightest first, others only where they part what was one.
+
+    Wear drives a sensor's readings out of its clumps, a setting's not. Give the channels that were taken, per row a
+    number of its joint clump, and the numbers of those with at least `least` rows.
+    """
+    spread = {j: _spread(values[:, j], clumps[j]) for j in telling}
+    taken: list[int] = []
+    which, whole = np.zeros(len(values), np.int64), np.zeros(1, np.int64)
+    for j in sorted(telling, key=lambda j: spread[j]):
+        if taken and spread[j] > SPREAD_MAX:
+            break
+        labels = np.stack([clumps[i] for i in [*taken, j]], axis=1)
+        joint, finer, count = np.unique(labels, axis=0, return_inverse=True, return_counts=True)
+        kept = np.flatnonzero((joint >= 0).all(axis=1) & (count >= least))
+        if len(kept) > len(whole):
+            taken, which, whole = [*taken, j], finer, kept
+    return taken, which, whole
+
+
+def _spread(column: Floats, labels: Ints) -> float:
+    """Give the widest clump, from its 1st to its 99th percentile, as a share of the channel's range."""
+    widths = [np.ptp(np.quantile(column[labels == k], [0.01, 0.99])) for k in np.unique(labels[labels >= 0])]
+    return float(max(widths) / np.ptp(column[labels >= 0]))
 
 
 def _reach(centres: Floats) -> float:

@@ -20,6 +20,7 @@ class PrognosisSettings:
     relevance_min: end-of-life shift of a channel, in standard errors, from which on it is used.
     channels_max: the most relevant channels that are used.
     folds: members of the ensemble; each leaves out one fold of the machines, whose errors give the intervals.
+    index_parts, index_ridge: parts of the horizon that health indices are fitted on, and their ridge, of the rows.
     trees, learning_rate, leaves, leaf_rows, ridge, feature_share: of the boosted trees of a member.
     rows_max: rows that a member is fitted on, spread over all lives.
     coverage: of the intervals.
@@ -34,6 +35,8 @@ class PrognosisSettings:
     relevance_min: float = 2.0
     channels_max: int = 40
     folds: int = 5
+    index_parts: tuple[float, ...] = (1.0, 0.5, 0.2)
+    index_ridge: float = 0.05
     trees: int = 200
     learning_rate: float = 0.05
     leaves: int = 15
@@ -53,4 +56,5 @@ class PrognosisSettings:
     @classmethod
     def of_json(cls, kept: dict[str, Any]) -> PrognosisSettings:
         """Take what `to_json` gave."""
-        return cls(**{**kept, "rungs_lives": tuple(kept["rungs_lives"])})
+        lists = {name: tuple(kept[name]) for name in ("rungs_lives", "index_parts")}
+        return cls(**{**kept, **lists})
