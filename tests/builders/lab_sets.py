@@ -19,9 +19,9 @@ NAB_ROWS, NAB_FAULT = 1500, range(1000, 1100)
 def make_tep(folder: Path) -> None:
     """Write d00, transposed, and test runs of 52 channels; every run departs at row 160 but those of faults 3 and 9."""
     folder.mkdir(parents=True)
-    _write_matrix(folder / "d00.dat.gz", values(500, 52, seed=100).T)
+    _write_matrix(folder / "d00.dat.gz", values(300, 52, seed=100).T)
     for fault in range(13):
-        made = values(260 if fault else 960, 52, seed=fault)
+        made = values(200 if fault else 300, 52, seed=fault)
         if fault not in (0, 3, 9):
             made[160:, fault % 5] += 5.0
         _write_matrix(folder / f"d{fault:02d}_te.dat.gz", made)

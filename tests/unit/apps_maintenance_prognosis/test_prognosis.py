@@ -246,3 +246,10 @@ def test_a_model_that_was_changed_or_is_of_another_version_is_refused(model: Mod
         load(tmp_path)
     with pytest.raises(ModelError, match="no model"):
         load(tmp_path / "nowhere")
+
+
+def test_no_rows_give_no_estimates(model: Model, runs: list[Run]) -> None:
+    prognoser = Prognoser(model)
+    assert len(prognoser.on_rows(runs[0].times_ns[:0], runs[0].values[:0])) == 0
+    prognoser.on_rows(runs[0].times_ns[:50], runs[0].values[:50])
+    assert len(prognoser.on_rows(runs[0].times_ns[:0], runs[0].values[:0])) == 0

@@ -24,7 +24,7 @@ def test_tep_runs_follow_their_healthy_rows(tmp_path: Path) -> None:
     study, truth = read_study(tmp_path / "study"), read_truth(tmp_path / "truth.json")
     assert (study.family, uses(study), len(study.assets)) == ("detection", ["fit", "limits", "watch"], 12)
     rows = read_rows(tmp_path / "study", "m000")
-    assert (rows.num_rows, rows.num_columns) == (500 + 960 + 260, 53)
+    assert (rows.num_rows, rows.num_columns) == (300 + 300 + 200, 53)
     times = rows["time"].to_numpy()
     assert (np.diff(times) > 0).all()
     watch = study.assets[0].stretches[2]

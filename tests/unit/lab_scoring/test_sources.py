@@ -144,6 +144,7 @@ def test_the_command_prints_the_table_and_stores_all_figures(
     truth = truth_file(tmp_path / "truth.sqlite")
     code, told = run(monkeypatch, platform, "--truth-file", str(truth), "--out", str(tmp_path / "s" / "score.json"))
     assert code == 0, told
+    assert (tmp_path / "s" / "score.json").stat().st_mode & 0o777 == 0o600, "it tells of the truth"
     made = json.loads((tmp_path / "s" / "score.json").read_text())
     assert made["window"] == {"start": format_rfc3339_ns(at(0)), "end": format_rfc3339_ns(at(END_H) + 1)}
     found = made["detection"]

@@ -26,6 +26,7 @@ from penstock.lab.truth_source import Truth, TruthError, read_door, read_file
 from penstock.sdk.client import Client
 from penstock.sdk.data_folder import PLATFORM_HELP, platform_of
 from penstock.sdk.errors import ClientError
+from penstock.sdk.private_files import write_private
 from penstock.sdk.times import spoken
 
 commands = typer.Typer(help="Score what the platform said against the hidden truth of the simulated machines.")
@@ -124,11 +125,10 @@ def placed(truth: Truth, devices: Mapping[str, str]) -> Truth:
 
 
 def store(made: Score, place: Path) -> None:
-    """Write the score as JSON, whole or not at all."""
+    """Write the score as JSON, whole or not at all, mode 0600: it tells of the truth."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    part = place.with_name(f".{place.name}.part")
-    part.write_text(json.dumps(as_json(made), indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-    part.replace(place)
+    content = json.dumps(as_json(made), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_private(place, content)
 
 
 def _window(truth: Truth, start: str | None, end: str | None) -> Window:

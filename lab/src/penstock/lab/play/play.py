@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from penstock.lab.play.collect import LIFE, SCORE, collect
+from penstock.lab.play.collect import LIFE, SCORE, collect, said_rows
 from penstock.lab.play.stage import Cast, attributes_of, cast, tags_of
 from penstock.lab.study import Family, Study, StudyAsset, StudyError, read_rows, read_study
 from penstock.sdk.async_client import AsyncClient
 
 LOOK_S: Final = 1.0
+SETTLE_S: Final = 45.0
+"""The app waits for late rows that keep coming for half a minute before it reads the history again."""
 RUN: Final = re.compile(r"[a-z0-9]{1,16}")
 Say = Callable[[str], None]
 
@@ -59,6 +61,7 @@ async def play(client: AsyncClient, folder: Path, out: Path, *, way: Way, say: S
             playing.cancel()
     say(f"{len(casts)} assets are played and bound; waiting for the app")
     await _judged(client, study.family, casts, way=way)
+    await _settled(client, study.family, casts, way=way)
     return await collect(client, study.family, casts, out)
 
 
@@ -136,6 +139,17 @@ async def _judged(client: AsyncClient, family: Family, casts: Sequence[Cast], *,
             message = f"the app has said nothing of {len(silent)} assets within {way.wait_s:g} s: {silent[:5]}"
             raise StudyError(message)
         await asyncio.sleep(LOOK_S)
+
+
+async def _settled(client: AsyncClient, family: Family, casts: Sequence[Cast], *, way: Way) -> None:
+    """Wait until nothing is added any more: the app reads the history again where rows came late."""
+    until_s, seen = time.monotonic() + way.wait_s, -1
+    while time.monotonic() < until_s:
+        rows = [await said_rows(client, family, each) for each in casts if each.watched is not None]
+        if sum(rows) == seen:
+            return
+        seen = sum(rows)
+        await asyncio.sleep(SETTLE_S)
 
 
 async def _newest(client: AsyncClient, each: Cast, name: str) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.apps.maintenance.detection.model import Floats, listed, unlisted
+from penstock.apps.maintenance.detection.scaling import START_ROWS
 from penstock.apps.maintenance.detection.settings import DetectionSettings
 
 PATTERNS_MAX = 64
@@ -62,7 +63,7 @@ class Conditioner:
             self._level = np.where(np.isnan(self._level), deviation, self._level)
         confirmed = self._confirmed(deviation - self._level)
         if self._any_moving:
-            self._level = self._level + self._gain * np.where(np.isnan(confirmed), 0.0, confirmed)
+            self._follow(confirmed)
         unknown = np.isnan(confirmed)
         if unknown.any():
             confirmed[unknown] = self._expected(confirmed, unknown)
@@ -70,8 +71,16 @@ class Conditioner:
 
     def _forget(self) -> None:
         self._level = np.where(self._moving, np.nan, 0.0)
+        self._seen = np.zeros(len(self._centre), np.int64)
         self._before = np.zeros(len(self._centre))
         self._held = np.full(len(self._centre), np.nan)
+
+    def _follow(self, confirmed: Floats) -> None:
+        """Move the levels by their gains, those of long memory faster at first (scaling.moving_deviation)."""
+        known = self._moving & ~np.isnan(confirmed)
+        gain = np.maximum(self._gain, 1.0 / (START_ROWS + self._seen))
+        self._level = self._level + np.where(known, gain * confirmed, 0.0)
+        self._seen = self._seen + known
 
     def _hold(self, deviation: Floats, missing: NDArray[np.bool_]) -> Floats:
         self._age = np.where(missing, self._age + 1, 0)
@@ -112,11 +121,12 @@ class Conditioner:
     def to_json(self) -> dict[str, Any]:
         """Give the state as JSON values."""
         arrays = {"level": self._level, "before": self._before, "held": self._held}
-        return {"time_ns": self._time_ns, "age": self._age.tolist()} | {k: listed(v) for k, v in arrays.items()}
+        whole = {"time_ns": self._time_ns, "age": self._age.tolist(), "seen": self._seen.tolist()}
+        return whole | {k: listed(v) for k, v in arrays.items()}
 
     def restore(self, kept: dict[str, Any]) -> None:
         """Take what `to_json` gave."""
         self._time_ns = None if kept["time_ns"] is None else int(kept["time_ns"])
-        self._age = np.array(kept["age"], np.int64)
+        self._age, self._seen = np.array(kept["age"], np.int64), np.array(kept["seen"], np.int64)
         self._level, self._before = unlisted(kept["level"]), unlisted(kept["before"])
         self._held = unlisted(kept["held"])

@@ -42,27 +42,55 @@ def centre(rows: Floats) -> Floats:
     return np.array([np.median(kept) if len(kept := c[np.isfinite(c)]) else 0.0 for c in rows.T])
 
 
+START_ROWS = 100
+
+
 def moving_deviation(column: Floats, memory: int) -> Floats:
-    """Give a column's deviation from the moving average of its own earlier values; from nothing where memory is 0."""
+    """Give a column's deviation from the moving average of its own earlier values; from nothing where memory is 0.
+
+    A long memory begins as one of `START_ROWS` and lengthens with the rows.
+    """
     if memory == 0:
         return column
     level, out = column[0], np.empty_like(column)
     for i, value in enumerate(column):
         out[i] = value - level
-        level += out[i] / memory
+        level += out[i] / min(memory, START_ROWS + i)
     return out
 
 
 def choose_memory(stretches: Sequence[Floats], memories: Sequence[int], wander_limit: float) -> int:
     """Give the longest memory with which the channel stands still in each stretch; the shortest if none does."""
     kept = [values for s in stretches if len(values := s[np.isfinite(s)]) >= MIN_ROWS]
+    rows = max((len(values) for values in kept), default=0)
     for memory in memories[:-1]:
-        if all(kpss(moving_deviation(values, memory)) < wander_limit for values in kept):
+        if MEMORIES_SEEN * memory <= rows and all(
+            _stands(moving_deviation(values, memory), wander_limit) for values in kept
+        ):
             return memory
     return memories[-1]
 
 
 MIN_ROWS = 20
+MEMORIES_SEEN = 4
+"""Times that a memory must fit into the healthy rows for them to say whether it is long enough."""
+
+
+SLOW_SHARE = 0.1
+BLOCKS = 8
+"""A channel whose means over so many parts of the record share less of its variance stands still for all that matters:
+in a long record the smallest movement is evident."""
+
+
+def _stands(values: Floats, wander_limit: float) -> bool:
+    return slow_share(values) < SLOW_SHARE or kpss(values) < wander_limit
+
+
+def slow_share(values: Floats) -> float:
+    """Give the share of the means over parts of the record in the variance."""
+    means = np.array([part.mean() for part in np.array_split(values, BLOCKS)])
+    variance = float(values.var())
+    return float(means.var()) / variance if variance > 0 else 0.0
 
 
 def kpss(values: Floats) -> float:

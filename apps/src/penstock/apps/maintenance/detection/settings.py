@@ -32,7 +32,7 @@ class DetectionSettings:
     """
 
     lags: int = 1
-    memories: tuple[int, ...] = (0, 100, 30, 10)
+    memories: tuple[int, ...] = (0, 10_000, 1_000, 100, 30, 10)
     wander_limit: float = 1.0
     lambdas: tuple[float, ...] = (1.0, 0.3, 0.1, 0.03)
     smooth_rows_min: float = 5.0

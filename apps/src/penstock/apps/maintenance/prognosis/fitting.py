@@ -39,7 +39,7 @@ def fit(
         message = f"{len(failed)} runs to failure; a prognosis needs at least {RUNS_MIN}"
         raise RunError(message)
     pace = pace_of(failed, settings.steps_per_life)
-    horizon = settings.horizon_lives * pace.life_steps
+    horizon = settings.horizon_lives * min(pace.life_steps, settings.steps_per_life)
     scaling = _scaling(failed, pace, horizon=horizon, settings=settings)
     windows = tuple(sorted({pace.steps(share, least=4) for share in settings.rungs_lives}))
     shown = sorted((_shown(run, pace, scaling, windows=windows) for run in failed), key=_order)

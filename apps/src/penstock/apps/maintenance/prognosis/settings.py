@@ -10,10 +10,12 @@ from typing import Any
 class PrognosisSettings:
     """How remaining life is estimated. Lengths are shares of the fleet's typical (median) life, never rows or hours.
 
-    horizon_lives: how far the estimate looks ahead. Early in its life a machine shows no wear, so what is left of it
-        cannot be read from sensors: beyond the horizon the answer is "that long or longer". Five eighths of a life
-        is the usual piecewise-linear target of turbofan studies (Heimes 2008: 120 to 130 of some 200 cycles); where
-        faults show later than that, intervals near the horizon become wide and say so.
+    horizon_lives: how far the estimate looks ahead, as a share of a life of `steps_per_life` steps, or of the typical
+        life where that is shorter. Early in its life a machine shows no wear, so what is left of it cannot be read
+        from sensors: beyond the horizon the answer is "that long or longer". Five eighths of 200 steps is the usual
+        cap of turbofan studies (Heimes 2008: 120 to 130 cycles), and a convention for other fleets: 31 to 63 % of
+        their lives. Where faults show later than that, intervals near the horizon become wide and say so; where
+        they show earlier, the horizon hides it.
     steps_per_life: a life of twice as many rows or more is averaged down to between so many and twice so many steps.
     rungs_lives: lengths of the windows, shortest first. A row is judged by the longest window that its history fills.
     regime_share: of the rows that an operating regime must hold.
