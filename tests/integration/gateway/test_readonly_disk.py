@@ -10,7 +10,7 @@ from tests.builders.edge import Process, Publisher, nats_server, started
 from tests.builders.gateway import FakePlatform, GatewayProcess, wait_until
 from tests.faults.switchable import Disk, switchable_disk
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.full, pytest.mark.timeout(300)]
 METER = """
 version: 1
 device: meter

@@ -11,7 +11,7 @@ from penstock.platform.historian.service import Historian
 from tests.builders.historian import NOON_NS, batch_of
 from tests.faults.switchable import Disk, switchable_disk
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.full]
 ALWAYS = (-(2**62), 2**62)
 
 
