@@ -16,7 +16,7 @@ requests = st.builds(
     FaultRequest,
     st.just("bearing"),
     st.floats(0.0, 1.0),
-    st.floats(0.0, 20.0),
+    st.floats(0.0, 20.0, allow_subnormal=False),
     st.sampled_from([0.0, 30.0, 3600.0]),
     st.sampled_from(list(Law)),
 )

@@ -26,6 +26,8 @@ from penstock.simulators.models.model import Json, number_of
 
 LOAD_MAX: Final = 1.5
 """Load above it counts as that: a machine's protection would not let it run there."""
+INJECTED: Final = "/injected"
+"""What the key of an injected growth ends with: its draws are not those of natural wear."""
 L10_TO_CHARACTERISTIC: Final = (-math.log(0.9)) ** (-1.0 / 1.5)
 """η / L10 of a rolling bearing, Weibull slope 1.5 (ISO 281): 4.48."""
 
@@ -145,7 +147,7 @@ class FaultProcess:
 
     def _begin(self, injection: Injection) -> None:
         start = max(self.severity, injection.severity)
-        self._growth = Growth(injection.law, start, f"{self._key}/{self._part}/injected")
+        self._growth = Growth(injection.law, start, f"{self._key}/{self._part}{INJECTED}")
         self.severity = start
 
     def _spend(self, spent_h: float) -> float:
@@ -215,8 +217,8 @@ class FaultProcess:
                 _law(given.get("law"), Law.LINEAR),
                 self._loaded(given.get("before"), ""),
             )
-            if self._injection.onset_s <= 0.0:
-                self._growth = self._loaded(state.get("growth"), "/injected")
+            if _is_injected(state.get("growth"), default=self._injection.onset_s <= 0.0):
+                self._growth = self._loaded(state.get("growth"), INJECTED)
             else:
                 self._injection.before = self._growth  # until the onset it is the growth that goes on
         self.severity = self._growth.severity
@@ -231,7 +233,13 @@ class FaultProcess:
 
 
 def _saved(growth: Growth) -> Json:
-    return {"law": growth.law, "start": growth.start, "dose": growth.dose}
+    injected = growth.key.endswith(INJECTED)
+    return {"law": growth.law, "start": growth.start, "dose": growth.dose, "injected": injected}
+
+
+def _is_injected(given: object, *, default: bool) -> bool:
+    found = given.get("injected", default) if isinstance(given, dict) else default
+    return found is True
 
 
 def _law(given: object, default: Law) -> Law:
