@@ -77,7 +77,8 @@ class MachinePage:
         self._losses.show(machine.watch.newest)
         self._evidence.show(evidence_rows(machine.watch, self._shell.now_ns))
         needed_s = machine.watch.model.needed_s
-        self._learning.set_text(learning_text(needed_s) if lacks_baseline(machine.watch.newest) else "")
+        learning = needed_s > 0 and lacks_baseline(machine.watch.newest)
+        self._learning.set_text(learning_text(needed_s) if learning else "")
 
     def _absent(self) -> None:
         self._title.set_text("Not watched")
@@ -169,7 +170,7 @@ class Summary:
             self._meaning.set_text(f"ISO 20816: {MEANING[newest.zone]}")
         self._limit.set_text(_limit_text(machine))
         at = f" · {age_text(age_s)} ago" if age_s is not None and age_s >= 2 else ""
-        self._phase.set_text(phase_text(watch.model.phase, watch.model.learned) + at)
+        self._phase.set_text(phase_text(watch.model) + at)
         self._trouble.set_text(
             f"Stale: {trouble_of(watch.failure).title}" if watch.failure else _stale_text(stale=stale)
         )
@@ -190,12 +191,14 @@ class Summary:
 def _limit_text(machine: Machine) -> str:
     rule = machine.watch.rule
     if rule is None:
-        return "No limit rule: it was taken away"
+        return "No rule: it was taken away"
+    if not machine.watch.judging.by_health:
+        return "Alarm while its state is not as when healthy"
     return f"Alarm below {rule.limit:g} % for {duration_text(rule.on_delay_s)}"
 
 
 def _stale_text(*, stale: bool) -> str:
-    return "No new judgement: the machine rests, or its vibration does not arrive" if stale else ""
+    return "No new judgement: the machine rests, or its samples do not arrive" if stale else ""
 
 
 class Losses:

@@ -43,8 +43,10 @@ class Machine:
 
     @property
     def limit(self) -> float:
-        """Give the limit of the rule, or the configured one where there is no rule."""
-        rule = self.watch.rule
+        """Give the limit of the rule of the health; where the rule watches something else, that of a low health."""
+        rule, judging = self.watch.rule, self.watch.judging
+        if not judging.by_health:
+            return judging.low_health
         return rule.limit if rule else 0.0
 
     @property
@@ -134,7 +136,7 @@ class FleetPage:
             Cell(said),
             Cell(moment_text(finding.since_ns if finding else None, now_ns=now_ns), "time"),
             Cell(word if alarm else "None", "chip", tone if alarm else "mute"),
-            Cell(phase_text(watch.model.phase, watch.model.learned), "sub"),
+            Cell(phase_text(watch.model), "sub"),
             Cell(age_text(age_s), "num"),
         )
         return Row(watch.asset.id, cells)

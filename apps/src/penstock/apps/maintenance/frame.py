@@ -8,6 +8,7 @@ from penstock.apps.house.figures import number_text, unit_text, words
 from penstock.apps.house.shell import Place, Shell, shell
 from penstock.apps.maintenance.assessment import Assessment, Finding, Phase
 from penstock.apps.maintenance.channels import Role
+from penstock.apps.maintenance.judging import Judge
 from penstock.apps.maintenance.zones import Zone
 from penstock.sdk.app import Context
 
@@ -34,13 +35,15 @@ def health_tone(health: float | None, limit: float) -> str:
     return "bad" if health < limit else "warn" if health < limit + NEAR else "good"
 
 
-def phase_text(phase: Phase, learned: float) -> str:
+def phase_text(judge: Judge) -> str:
     """Say what the model is doing."""
-    match phase:
+    if not judge.needed_s:
+        return "Judged by all channels"
+    match judge.phase:
         case Phase.LEARNING:
             return "Learning: zones alone judge"
         case Phase.REFINING:
-            return f"Baseline in use, {100 * learned:.0f} % learned"
+            return f"Baseline in use, {100 * judge.learned:.0f} % learned"
         case Phase.WATCHING:
             return "Baseline learned"
 
@@ -56,7 +59,7 @@ def worst_of(assessment: Assessment | None) -> Finding | None:
 def change_text(finding: Finding) -> str:
     """Say how much a channel has risen: times for a band, otherwise the difference in its unit."""
     if finding.expected is None:
-        return "no baseline yet"
+        return "against a moving level" if finding.channel.role is Role.OTHER else "no baseline yet"
     unit = unit_text(finding.channel.unit)
     if finding.channel.role is Role.BAND and finding.expected > 0:
         return f"× {number_text(finding.value / finding.expected, digits=2)}"

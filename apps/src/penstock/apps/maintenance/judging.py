@@ -102,6 +102,13 @@ class Judging:
     make: Callable[[], Judge]
     rule: RuleWish
     more: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    low_health: float = 0.0
+    """The health below which a machine is shown as in trouble, where the rule watches something else."""
+
+    @property
+    def by_health(self) -> bool:
+        """Say whether the rule watches the health."""
+        return self.rule.property == HEALTH
 
 
 def by_vibration(channels: tuple[Channel, ...], settings: MaintenanceSettings) -> Judging:

@@ -267,4 +267,6 @@ def by_rows(
         worn = f"below {settings.limit:g} %: little life is left, see Maintenance"
         wish = RuleWish(HEALTH, "low", settings.limit, settings.deadband, 0.0, settings.severity, worn)
     key = (channels, *(part.key for part in (state, life) if part is not None))
-    return Judging("state", key, channels, lambda: RowJudge(channels, state, life), wish, more)
+    return Judging(
+        "state", key, channels, lambda: RowJudge(channels, state, life), wish, more, low_health=settings.limit
+    )

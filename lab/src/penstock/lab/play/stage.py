@@ -86,7 +86,7 @@ async def cast(
 ) -> Cast:  # fmt: skip
     """Make the asset, or take the one that stands there, bind its channels and say what is known."""
     known = await client.assets.list(path=path, limit=1)
-    asset = known[0] if known else await client.assets.create(path, name=studied.name)
+    asset = known[0] if known else await client.assets.create(path, name=f"{studied.name} ({path.split('/')[1]})")
     asset = await client.assets.update(asset.id, bind=dict(tags))
     asset = await client.assets.update(asset.id, attributes=dict(attributes))
     return Cast(studied, device, asset, tags)

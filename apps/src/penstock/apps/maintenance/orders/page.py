@@ -105,8 +105,9 @@ class MachineOrders:
         self._shell, self._book, self._asset, self._suspected = shell, book, asset, suspected
         with card("Work orders"):
             if shell.ctx.can(MAY_WORK):
-                button = ui.button("Open a work order", on_click=self._open, color=None)
-                button.props("outline dense no-caps").classes("ps-action").mark("open-order")
+                with ui.element("div").classes("ps-row"):
+                    button = ui.button("Open a work order", on_click=self._open, color=None)
+                    button.props("outline dense no-caps").classes("ps-action").mark("open-order")
             self._list = OrderList(shell, book, asset)
 
     async def _open(self) -> None:

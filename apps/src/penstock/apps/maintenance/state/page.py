@@ -42,7 +42,9 @@ class ModelsPage:
         self._assets: dict[str, Asset] = {}
         title("Models of the healthy state")
         with card():
-            self._table = Table(["Machine", "Version", "Healthy from", "until", "›·Rows", "›·Channels", "·Trouble", ""])
+            self._table = Table(
+                ["Machine", "Version", "·Healthy from", "·until", "›·Rows", "›·Channels", "·Trouble", ""]
+            )
             with ui.element("div") as self._empty:
                 empty("monitor_heart", "No machine is judged by its healthy state yet", "Name a stretch below.")
         self._empty.set_visibility(False)
