@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.apps.maintenance.detection.judge import Averages, Statistics, stacked
-from penstock.apps.maintenance.detection.limits import limit_of
+from penstock.apps.maintenance.detection.limits import limit_of, without_moments
 from penstock.apps.maintenance.detection.model import FittedOn, Floats, Model
 from penstock.apps.maintenance.detection.rows import Conditioner
 from penstock.apps.maintenance.detection.scaling import centre, choose_memory, moving_deviation, robust_scale
@@ -249,7 +249,7 @@ def _limits(
     settings = frame.settings
     out = np.ones(series.shape[1:])
     for which, statistic in np.ndindex(*out.shape):
-        values = series[:, which, statistic]
+        values = without_moments(series[:, which, statistic], settings.on_rows)
         if values.max() > 0:
             out[which, statistic] = limit_of(values, sigmas=settings.sigmas, tail=settings.tail)
     return out
