@@ -133,6 +133,13 @@ def test_too_little_to_fit_on_is_said() -> None:
         model_of(values(40), rows=40)
     with pytest.raises(FitError, match="no channel moves"):
         model_of(np.ones((400, 3)))
+    with pytest.raises(FitError, match="15 healthy rows with values"):
+        model_of(np.where(np.arange(FIT)[:, None] < 225, np.nan, values(FIT)))
+    gone = values(FIT)
+    gone[:, 3] = 1.0
+    gone[250:, [0, 1, 2, 4, 5]] = np.nan
+    with pytest.raises(FitError, match="10 for the limits"):
+        model_of(gone)
     with pytest.raises(FitError, match="shape"):
         fit(Rows(np.arange(9), np.ones((9, 2))), channels=["a"], source="m")
 

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from penstock.apps.maintenance.detection.alarms import Delay
-from penstock.apps.maintenance.detection.limits import independent, limit_of, tail_quantile, tolerance_limit
+from penstock.apps.maintenance.detection.limits import (
+    independent,
+    limit_of,
+    tail_quantile,
+    tolerance_limit,
+    without_moments,
+)
 
 
 def test_the_limit_widens_for_few_rows() -> None:
@@ -37,6 +43,14 @@ def test_few_peaks_say_nothing_of_the_tail() -> None:
 def test_no_limit_lies_below_what_was_seen() -> None:
     values = np.r_[np.zeros(500), 100.0]
     assert limit_of(values, sigmas=1.0, tail=1e-3) >= 100
+
+
+def test_a_moment_does_not_set_the_limit_but_what_lasts_does() -> None:
+    values = np.ones(100)
+    values[50:52] = 60.0
+    assert without_moments(values, 5).max() == 1.5
+    values[50:55] = 60.0
+    assert without_moments(values, 5).max() == 60
 
 
 def test_an_alarm_waits_for_its_rows_and_clears_after_others() -> None:

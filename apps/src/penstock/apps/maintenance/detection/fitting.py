@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.apps.maintenance.detection.judge import Averages, Statistics, stacked
-from penstock.apps.maintenance.detection.limits import limit_of
+from penstock.apps.maintenance.detection.limits import limit_of, without_moments
 from penstock.apps.maintenance.detection.model import FittedOn, Floats, Model
 from penstock.apps.maintenance.detection.rows import Conditioner
 from penstock.apps.maintenance.detection.scaling import centre, choose_memory, moving_deviation, robust_scale
@@ -61,6 +61,7 @@ def fit(
         healthy, limits = healthy.part(0, cut), healthy.part(cut, len(healthy))
     _require(healthy, limits, len(channels))
     frame = _frame(healthy, stretches, settings)
+    _require_values(*(Rows(rows.times_ns, rows.values[:, frame.used]) for rows in (healthy, limits)))
     deviations = np.array([d for d, _ in _deviations(frame, healthy)])
     directions = _directions(deviations, settings)
     frame.conditioner_mean = directions.mean[: len(frame.used)]
@@ -92,9 +93,14 @@ def _require(healthy: Rows, limits: Rows, channels: int) -> None:
         if rows.values.shape != (len(rows), channels):
             message = f"{len(rows)} times and {channels} channels, but values of shape {rows.values.shape}"
             raise FitError(message)
-    if len(healthy) < FIT_ROWS_MIN or len(limits) < LIMIT_ROWS_MIN:
+    _require_values(healthy, limits)
+
+
+def _require_values(healthy: Rows, limits: Rows) -> None:
+    filled, checked = (int(np.isfinite(rows.values).any(axis=1).sum()) for rows in (healthy, limits))
+    if filled < FIT_ROWS_MIN or checked < LIMIT_ROWS_MIN:
         message = (
-            f"{len(healthy)} healthy rows to fit on and {len(limits)} for the limits: "
+            f"{filled} healthy rows with values to fit on and {checked} for the limits: "
             f"at least {FIT_ROWS_MIN} and {LIMIT_ROWS_MIN} are needed"
         )
         raise FitError(message)
@@ -243,7 +249,7 @@ def _limits(
     settings = frame.settings
     out = np.ones(series.shape[1:])
     for which, statistic in np.ndindex(*out.shape):
-        values = series[:, which, statistic]
+        values = without_moments(series[:, which, statistic], settings.on_rows)
         if values.max() > 0:
             out[which, statistic] = limit_of(values, sigmas=settings.sigmas, tail=settings.tail)
     return out

@@ -20,6 +20,18 @@ def limit_of(values: Floats, *, sigmas: float, tail: float) -> float:
     return max(tolerance_limit(values, sigmas), tail_quantile(values, tail), float(values.max()))
 
 
+MOMENT = 1.5
+
+
+def without_moments(values: Floats, rows: int) -> Floats:
+    """Bound values by `MOMENT` times the highest that so many rows in sequence reach.
+
+    What lasts less raises no alarm, such as the row at which a machine changes its regime, and shall not set the limit.
+    """
+    lasting = np.lib.stride_tricks.sliding_window_view(values, min(rows, len(values))).min(axis=1)
+    return np.minimum(values, MOMENT * float(lasting.max()))
+
+
 def tolerance_limit(values: Floats, sigmas: float) -> float:
     """Give mean + k standard deviations, k widened for the number of independent values.
 
