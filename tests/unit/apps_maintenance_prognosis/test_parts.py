@@ -94,7 +94,7 @@ def test_an_index_of_some_features_is_a_line_and_its_shares_add_up() -> None:
     random = np.random.default_rng(3)
     features = random.normal(size=(400, 4))
     left = 50 + 10 * features[:, 0] - 5 * features[:, 2]
-    indices = fit_indices(features, left, horizon=1000.0, parts=(1.0,), ridge=1e-6)
+    indices = fit_indices(features, left, horizon=1000.0, parts=(1.0,), ridge=1e-6, components=0)
     np.testing.assert_allclose(indices.of(features)[:, 0], left, atol=0.01)
     shares = indices.shares(features)
     np.testing.assert_allclose(shares.sum(axis=1), 1.0)

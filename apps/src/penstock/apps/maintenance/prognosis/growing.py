@@ -21,7 +21,14 @@ from penstock.apps.maintenance.prognosis.settings import PrognosisSettings
 
 def fit_member(features: Floats, left: Floats, *, horizon: float, settings: PrognosisSettings, seed: int) -> Member:
     """Fit on features (n, f) and the life left (n,) in steps, cut at the horizon."""
-    indices = fit_indices(features, left, horizon=horizon, parts=settings.index_parts, ridge=settings.index_ridge)
+    indices = fit_indices(
+        features,
+        left,
+        horizon=horizon,
+        parts=settings.index_parts,
+        ridge=settings.index_ridge,
+        components=settings.components,
+    )
     joined = np.hstack([features, indices.of(features)])
     return Member(indices, forest_of(grow(joined, np.minimum(left, horizon), settings=settings, seed=seed)))
 

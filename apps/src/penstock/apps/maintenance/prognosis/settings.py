@@ -23,6 +23,7 @@ class PrognosisSettings:
     channels_max: the most relevant channels that are used.
     folds: members of the ensemble; each leaves out one fold of the machines, whose errors give the intervals.
     index_parts, index_ridge: parts of the horizon that health indices are fitted on, and their ridge, of the rows.
+    components: principal components of each part of the features that join the indices.
     trees, learning_rate, leaves, leaf_rows, ridge, feature_share: of the boosted trees of a member.
     rows_max: rows that a member is fitted on, spread over all lives.
     coverage: of the intervals.
@@ -39,6 +40,7 @@ class PrognosisSettings:
     folds: int = 5
     index_parts: tuple[float, ...] = (1.0, 0.5, 0.2)
     index_ridge: float = 0.05
+    components: int = 3
     trees: int = 200
     learning_rate: float = 0.05
     leaves: int = 15
