@@ -19,7 +19,7 @@ from penstock.apps.maintenance.life.run import RunAttributeError, run_of
 from penstock.apps.maintenance.rowjudge import Life, State, by_rows
 from penstock.apps.maintenance.settings import MaintenanceSettings
 from penstock.apps.maintenance.state.artefacts import ArtefactError, Artefacts
-from penstock.apps.maintenance.state.fitting import fitted, is_there
+from penstock.apps.maintenance.state.fitting import fitted, lacking_of
 from penstock.apps.maintenance.state.healthy import Healthy, HealthyError, healthy_of
 from penstock.apps.maintenance.watch import Watch
 from penstock.sdk.async_client import AsyncClient
@@ -34,7 +34,7 @@ log = logging.getLogger("penstock.apps.maintenance")
 class Fleet:
     """All watched assets by id; `failure` is what kept the last look at the plant from succeeding.
 
-    `unfit`: why an asset whose healthy stretch is named is not judged by it.
+    `unfit`: why an asset whose healthy stretch is named is not judged by it, or not yet.
     """
 
     def __init__(
@@ -51,6 +51,9 @@ class Fleet:
         self.artefacts = Artefacts(folder / "models")
         self.fleets = Fleets(folder / "fleets")
         self._members: list[Member] = []
+        self._awaited: dict[str, str] = {}
+        self._broken: set[str] = set()
+        """Watched assets that failed in a way that nobody foresaw: taken up anew from their checkpoints."""
 
     async def run(self, client: AsyncClient) -> None:
         """Work for ever."""
@@ -79,22 +82,47 @@ class Fleet:
         """Take assets that can be judged, take anew what changed, let go what is gone."""
         plant = await client.assets.list()
         self._members = []
-        for gone in self.watches.keys() - {asset.id for asset in plant}:
+        there = {asset.id for asset in plant}
+        for gone in self.watches.keys() - there:
             del self.watches[gone]
+        for gone in self.unfit.keys() - there:
+            del self.unfit[gone]
         for listed in plant:
-            asset = listed if listed.properties else await client.assets.retrieve(listed.id)
-            try:
-                judging = await self._judging_of(client, asset)
-                known = self.watches.get(asset.id)
-                if judging is None or (known is not None and known.judging.key == judging.key):
-                    continue
-                await self._take(client, asset, judging)
-                self._said.pop(asset.id, None)
-                self.unfit.pop(asset.id, None)
-            except TROUBLE_OF_ONE as refused:  # it is not the others'; tried again at the next look
-                self._say(asset.id, refused)
-                self.unfit[asset.id] = str(refused)
+            why = await self._look_at(client, listed)
+            if why:
+                self.unfit[listed.id] = why
+            elif self.unfit.pop(listed.id, None) is not None:
+                self._said.pop(listed.id, None)
         await self.fleets.look(client, self._members)
+
+    async def _look_at(self, client: AsyncClient, listed: Asset) -> str:
+        """Take an asset or leave it; give why it is not judged as it should be. Tried again at the next look."""
+        try:
+            asset = listed if listed.properties else await client.assets.retrieve(listed.id)
+            await self._take_if_due(client, asset)
+        except TROUBLE_OF_ONE as refused:  # it is not the others'
+            self._say(listed.id, refused)
+            return str(refused)
+        except TROUBLE:
+            raise
+        except Exception as failed:  # boundary: what nobody foresaw of one machine must not stop the others' judging
+            self._say_unforeseen(listed.id, failed)
+            return f"{type(failed).__name__}: {failed}"
+        return self._awaited.get(listed.id, "")
+
+    async def _take_if_due(self, client: AsyncClient, asset: Asset) -> None:
+        self._awaited.pop(asset.id, None)
+        judging = await self._judging_of(client, asset)
+        known = self.watches.get(asset.id)
+        is_broken = asset.id in self._broken
+        if judging is None and healthy_of(asset.properties) is None and run_of(asset.properties) is None:
+            self.watches.pop(asset.id, None)  # what it was judged by was taken away
+        if judging is None or (known is not None and known.judging.key == judging.key and not is_broken):
+            return
+        await self._take(client, asset, judging)
+        if not is_broken:
+            self._said.pop(asset.id, None)
+        self._broken.discard(asset.id)
 
     async def _judging_of(self, client: AsyncClient, asset: Asset) -> Judging | None:
         """Choose: by its healthy stretch where one is named, else by its vibration; None: not judged, or not yet."""
@@ -114,7 +142,8 @@ class Fleet:
         """Give the model of its healthy state, fitted where that has become possible; None: not yet."""
         names = tuple(channel.name for channel in channels)
         if not await asyncio.to_thread(self.artefacts.suits, asset.id, healthy, names):
-            if not await is_there(client, channels, healthy, self._now_ns()):
+            if lacking := await lacking_of(client, channels, healthy, self._now_ns()):
+                self._awaited[asset.id] = f"waits for a value of {', '.join(lacking)} behind its healthy stretch"
                 return None
             made = await fitted(
                 client, asset, channels, healthy=healthy, artefacts=self.artefacts, now_ns=self._now_ns()
@@ -131,6 +160,8 @@ class Fleet:
         self._members.append(member)
         model = self.fleets.model(member.run.fleet)
         if model is None or model.fitted_on.channels != member.names:
+            if why := self.fleets.trouble.get(member.run.fleet):
+                self._awaited.setdefault(member.asset.id, f"fleet {member.run.fleet}: {why}")
             return None
         return Life(model, member.run.from_ns)
 
@@ -149,11 +180,18 @@ class Fleet:
         log.info("watching %s by %s", asset.path, ", ".join(c.name for c in judging.channels))
 
     async def _catch_up(self, watch: Watch) -> bool:
+        if watch.asset.id in self._broken:
+            return False
         try:
             more = await watch.catch_up()
         except TROUBLE as failed:
             watch.failure = failed
             self._say(watch.asset.id, failed)
+            return False
+        except Exception as failed:  # boundary: what nobody foresaw of one machine must not stop the others' judging
+            watch.failure = failed
+            self._broken.add(watch.asset.id)
+            self._say_unforeseen(watch.asset.id, failed)
             return False
         watch.failure = None
         self._said.pop(watch.asset.id, None)
@@ -165,3 +203,10 @@ class Fleet:
         if self._said.get(of) != text:
             self._said[of] = text
             log.warning("%s: %s", of, text)
+
+    def _say_unforeseen(self, of: str, failed: BaseException) -> None:
+        """Log it once, with its trace."""
+        text = f"{type(failed).__name__}: {failed}"
+        if self._said.get(of) != text:
+            self._said[of] = text
+            log.error("%s: %s", of, text, exc_info=failed)
