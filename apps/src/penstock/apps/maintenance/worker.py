@@ -106,8 +106,9 @@ class Fleet:
         except TROUBLE:
             raise
         except Exception as failed:  # boundary: what nobody foresaw of one machine must not stop the others' judging
-            self._say_unforeseen(listed.id, failed)
-            return f"{type(failed).__name__}: {failed}"
+            if self._is_news(listed.id, said := f"{type(failed).__name__}: {failed}"):
+                log.exception("%s: %s", listed.path, said)
+            return said
         return self._awaited.get(listed.id, "")
 
     async def _take_if_due(self, client: AsyncClient, asset: Asset) -> None:
@@ -191,7 +192,8 @@ class Fleet:
         except Exception as failed:  # boundary: what nobody foresaw of one machine must not stop the others' judging
             watch.failure = failed
             self._broken.add(watch.asset.id)
-            self._say_unforeseen(watch.asset.id, failed)
+            if self._is_news(watch.asset.id, f"{type(failed).__name__}: {failed}"):
+                log.exception("%s: judging failed, to be taken up from its checkpoint", watch.asset.path)
             return False
         watch.failure = None
         self._said.pop(watch.asset.id, None)
@@ -199,14 +201,10 @@ class Fleet:
 
     def _say(self, of: str, failed: BaseException) -> None:
         """Log a failure once, not at each round."""
-        text = f"{failed}"
-        if self._said.get(of) != text:
-            self._said[of] = text
-            log.warning("%s: %s", of, text)
+        if self._is_news(of, f"{failed}"):
+            log.warning("%s: %s", of, failed)
 
-    def _say_unforeseen(self, of: str, failed: BaseException) -> None:
-        """Log it once, with its trace."""
-        text = f"{type(failed).__name__}: {failed}"
-        if self._said.get(of) != text:
-            self._said[of] = text
-            log.error("%s: %s", of, text, exc_info=failed)
+    def _is_news(self, of: str, text: str) -> bool:
+        is_news = self._said.get(of) != text
+        self._said[of] = text
+        return is_news
