@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from penstock.apps.maintenance import watch as watching
+from penstock.apps.maintenance.checkpoint import Checkpoint, Checkpoints
 from penstock.apps.maintenance.detection.detector import Detector
 from penstock.apps.maintenance.detection.fitting import Rows, fit
 from penstock.apps.maintenance.rowjudge import ANOMALY, SCORE, RowJudge
@@ -363,3 +364,30 @@ async def test_a_write_is_bounded_in_samples_however_many_channels_there_are(
         await plant.run(client)
     assert max(commits) == 70
     assert len(plant.series(SCORE)) == ALL - HEALTHY
+
+
+async def test_checkpoints_that_take_long_take_a_tenth_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant, whole = Plant(tmp_path / "slow"), Plant(tmp_path / "whole")
+    real, saved = Checkpoints.save, []
+
+    def slow(self: Checkpoints, asset: str, checkpoint: Checkpoint) -> None:
+        real(self, asset, checkpoint)
+        saved.append(checkpoint.position)
+        plant.now_ns += SECOND
+
+    async with whole.client() as client:
+        whole.feed(0, ALL)
+        await whole.run(client)
+    monkeypatch.setattr(Checkpoints, "save", slow)
+    async with plant.client() as client:
+        for first in range(0, ALL, 25):
+            plant.feed(first, first + 25)
+            plant.now_ns += SECOND
+            await plant.run(client)
+        assert 2 <= len(saved) <= 3
+        plant.restart()
+        plant.now_ns += 20 * SECOND
+        await plant.run(client)
+    assert plant.series(SCORE) == whole.series(SCORE)

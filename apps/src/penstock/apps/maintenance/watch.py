@@ -48,7 +48,9 @@ AHEAD_MAX_NS = 60 * SECOND
 SETTLE_ROUNDS = 15
 """Rounds for which late rows are awaited that keep coming, before the history is read again without the rest."""
 REST = 10
-"""After a re-reading none begins for this many times as long as it took: at most a tenth of the time goes into it."""
+"""After a re-reading, or a checkpoint, none begins for this many times as long as it took: at most a tenth of the time
+goes into either. A checkpoint of many open rows or many channels takes a second, and a page of rows less.
+"""
 HOUR_NS = 3600 * SECOND
 DAY_NS = 24 * HOUR_NS
 log = logging.getLogger("penstock.apps.maintenance")
@@ -107,6 +109,7 @@ class Watch:
         self._late = 0
         self._unsettled = 0
         self._rest_until_ns = 0
+        self._kept_ns = self._keep_next_ns = 0
 
     @property
     def late(self) -> int:
@@ -244,6 +247,7 @@ class Watch:
         self.model, self._marks = redo.model, redo.marks
         self._position, self._written_ns = redo.head, redo.written_ns
         self.newest = redo.newest or self.newest
+        self._keep_next_ns = 0
         await self._keep()
 
     async def _judge(self, table: pa.Table) -> bool:
@@ -294,5 +298,11 @@ class Watch:
         await self._client.write_many(written, idempotency_key=key)
 
     async def _keep(self) -> None:
+        """Keep how far it is, unless keeping takes too much of the time: then a crash repeats a little more."""
+        began_ns = self._now_ns()
+        if self._kept_ns <= began_ns < self._keep_next_ns:
+            return
         kept = Checkpoint(self._position, self.model.to_json(), self._rule_made, self._marks)
         await asyncio.to_thread(self._checkpoints.save, self.asset.id, kept)
+        self._kept_ns = self._now_ns()
+        self._keep_next_ns = self._kept_ns + REST * (self._kept_ns - began_ns)
