@@ -15,7 +15,7 @@ from penstock.apps.maintenance.detection.fitting import Rows, fit
 from penstock.apps.maintenance.rowjudge import ANOMALY, SCORE, RowJudge
 from penstock.apps.maintenance.settings import MaintenanceSettings
 from penstock.apps.maintenance.state import fitting
-from penstock.apps.maintenance.worker import Fleet
+from penstock.apps.maintenance.worker import FIT_AGAIN_NS, Fleet
 from penstock.core.times import format_rfc3339_ns
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.testing import FakePlatform
@@ -173,6 +173,31 @@ async def test_too_little_is_told_and_tried_again(tmp_path: Path, caplog: pytest
         assert "are needed" in caplog.text
 
 
+async def test_a_fit_that_failed_is_left_alone_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant, tried, real = Plant(tmp_path, until=20), [], fitting.fit
+
+    def counted(*rows: Rows | None, **more: object) -> object:
+        tried.append(1)
+        return real(*rows, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fitting, "fit", counted)
+    async with plant.client() as client:
+        plant.feed(0, ALL)
+        for _ in range(3):
+            await plant.run(client)
+        assert len(tried) == 1
+        assert all("are needed" in why for why in plant.fleet.unfit.values())
+        assert len(plant.fleet.unfit) == 1
+        plant.now_ns += FIT_AGAIN_NS
+        await plant.run(client)
+        assert len(tried) == 2
+        (asset,) = await client.assets.list()
+        await client.assets.update(asset.id, attributes=named_healthy(HEALTHY))
+        await plant.run(client)
+    assert len(tried) == 3
+    assert len(plant.fleet.watches) == 1
+
+
 async def test_an_older_version_taken_back_judges_from_then_on(tmp_path: Path) -> None:
     plant = Plant(tmp_path)
     async with plant.client() as client:
@@ -238,6 +263,7 @@ async def test_a_fit_that_fails_as_nobody_foresaw_stops_no_other_machine(
         assert [w.asset.path for w in plant.fleet.watches.values()] == ["works/line/second"]
         assert "singular" in plant.fleet.unfit[first.id]
         monkeypatch.setattr(fitting, "fit", real)
+        plant.now_ns += FIT_AGAIN_NS
         await plant.run(client)
     assert plant.fleet.unfit == {}
     assert len(plant.fleet.watches) == 2

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sys
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +15,10 @@ import pytest
 
 from penstock.lab.play import play
 from penstock.lab.play.compare import compare
+from penstock.lab.play.stage import Cast
 from penstock.lab.study import Stretch, Study, StudyAsset, StudyError
+from penstock.sdk.async_client import AsyncClient
+from penstock.sdk.models import Asset
 
 STUDY = Study("prognosis", (StudyAsset("m1", (Stretch("watch", 0, 10),)),))
 
@@ -50,3 +55,20 @@ async def test_a_playback_that_heeds_no_signal_is_killed(monkeypatch: pytest.Mon
 def test_assets_that_would_share_a_device_are_refused(names: tuple[str, str]) -> None:
     with pytest.raises(StudyError, match="names that differ"):
         play._devices(Study("detection", tuple(StudyAsset(name, ()) for name in names)), "run1")
+
+
+@pytest.mark.parametrize(("grows", "settled"), [(True, False), (False, True)])
+async def test_a_play_knows_whether_the_app_had_its_last_word(
+    monkeypatch: pytest.MonkeyPatch, grows: bool, settled: bool
+) -> None:
+    said = itertools.count(1) if grows else itertools.repeat(5)
+
+    async def said_rows(*_: object) -> int:
+        return next(said)
+
+    monkeypatch.setattr(play, "SETTLE_S", 0.001)
+    monkeypatch.setattr(play, "said_rows", said_rows)
+    (studied,) = STUDY.assets
+    way = play.Way("run1", Path(), wait_s=0.02)
+    one = Cast(studied, "m1", cast(Asset, None), {})
+    assert await play._settled(cast(AsyncClient, None), "prognosis", [one], way=way) is settled

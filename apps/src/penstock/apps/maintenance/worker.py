@@ -6,9 +6,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.apps.house.said import TROUBLE
+from penstock.apps.maintenance.assessment import SECOND
 from penstock.apps.maintenance.channels import Channel, all_channels, find_channels
 from penstock.apps.maintenance.checkpoint import Checkpoints
 from penstock.apps.maintenance.detection.fitting import FitError
@@ -27,8 +29,19 @@ from penstock.sdk.errors import ApiError
 from penstock.sdk.models import Asset, Property
 
 LOOK_FOR_NEW_S = 10.0
+FIT_AGAIN_NS = 600 * SECOND
+"""A fit reads up to 200,000 rows and takes seconds in which nothing else is judged; what it lacked may come late."""
 TROUBLE_OF_ONE = (ApiError, HealthyError, FitError, ModelError, ArtefactError, RunAttributeError)
 log = logging.getLogger("penstock.apps.maintenance")
+
+
+@dataclass(frozen=True, slots=True)
+class _Unfitted:
+    """A fit that failed: of which stretch and channels, when and why."""
+
+    of: tuple[Healthy, tuple[Channel, ...]]
+    at_ns: int
+    why: str
 
 
 class Fleet:
@@ -52,6 +65,7 @@ class Fleet:
         self.fleets = Fleets(folder / "fleets")
         self._members: list[Member] = []
         self._awaited: dict[str, str] = {}
+        self._unfitted: dict[str, _Unfitted] = {}
         self._broken: set[str] = set()
         """Watched assets that failed in a way that nobody foresaw: taken up anew from their checkpoints."""
 
@@ -85,8 +99,10 @@ class Fleet:
         there = {asset.id for asset in plant}
         for gone in self.watches.keys() - there:
             del self.watches[gone]
-        for gone in self.unfit.keys() - there:
-            del self.unfit[gone]
+        for told in (self.unfit, self._unfitted, self._awaited):
+            for gone in told.keys() - there:
+                del told[gone]
+        self._broken &= there
         for listed in plant:
             why = await self._look_at(client, listed)
             if why:
@@ -146,15 +162,28 @@ class Fleet:
             if lacking := await lacking_of(client, channels, healthy, self._now_ns()):
                 self._awaited[asset.id] = f"waits for a value of {', '.join(lacking)} behind its healthy stretch"
                 return None
-            made = await fitted(
-                client, asset, channels, healthy=healthy, artefacts=self.artefacts, now_ns=self._now_ns()
-            )
-            log.info("fitted version %d of the model of %s", made.number, asset.path)
+            await self._fit(client, asset, channels, healthy)
         used = await asyncio.to_thread(self.artefacts.used, asset.id)
         if used is None or used.model.fitted_on.channels != names:
             message = "the version of its model in use is of other channels: take another, or name a new stretch"
             raise ArtefactError(message)
         return State(used.model, used.healthy.fit[0], used.healthy.until_ns, used.period_ns)
+
+    async def _fit(
+        self, client: AsyncClient, asset: Asset, channels: tuple[Channel, ...], healthy: Healthy
+    ) -> None:  # fmt: skip
+        """Fit; what could not be fitted is left alone for a while, unless something else is asked."""
+        now_ns = self._now_ns()
+        failed = self._unfitted.get(asset.id)
+        if failed is not None and failed.of == (healthy, channels) and now_ns - failed.at_ns < FIT_AGAIN_NS:
+            raise FitError(failed.why)
+        try:
+            made = await fitted(client, asset, channels, healthy=healthy, artefacts=self.artefacts, now_ns=now_ns)
+        except ValueError as failure:  # FitError, and what linear algebra refuses
+            self._unfitted[asset.id] = _Unfitted((healthy, channels), now_ns, str(failure))
+            raise
+        self._unfitted.pop(asset.id, None)
+        log.info("fitted version %d of the model of %s", made.number, asset.path)
 
     def _life_of(self, member: Member) -> Life | None:
         """Give the prognosis of its fleet; None while there is none of these channels."""

@@ -64,7 +64,8 @@ async def play(client: AsyncClient, folder: Path, out: Path, *, way: Way, say: S
             await asyncio.wait([playing])  # its process ends before the files that it plays go
     say(f"{len(casts)} assets are played and bound; waiting for the app")
     await _judged(client, study.family, casts, way=way)
-    await _settled(client, study.family, casts, way=way)
+    if not await _settled(client, study.family, casts, way=way):
+        say(f"the app still writes after {way.wait_s:g} s: what is read back is not its last word")
     return await collect(client, study.family, casts, out)
 
 
@@ -153,15 +154,19 @@ async def _judged(client: AsyncClient, family: Family, casts: Sequence[Cast], *,
         await asyncio.sleep(LOOK_S)
 
 
-async def _settled(client: AsyncClient, family: Family, casts: Sequence[Cast], *, way: Way) -> None:
-    """Wait until nothing is added any more: the app reads the history again where rows came late."""
+async def _settled(client: AsyncClient, family: Family, casts: Sequence[Cast], *, way: Way) -> bool:
+    """Wait until nothing is added any more: the app reads the history again where rows came late.
+
+    False where something was still added at the end of the wait.
+    """
     until_s, seen = time.monotonic() + way.wait_s, -1
     while time.monotonic() < until_s:
         rows = [await said_rows(client, family, each) for each in casts if each.watched is not None]
         if sum(rows) == seen:
-            return
+            return True
         seen = sum(rows)
         await asyncio.sleep(SETTLE_S)
+    return False
 
 
 async def _newest(client: AsyncClient, each: Cast, name: str) -> int:
