@@ -15,6 +15,7 @@ import pytest
 from penstock.apps.maintenance import reading
 from penstock.apps.maintenance.channels import Channel, Role
 from penstock.apps.maintenance.reading import rows_between, samples_of
+from penstock.apps.maintenance.rows import row_maker
 from penstock.apps.maintenance.windows import Samples
 from penstock.sdk.async_client import AsyncClient
 
@@ -51,7 +52,7 @@ class History:
     def __init__(self, pages: int, monkeypatch: pytest.MonkeyPatch) -> None:
         self.pages, self.held = pages, 0
         blocks: list[weakref.ref[Any]] = []
-        real = reading.row_maker
+        real = row_maker
 
         def counted(channels: int, period_ns: int, from_ns: int) -> Any:
             maker = real(channels, period_ns, from_ns)

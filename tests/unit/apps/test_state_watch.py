@@ -174,7 +174,7 @@ async def test_too_little_is_told_and_tried_again(tmp_path: Path, caplog: pytest
 
 
 async def test_a_fit_that_failed_is_left_alone_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plant, tried, real = Plant(tmp_path, until=20), [], fitting.fit
+    plant, tried, real = Plant(tmp_path, until=20), [], fit
 
     def counted(*rows: Rows | None, **more: object) -> object:
         tried.append(1)
@@ -250,7 +250,7 @@ async def test_a_fit_that_fails_as_nobody_foresaw_stops_no_other_machine(
     plant.feed(0, ALL)
     async with plant.client() as client:
         first = next(a for a in await client.assets.list() if a.path == PATH)
-        real = fitting.fit
+        real = fit
 
         def fit_or_fail(*rows: Rows | None, source: str, **more: object) -> object:
             if source == first.id:
