@@ -17,6 +17,7 @@ from penstock.apps.maintenance.settings import MaintenanceSettings
 from penstock.apps.maintenance.worker import Fleet
 from penstock.core.times import format_rfc3339_ns
 from penstock.sdk.async_client import AsyncClient
+from penstock.sdk.errors import InvalidRequestError
 from penstock.sdk.models import Property
 from penstock.sdk.testing import FakePlatform
 from tests.builders.apps import START_NS
@@ -144,3 +145,63 @@ def test_runs_are_read_from_attributes() -> None:
 def test_a_run_described_wrongly_is_told(given: dict[str, str], said: str) -> None:
     with pytest.raises(RunAttributeError, match=said):
         run_of(attributes(fleet="a", **given))
+
+
+async def test_a_fit_that_fails_as_nobody_foresaw_is_told_and_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant, begun = Plant(tmp_path), []
+
+    def fail(*_: object) -> None:
+        begun.append(1)
+        message = "input contains infinity"
+        raise ValueError(message)
+
+    async with plant.fake.client(app="maintenance") as client:
+        for run in RUNS:
+            plant.feed(run)
+        monkeypatch.setattr(plant.fleet.fleets, "_fitted", fail)
+        await plant.run(client)
+        await plant.run(client)
+        assert len(begun) == 1
+        assert "contains infinity" in plant.fleet.fleets.trouble["pumps"]
+        assert any("contains infinity" in why for why in plant.fleet.unfit.values())
+        (running,) = [a for a in await client.assets.list() if a.name == RUNS[0].name]
+        until = format_rfc3339_ns(int(RUNS[0].times_ns[-1]) + 2)
+        old = {p.name: p.value for p in running.properties if p.kind == "attribute"}
+        await client.assets.update(running.id, attributes=old | {"run_until": until})
+        await plant.run(client)
+    assert len(begun) == 2
+
+
+async def test_runs_whose_history_is_awaited_are_named(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    async with plant.fake.client(app="maintenance") as client:
+        for run in RUNS[1:]:
+            plant.feed(run)
+        await plant.run(client)
+    assert plant.fleet.fleets.trouble["pumps"] == "waits for the history of 1 runs to failure: ast_1"
+
+
+async def test_a_refused_request_of_one_fleet_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(*_: object) -> bool:
+        raise InvalidRequestError(422, {"detail": "out of range"}, method="GET", url="/v1/samples")
+
+    plant = Plant(tmp_path)
+    for run in RUNS[:-1]:
+        plant.feed(run)
+    monkeypatch.setattr(plant.fleet.fleets, "_is_whole", refused)
+    async with plant.fake.client(app="maintenance") as client:
+        await plant.run(client)
+    assert plant.fleet.failure is None
+    assert "out of range" in plant.fleet.fleets.trouble["pumps"]
+
+
+@pytest.mark.parametrize("name", ["a/../b", "x" * 400, "\u00e91", "\u0e91", "é" * 200, "..", "\ud800"])
+def test_a_fleet_of_any_name_has_a_folder_of_its_own(tmp_path: Path, name: str) -> None:
+    kept = fleets.Fleets(tmp_path / "fleets")
+    assert kept.model(name) is None
+    folder = kept._of(name)
+    assert folder.parent == tmp_path / "fleets"
+    assert folder != kept._of("\u00e91") or name == "\u00e91"
+    folder.mkdir()

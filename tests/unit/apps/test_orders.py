@@ -10,7 +10,18 @@ import pytest
 
 from penstock.apps.maintenance.orders import book
 from penstock.apps.maintenance.orders.book import OrderBook
-from penstock.apps.maintenance.orders.order import MAY, Found, Label, Order, OrderError, State, Step, labels_of, stepped
+from penstock.apps.maintenance.orders.order import (
+    MAY,
+    TEXT_MAX,
+    Found,
+    Label,
+    Order,
+    OrderError,
+    State,
+    Step,
+    labels_of,
+    stepped,
+)
 
 
 def step(to: State, at_ns: int = 20, **more: object) -> Step:
@@ -39,6 +50,8 @@ def test_a_step_is_possible_where_the_table_says_so(state: State, to: State) -> 
     ("wrong", "said"),
     [
         (Step(State.PLANNED, 20, "usr_b"), "for when"),
+        (Step(State.PLANNED, 20, "usr_b", planned_for_ns=253_402_214_400 * 10**9), "before 2262"),
+        (Step(State.PLANNED, 20, "usr_b", planned_for_ns=-1), "out of range"),
         (Step(State.DONE, 20, "usr_b"), "what was found"),
         (Step(State.DONE, 20, "usr_b", found=Found.OTHER_FAULT, part=" "), "which part"),
     ],
@@ -81,6 +94,12 @@ def test_a_refused_step_leaves_no_trace(orders: OrderBook) -> None:
     assert [each.to for each in orders.history(number)] == [State.DONE]
     with pytest.raises(OrderError, match="no work order 7"):
         orders.take(7, step(State.DONE))
+
+
+def test_what_a_step_says_is_bounded_also_in_its_history(orders: OrderBook) -> None:
+    number = orders.open("ast_a", "look", suspected="", by="usr_a", at_ns=1).number
+    orders.take(number, step(State.DISMISSED, note=" " + "x" * 10_000))
+    assert [len(each.note) for each in orders.history(number)] == [TEXT_MAX]
 
 
 def test_a_book_has_a_bound(orders: OrderBook, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,6 +62,28 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
         kept.used("ast_1")
 
 
+@pytest.mark.parametrize("text", ["", "{", '{"sha256": 1}', "[]", "\xff"], ids=["empty", "cut", "bare", "list", "sign"])
+def test_a_file_that_is_cut_off_is_told_in_words(tmp_path: Path, text: str) -> None:
+    kept = Artefacts(tmp_path)
+    kept.keep("ast_1", model(), HEALTHY, period_ns=5, fitted_ns=7)
+    (tmp_path / "ast_1" / "0001.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ArtefactError, match="no model"):
+        Artefacts(tmp_path).used("ast_1")
+
+
+def test_a_broken_version_stands_in_the_way_of_no_new_fit(tmp_path: Path) -> None:
+    first = Artefacts(tmp_path)
+    first.keep("ast_1", model(), HEALTHY, period_ns=5, fitted_ns=7)
+    first.keep("ast_1", model(2), HEALTHY, period_ns=5, fitted_ns=8)
+    (tmp_path / "ast_1" / "0002.json").write_text("{")
+    (tmp_path / "ast_1" / "0002-saved.json").write_text("{")
+    kept = Artefacts(tmp_path)
+    assert not kept.suits("ast_1", Healthy((50, 60)), ["a", "b", "c"])
+    assert kept.suits("ast_1", HEALTHY, ["a", "b", "c"])
+    assert [each.number for each in kept.whole("ast_1")] == [1]
+    assert kept.keep("ast_1", model(3), HEALTHY, period_ns=5, fitted_ns=9).number == 3
+
+
 def test_the_healthy_stretch_is_read_from_attributes() -> None:
     named = {"healthy_from": "1970-01-01T00:00:00Z", "healthy_until": "1970-01-01T00:00:00.5Z"}
     check = {"check_from": "1970-01-01T00:00:01Z", "check_until": "1970-01-01T00:00:02Z"}

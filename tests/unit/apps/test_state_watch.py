@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from penstock.apps.maintenance import watch as watching
+from penstock.apps.maintenance.checkpoint import Checkpoint, Checkpoints
 from penstock.apps.maintenance.detection.detector import Detector
 from penstock.apps.maintenance.detection.fitting import Rows, fit
-from penstock.apps.maintenance.rowjudge import ANOMALY, SCORE
+from penstock.apps.maintenance.rowjudge import ANOMALY, SCORE, RowJudge
 from penstock.apps.maintenance.settings import MaintenanceSettings
-from penstock.apps.maintenance.worker import Fleet
+from penstock.apps.maintenance.state import fitting
+from penstock.apps.maintenance.worker import FIT_AGAIN_NS, Fleet
 from penstock.core.times import format_rfc3339_ns
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.testing import FakePlatform
@@ -30,15 +34,18 @@ def recorded(seed: int = 3) -> Rows:
     return Rows(START_NS + np.arange(ALL) * SECOND, values)
 
 
+def named_healthy(until: int = HEALTHY) -> dict[str, str]:
+    stretch = {"healthy_from": START_NS, "healthy_until": START_NS + until * SECOND}
+    return {name: format_rfc3339_ns(time) for name, time in stretch.items()}
+
+
 class Plant:
     """A fake platform with one asset of neutral channels, whose healthy stretch is named."""
 
     def __init__(self, folder: Path, *, until: int = HEALTHY) -> None:
         self.now_ns = START_NS + ALL * SECOND
         self.fake, self.folder, self.rows = FakePlatform(now_ns=lambda: self.now_ns), folder, recorded()
-        stretch = {"healthy_from": START_NS, "healthy_until": START_NS + until * SECOND}
-        named = {name: format_rfc3339_ns(time) for name, time in stretch.items()}
-        self.fake.add_asset(PATH, name="Asset 7f3a", attributes=named)
+        self.fake.add_asset(PATH, name="Asset 7f3a", attributes=named_healthy(until))
         for i in range(CHANNELS):
             self.fake.add_tag(f"asset-7f3a/ch{i:02d}", asset=PATH, property=f"ch{i:02d}")
         self.restart()
@@ -166,6 +173,31 @@ async def test_too_little_is_told_and_tried_again(tmp_path: Path, caplog: pytest
         assert "are needed" in caplog.text
 
 
+async def test_a_fit_that_failed_is_left_alone_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant, tried, real = Plant(tmp_path, until=20), [], fit
+
+    def counted(*rows: Rows | None, **more: object) -> object:
+        tried.append(1)
+        return real(*rows, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fitting, "fit", counted)
+    async with plant.client() as client:
+        plant.feed(0, ALL)
+        for _ in range(3):
+            await plant.run(client)
+        assert len(tried) == 1
+        assert all("are needed" in why for why in plant.fleet.unfit.values())
+        assert len(plant.fleet.unfit) == 1
+        plant.now_ns += FIT_AGAIN_NS
+        await plant.run(client)
+        assert len(tried) == 2
+        (asset,) = await client.assets.list()
+        await client.assets.update(asset.id, attributes=named_healthy(HEALTHY))
+        await plant.run(client)
+    assert len(tried) == 3
+    assert len(plant.fleet.watches) == 1
+
+
 async def test_an_older_version_taken_back_judges_from_then_on(tmp_path: Path) -> None:
     plant = Plant(tmp_path)
     async with plant.client() as client:
@@ -199,3 +231,189 @@ async def test_a_dead_channel_holds_its_machine_up_by_the_wait_alone(tmp_path: P
         plant.now_ns += 20 * SECOND
         await plant.run(client)
     assert len(plant.series(SCORE)) == 140
+
+
+def second_machine(plant: Plant) -> None:
+    """Add a machine of the same rows that comes behind the first."""
+    plant.fake.add_asset("works/line/second", name="Second", attributes=named_healthy())
+    for i in range(CHANNELS):
+        plant.fake.add_tag(f"second/ch{i:02d}", asset="works/line/second", property=f"ch{i:02d}")
+        rows = zip(plant.rows.times_ns.tolist(), plant.rows.values[:, i].tolist(), strict=True)
+        plant.fake.feed(f"second/ch{i:02d}", list(rows))
+
+
+async def test_a_fit_that_fails_as_nobody_foresaw_stops_no_other_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = Plant(tmp_path)
+    second_machine(plant)
+    plant.feed(0, ALL)
+    async with plant.client() as client:
+        first = next(a for a in await client.assets.list() if a.path == PATH)
+        real = fit
+
+        def fit_or_fail(*rows: Rows | None, source: str, **more: object) -> object:
+            if source == first.id:
+                message = "singular"
+                raise np.linalg.LinAlgError(message)
+            return real(*rows, source=source, **more)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(fitting, "fit", fit_or_fail)
+        await plant.run(client)
+        assert [w.asset.path for w in plant.fleet.watches.values()] == ["works/line/second"]
+        assert "singular" in plant.fleet.unfit[first.id]
+        monkeypatch.setattr(fitting, "fit", real)
+        plant.now_ns += FIT_AGAIN_NS
+        await plant.run(client)
+    assert plant.fleet.unfit == {}
+    assert len(plant.fleet.watches) == 2
+
+
+async def test_a_judge_that_fails_as_nobody_foresaw_stops_no_other_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = Plant(tmp_path)
+    second_machine(plant)
+    plant.feed(0, 400)
+    async with plant.client() as client:
+        await plant.run(client)
+        first = next(w for w in plant.fleet.watches.values() if w.asset.path == PATH)
+
+        def fail(*_: object, **__: object) -> list[object]:
+            message = "of no foreseen kind"
+            raise RuntimeError(message)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(first, "_judge", fail)
+            plant.feed(400, ALL)
+            await plant.run(client)
+            assert isinstance(first.failure, RuntimeError)
+            (second,) = (w for w in plant.fleet.watches.values() if w is not first)
+            assert second.failure is None
+        await plant.run(client)
+    assert plant.fleet.watches[first.asset.id].failure is None
+    scores = [t for t, _ in plant.series(SCORE)]
+    assert scores == plant.rows.times_ns[HEALTHY:].tolist()
+
+
+async def test_a_state_of_another_version_makes_the_history_be_judged_again(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    async with plant.client() as client:
+        plant.feed(0, 400)
+        await plant.run(client)
+        (kept,) = (tmp_path / "state").glob("*.json")
+        body = json.loads(kept.read_text())
+        del body["model"]["detector"]["rows"]["seen"]
+        kept.write_text(json.dumps(body))
+        plant.restart()
+        plant.feed(400, ALL)
+        await plant.run(client)
+    assert [t for t, _ in plant.series(SCORE)] == plant.rows.times_ns[HEALTHY:].tolist()
+
+
+async def test_a_refused_state_leaves_the_judge_as_it_was(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    async with plant.client() as client:
+        plant.feed(0, 400)
+        await plant.run(client)
+    (watch,) = plant.fleet.watches.values()
+    state = watch.model.to_json()
+    del state["held"]
+    judge = watch.judging.make()
+    assert isinstance(judge, RowJudge)
+    before = judge.to_json()
+    assert not judge.restore(state)
+    assert judge.to_json() == before
+
+
+async def test_trouble_that_is_over_is_not_told_any_more(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    async with plant.client() as client:
+        plant.feed(0, 400)
+        await plant.run(client)
+        (asset,) = await client.assets.list()
+        right = {p.name: p.value for p in asset.properties if p.kind == "attribute"}
+        await client.assets.update(asset.id, attributes=right | {"healthy_until": "monday"})
+        await plant.run(client)
+        assert "no time" in plant.fleet.unfit[asset.id]
+        await client.assets.update(asset.id, attributes=right)
+        await plant.run(client)
+    assert plant.fleet.unfit == {}
+
+
+async def test_a_machine_whose_stretch_is_taken_away_is_let_go(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    async with plant.client() as client:
+        plant.feed(0, 400)
+        await plant.run(client)
+        (asset,) = await client.assets.list()
+        await client.assets.update(asset.id, attributes={"healthy_from": "", "healthy_until": ""})
+        await plant.run(client)
+    assert plant.fleet.watches == {}
+
+
+async def test_a_channel_without_values_is_named(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    plant.fake.add_tag("asset-7f3a/dead", asset=PATH, property="dead")
+    async with plant.client() as client:
+        plant.feed(0, ALL)
+        await plant.run(client)
+    assert list(plant.fleet.unfit.values()) == ["waits for a value of dead behind its healthy stretch"]
+
+
+async def test_a_channel_that_is_much_slower_than_the_others_is_awaited_no_longer_than_it_takes(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    plant.fake.add_tag("asset-7f3a/slow", asset=PATH, property="slow")
+    async with plant.client() as client:
+        plant.feed(0, ALL)
+        slow = [(START_NS + n * 299 * SECOND, float(n % 2)) for n in range(3)]
+        plant.fake.feed("asset-7f3a/slow", slow)
+        await plant.fleet.look(client)
+    assert len(plant.fleet.watches) == 1
+
+
+async def test_a_write_is_bounded_in_samples_however_many_channels_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "WRITE_SAMPLES", 70)
+    plant = Plant(tmp_path)
+    async with plant.client() as client:
+        plant.feed(0, ALL)
+        commits: list[int] = []
+        real = client.write_many
+
+        async def write_many(samples: dict[object, list[object]], **more: object) -> object:
+            commits.append(sum(len(rows) for rows in samples.values()))
+            return await real(samples, **more)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(client, "write_many", write_many)
+        await plant.run(client)
+    assert max(commits) == 70
+    assert len(plant.series(SCORE)) == ALL - HEALTHY
+
+
+async def test_checkpoints_that_take_long_take_a_tenth_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant, whole = Plant(tmp_path / "slow"), Plant(tmp_path / "whole")
+    real, saved = Checkpoints.save, []
+
+    def slow(self: Checkpoints, asset: str, checkpoint: Checkpoint) -> None:
+        real(self, asset, checkpoint)
+        saved.append(checkpoint.position)
+        plant.now_ns += SECOND
+
+    async with whole.client() as client:
+        whole.feed(0, ALL)
+        await whole.run(client)
+    monkeypatch.setattr(Checkpoints, "save", slow)
+    async with plant.client() as client:
+        for first in range(0, ALL, 25):
+            plant.feed(first, first + 25)
+            plant.now_ns += SECOND
+            await plant.run(client)
+        assert 2 <= len(saved) <= 3
+        plant.restart()
+        plant.now_ns += 20 * SECOND
+        await plant.run(client)
+    assert plant.series(SCORE) == whole.series(SCORE)

@@ -1,10 +1,13 @@
 """A study comes back as it was written, and a broken one is told by its place."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from penstock.apps.maintenance.backtest import study as app
 from penstock.lab.study import (
     STUDY,
     Stretch,
@@ -39,3 +42,14 @@ def test_a_broken_study_is_told_by_its_place(text: str, tmp_path: Path) -> None:
     (tmp_path / STUDY).write_text(text)
     with pytest.raises(StudyError, match=STUDY):
         read_study(tmp_path)
+
+
+@pytest.mark.parametrize("read", [read_study, app.read_study], ids=["lab", "app"])
+@pytest.mark.parametrize("name", ["../out", "/tmp/out", "a\\b", "..", ""])
+def test_a_name_that_leads_out_of_the_folder_is_refused(
+    name: str, read: Callable[[Path], object], tmp_path: Path
+) -> None:
+    asset = {"name": name, "stretches": [], "ended": "running"}
+    (tmp_path / STUDY).write_text(json.dumps({"version": 1, "family": "stream", "assets": [asset]}))
+    with pytest.raises((StudyError, app.StudyError), match="no name of an asset"):
+        read(tmp_path)

@@ -188,7 +188,9 @@ async def test_the_door_answers_in_pages_and_says_what_is_wrong(store: TruthStor
         (device,) = (await client.get("/truth/devices")).json()["items"]
         assert (device["device"], device["asset"], device["states"]) == ("pump", "works/pump", 2)
         assert [fault["rul_s"] for fault in device["faults"]] == [18_000.0]
-        for wrong in ({"limit": "0"}, {"start": "yesterday"}, {"cursor": "x"}, {"strat": "1h-ago"}, {"limit": "x"}):
+        for cursor in ("x", "1", "9" * 25 + ".1", "1." + "9" * 25, "1.-1"):
+            assert (await client.get("/truth/events", params={"cursor": cursor})).status_code == 422, cursor
+        for wrong in ({"limit": "0"}, {"start": "yesterday"}, {"strat": "1h-ago"}, {"limit": "x"}):
             answer = await client.get("/truth/states", params=wrong)
             assert answer.status_code == 422, wrong
             assert json.loads(answer.text)["detail"]

@@ -80,7 +80,7 @@ def read_study(folder: Path) -> Study:
             message = f"{place}: version {body['version']}; this lab reads version {VERSION}"
             raise StudyError(message)
         return Study(body["family"], tuple(_asset(each) for each in body["assets"]))
-    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except (OSError, KeyError, TypeError, UnicodeError, json.JSONDecodeError) as error:
         message = f"{place}: no study: {error!r}"
         raise StudyError(message) from error
 
@@ -88,7 +88,16 @@ def read_study(folder: Path) -> Study:
 def _asset(body: Mapping[str, object]) -> StudyAsset:
     stretches = body["stretches"]
     assert isinstance(stretches, Sequence)
-    return StudyAsset(str(body["name"]), tuple(Stretch(**each) for each in stretches), body.get("ended", "running"))  # type: ignore[arg-type]
+    named = tuple(Stretch(**each) for each in stretches)
+    return StudyAsset(_name(str(body["name"])), named, body.get("ended", "running"))  # type: ignore[arg-type]
+
+
+def _name(name: str) -> str:
+    """Give an asset's name, which names files too; StudyError where it would lead out of a folder."""
+    if name in ("", ".", "..") or any(sign in name for sign in "/\\\0"):
+        message = f"no name of an asset: {name!r}"
+        raise StudyError(message)
+    return name
 
 
 def read_rows(folder: Path, asset: str) -> pa.Table:

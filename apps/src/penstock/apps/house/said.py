@@ -51,5 +51,7 @@ def trouble_of(error: BaseException) -> Trouble:
                 f"Nothing answers at {error.url.split('/v1')[0]}. What you see is the last that was read; "
                 "this page goes on by itself as soon as the platform is back.",
             )
-        case _:
+        case ClientError() | httpx.HTTPError() | OSError():
             return Trouble("The platform does not answer", "The connection failed; this page tries again by itself.")
+        case _:
+            return Trouble("The app failed here", "Its log says why; it tries again by itself.")

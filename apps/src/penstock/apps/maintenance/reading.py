@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from penstock.apps.maintenance.assessment import SECOND
 from penstock.apps.maintenance.channels import Channel
 from penstock.apps.maintenance.rows import row_maker
-from penstock.apps.maintenance.windows import Samples
+from penstock.apps.maintenance.windows import USABLE_MAX, Samples
 from penstock.sdk.async_client import AsyncClient
 
 BAD_FROM = 0x80000000
@@ -31,7 +32,7 @@ def samples_of(table: pa.Table, channels: Sequence[Channel]) -> Samples:
     channel = np.full(len(tag), -1, dtype=np.int64)
     for index, known in enumerate(channels):
         channel[tag == known.tag] = index
-    good = (status < BAD_FROM) & np.isfinite(value)
+    good = (status < BAD_FROM) & (np.abs(value) <= USABLE_MAX)
     return Samples(channel, table.column("time").to_numpy(), value, good, table.column("position").to_numpy())
 
 
@@ -50,10 +51,14 @@ async def rows_between(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Read the rows of a stretch, begin ≤ time < end, in time order: times (n,) and values (n, c), NaN: none."""
     maker = row_maker(len(channels), SECOND, span[0])
-    times, values = [np.zeros(0, np.int64)], [np.zeros((0, len(channels)))]
+    kept = deque([(np.zeros(0, np.int64), np.zeros((0, len(channels))))])
+    count = 0
     pages = client.iterate([c.tag for c in channels], start=span[0], end=span[1], chunk=PAGE_ROWS, include_status=True)
     async for page in pages:
         new_times, new_values = maker.on_samples(samples_of(page.table, channels), 0, in_order=True)
-        times.append(new_times)
-        values.append(new_values)
+        kept.append((new_times, new_values))
+        count += len(new_times)
+        while count - len(kept[0][0]) >= ROWS_MAX:
+            count -= len(kept.popleft()[0])
+    times, values = zip(*kept, strict=True)
     return np.concatenate(times)[-ROWS_MAX:], np.concatenate(values)[-ROWS_MAX:]

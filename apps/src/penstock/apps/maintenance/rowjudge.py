@@ -211,17 +211,23 @@ class RowJudge:
         """Take a state of the same channels and models; False, and nothing taken, where it is of others."""
         if state.get("v") != 1 or state.get("made_for") != self._made_for():
             return False
+        fresh = RowJudge(self.channels, self._state, self._life)
         try:
-            if self._detector is not None:
-                self._detector.restore(state["detector"])
-        except ModelError:
-            return False
+            fresh._take_up(state)
+        except (ModelError, KeyError, TypeError, ValueError, IndexError, AttributeError):
+            return False  # of another version of the app: the history is judged again
+        self._detector, self._prognoser, self._rows = fresh._detector, fresh._prognoser, fresh._rows
+        self._since, self._held = fresh._since, fresh._held
+        return True
+
+    def _take_up(self, state: Mapping[str, Any]) -> None:
+        if self._detector is not None:
+            self._detector.restore(state["detector"])
         if self._prognoser is not None:
             self._prognoser.restore(state["prognoser"])
         self._rows.restore(state["rows"])
         self._since = list(state["since"])
         self._held = {part: (health, losses) for part, (health, losses) in state["held"].items()}
-        return True
 
     def _made_for(self) -> list[Any]:
         names = [[channel.name, channel.tag] for channel in self.channels]

@@ -16,9 +16,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -41,16 +40,19 @@ PAGE_ROWS = 20_000
 PAGES_A_ROUND = 25
 """Pages of one asset before the next has its turn: half a million rows."""
 WRITE_ASSESSMENTS = 2_000
-"""Assessments in one write: with ten channels a fifth of what the platform takes."""
+"""Assessments in one write at most: with ten channels a fifth of what the platform takes."""
+WRITE_SAMPLES = 50_000
+"""Samples in one write at most: half of what the platform takes, however many channels there are."""
 AHEAD_MAX_NS = 60 * SECOND
 """Rows further in the future are a wrong clock's: they would close windows that are not over."""
 SETTLE_ROUNDS = 15
 """Rounds for which late rows are awaited that keep coming, before the history is read again without the rest."""
 REST = 10
-"""After a re-reading none begins for this many times as long as it took: at most a tenth of the time goes into it."""
+"""After a re-reading, or a checkpoint, none begins for this many times as long as it took: at most a tenth of the time
+goes into either. A checkpoint of many open rows or many channels takes a second, and a page of rows less.
+"""
 HOUR_NS = 3600 * SECOND
 DAY_NS = 24 * HOUR_NS
-KEPT = 2_000
 log = logging.getLogger("penstock.apps.maintenance")
 
 
@@ -70,7 +72,7 @@ class _Redo:
     from_ns: int
     began_ns: int
     written_ns: int
-    assessed: deque[Assessment] = field(default_factory=lambda: deque(maxlen=KEPT))
+    newest: Assessment | None = None
 
 
 class Watch:
@@ -90,7 +92,6 @@ class Watch:
         self.judging = judging
         self.model: Judge = judging.make()
         self.newest: Assessment | None = None
-        self.recent: deque[Assessment] = deque(maxlen=KEPT)
         self.rule: Rule | None = None
         self.health_tag: Tag | None = None
         self.ahead = 0
@@ -108,6 +109,7 @@ class Watch:
         self._late = 0
         self._unsettled = 0
         self._rest_until_ns = 0
+        self._kept_ns = self._keep_next_ns = 0
 
     @property
     def late(self) -> int:
@@ -235,7 +237,7 @@ class Watch:
             known = page.table.filter(pc.less_equal(page.table.column("position"), redo.head))
             assessed = redo.model.on_samples(self._rows(known), self._now_ns(), in_order=True)
             self._mark(redo.model, redo.marks)
-            redo.assessed.extend(assessed)
+            redo.newest = assessed[-1] if assessed else redo.newest
             redo.written_ns = await self._write_later(assessed, redo.written_ns)
         self._redo = redo
         return True
@@ -244,11 +246,8 @@ class Watch:
         self._late += self.model.late
         self.model, self._marks = redo.model, redo.marks
         self._position, self._written_ns = redo.head, redo.written_ns
-        kept = [a for a in self.recent if a.time_ns <= redo.from_ns]
-        self.recent.clear()
-        self.recent.extend(kept)
-        self.recent.extend(a for a in redo.assessed if a.time_ns > redo.from_ns)
-        self.newest = self.recent[-1] if self.recent else None
+        self.newest = redo.newest or self.newest
+        self._keep_next_ns = 0
         await self._keep()
 
     async def _judge(self, table: pa.Table) -> bool:
@@ -259,7 +258,6 @@ class Watch:
             return False
         self._written_ns = await self._write_later(assessed, self._written_ns)
         self.newest = assessed[-1]
-        self.recent.extend(assessed[-KEPT:])
         return True
 
     def _mark(self, model: Judge, marks: Marks) -> None:
@@ -277,8 +275,10 @@ class Watch:
     async def _write_later(self, assessed: Sequence[Assessment], than_ns: int) -> int:
         """Write what is later than `than_ns`; give the time of the newest."""
         later = [a for a in assessed if a.time_ns > than_ns]
-        for first in range(0, len(later), WRITE_ASSESSMENTS):
-            await self._write(later[first : first + WRITE_ASSESSMENTS])
+        each = 1 + len(self._losses) + len(self._more)
+        step = max(1, min(WRITE_ASSESSMENTS, WRITE_SAMPLES // each))
+        for first in range(0, len(later), step):
+            await self._write(later[first : first + step])
         return later[-1].time_ns if later else than_ns
 
     async def _write(self, assessed: Sequence[Assessment]) -> None:
@@ -298,5 +298,11 @@ class Watch:
         await self._client.write_many(written, idempotency_key=key)
 
     async def _keep(self) -> None:
+        """Keep how far it is, unless keeping takes too much of the time: then a crash repeats a little more."""
+        began_ns = self._now_ns()
+        if self._kept_ns <= began_ns < self._keep_next_ns:
+            return
         kept = Checkpoint(self._position, self.model.to_json(), self._rule_made, self._marks)
         await asyncio.to_thread(self._checkpoints.save, self.asset.id, kept)
+        self._kept_ns = self._now_ns()
+        self._keep_next_ns = self._kept_ns + REST * (self._kept_ns - began_ns)

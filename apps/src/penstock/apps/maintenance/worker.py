@@ -6,9 +6,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.apps.house.said import TROUBLE
+from penstock.apps.maintenance.assessment import SECOND
 from penstock.apps.maintenance.channels import Channel, all_channels, find_channels
 from penstock.apps.maintenance.checkpoint import Checkpoints
 from penstock.apps.maintenance.detection.fitting import FitError
@@ -19,7 +21,7 @@ from penstock.apps.maintenance.life.run import RunAttributeError, run_of
 from penstock.apps.maintenance.rowjudge import Life, State, by_rows
 from penstock.apps.maintenance.settings import MaintenanceSettings
 from penstock.apps.maintenance.state.artefacts import ArtefactError, Artefacts
-from penstock.apps.maintenance.state.fitting import fitted, is_there
+from penstock.apps.maintenance.state.fitting import fitted, lacking_of
 from penstock.apps.maintenance.state.healthy import Healthy, HealthyError, healthy_of
 from penstock.apps.maintenance.watch import Watch
 from penstock.sdk.async_client import AsyncClient
@@ -27,14 +29,25 @@ from penstock.sdk.errors import ApiError
 from penstock.sdk.models import Asset, Property
 
 LOOK_FOR_NEW_S = 10.0
+FIT_AGAIN_NS = 600 * SECOND
+"""A fit reads up to 200,000 rows and takes seconds in which nothing else is judged; what it lacked may come late."""
 TROUBLE_OF_ONE = (ApiError, HealthyError, FitError, ModelError, ArtefactError, RunAttributeError)
 log = logging.getLogger("penstock.apps.maintenance")
+
+
+@dataclass(frozen=True, slots=True)
+class _Unfitted:
+    """A fit that failed: of which stretch and channels, when and why."""
+
+    of: tuple[Healthy, tuple[Channel, ...]]
+    at_ns: int
+    why: str
 
 
 class Fleet:
     """All watched assets by id; `failure` is what kept the last look at the plant from succeeding.
 
-    `unfit`: why an asset whose healthy stretch is named is not judged by it.
+    `unfit`: why an asset whose healthy stretch is named is not judged by it, or not yet.
     """
 
     def __init__(
@@ -51,6 +64,10 @@ class Fleet:
         self.artefacts = Artefacts(folder / "models")
         self.fleets = Fleets(folder / "fleets")
         self._members: list[Member] = []
+        self._awaited: dict[str, str] = {}
+        self._unfitted: dict[str, _Unfitted] = {}
+        self._broken: set[str] = set()
+        """Watched assets that failed in a way that nobody foresaw: taken up anew from their checkpoints."""
 
     async def run(self, client: AsyncClient) -> None:
         """Work for ever."""
@@ -79,22 +96,50 @@ class Fleet:
         """Take assets that can be judged, take anew what changed, let go what is gone."""
         plant = await client.assets.list()
         self._members = []
-        for gone in self.watches.keys() - {asset.id for asset in plant}:
+        there = {asset.id for asset in plant}
+        for gone in self.watches.keys() - there:
             del self.watches[gone]
+        for told in (self.unfit, self._unfitted, self._awaited):
+            for gone in told.keys() - there:
+                del told[gone]
+        self._broken &= there
         for listed in plant:
-            asset = listed if listed.properties else await client.assets.retrieve(listed.id)
-            try:
-                judging = await self._judging_of(client, asset)
-                known = self.watches.get(asset.id)
-                if judging is None or (known is not None and known.judging.key == judging.key):
-                    continue
-                await self._take(client, asset, judging)
-                self._said.pop(asset.id, None)
-                self.unfit.pop(asset.id, None)
-            except TROUBLE_OF_ONE as refused:  # it is not the others'; tried again at the next look
-                self._say(asset.id, refused)
-                self.unfit[asset.id] = str(refused)
+            why = await self._look_at(client, listed)
+            if why:
+                self.unfit[listed.id] = why
+            elif self.unfit.pop(listed.id, None) is not None:
+                self._said.pop(listed.id, None)
         await self.fleets.look(client, self._members)
+
+    async def _look_at(self, client: AsyncClient, listed: Asset) -> str:
+        """Take an asset or leave it; give why it is not judged as it should be. Tried again at the next look."""
+        try:
+            asset = listed if listed.properties else await client.assets.retrieve(listed.id)
+            await self._take_if_due(client, asset)
+        except TROUBLE_OF_ONE as refused:  # it is not the others'
+            self._say(listed.id, refused)
+            return str(refused)
+        except TROUBLE:
+            raise
+        except Exception as failed:  # boundary: what nobody foresaw of one machine must not stop the others' judging
+            if self._is_news(listed.id, said := f"{type(failed).__name__}: {failed}"):
+                log.exception("%s: %s", listed.path, said)
+            return said
+        return self._awaited.get(listed.id, "")
+
+    async def _take_if_due(self, client: AsyncClient, asset: Asset) -> None:
+        self._awaited.pop(asset.id, None)
+        judging = await self._judging_of(client, asset)
+        known = self.watches.get(asset.id)
+        is_broken = asset.id in self._broken
+        if judging is None and healthy_of(asset.properties) is None and run_of(asset.properties) is None:
+            self.watches.pop(asset.id, None)  # what it was judged by was taken away
+        if judging is None or (known is not None and known.judging.key == judging.key and not is_broken):
+            return
+        await self._take(client, asset, judging)
+        if not is_broken:
+            self._said.pop(asset.id, None)
+        self._broken.discard(asset.id)
 
     async def _judging_of(self, client: AsyncClient, asset: Asset) -> Judging | None:
         """Choose: by its healthy stretch where one is named, else by its vibration; None: not judged, or not yet."""
@@ -114,23 +159,39 @@ class Fleet:
         """Give the model of its healthy state, fitted where that has become possible; None: not yet."""
         names = tuple(channel.name for channel in channels)
         if not await asyncio.to_thread(self.artefacts.suits, asset.id, healthy, names):
-            if not await is_there(client, channels, healthy, self._now_ns()):
+            if lacking := await lacking_of(client, channels, healthy, self._now_ns()):
+                self._awaited[asset.id] = f"waits for a value of {', '.join(lacking)} behind its healthy stretch"
                 return None
-            made = await fitted(
-                client, asset, channels, healthy=healthy, artefacts=self.artefacts, now_ns=self._now_ns()
-            )
-            log.info("fitted version %d of the model of %s", made.number, asset.path)
+            await self._fit(client, asset, channels, healthy)
         used = await asyncio.to_thread(self.artefacts.used, asset.id)
         if used is None or used.model.fitted_on.channels != names:
             message = "the version of its model in use is of other channels: take another, or name a new stretch"
             raise ArtefactError(message)
         return State(used.model, used.healthy.fit[0], used.healthy.until_ns, used.period_ns)
 
+    async def _fit(
+        self, client: AsyncClient, asset: Asset, channels: tuple[Channel, ...], healthy: Healthy
+    ) -> None:  # fmt: skip
+        """Fit; what could not be fitted is left alone for a while, unless something else is asked."""
+        now_ns = self._now_ns()
+        failed = self._unfitted.get(asset.id)
+        if failed is not None and failed.of == (healthy, channels) and now_ns - failed.at_ns < FIT_AGAIN_NS:
+            raise FitError(failed.why)
+        try:
+            made = await fitted(client, asset, channels, healthy=healthy, artefacts=self.artefacts, now_ns=now_ns)
+        except ValueError as failure:  # FitError, and what linear algebra refuses
+            self._unfitted[asset.id] = _Unfitted((healthy, channels), now_ns, str(failure))
+            raise
+        self._unfitted.pop(asset.id, None)
+        log.info("fitted version %d of the model of %s", made.number, asset.path)
+
     def _life_of(self, member: Member) -> Life | None:
         """Give the prognosis of its fleet; None while there is none of these channels."""
         self._members.append(member)
         model = self.fleets.model(member.run.fleet)
         if model is None or model.fitted_on.channels != member.names:
+            if why := self.fleets.trouble.get(member.run.fleet):
+                self._awaited.setdefault(member.asset.id, f"fleet {member.run.fleet}: {why}")
             return None
         return Life(model, member.run.from_ns)
 
@@ -149,11 +210,19 @@ class Fleet:
         log.info("watching %s by %s", asset.path, ", ".join(c.name for c in judging.channels))
 
     async def _catch_up(self, watch: Watch) -> bool:
+        if watch.asset.id in self._broken:
+            return False
         try:
             more = await watch.catch_up()
         except TROUBLE as failed:
             watch.failure = failed
             self._say(watch.asset.id, failed)
+            return False
+        except Exception as failed:  # boundary: what nobody foresaw of one machine must not stop the others' judging
+            watch.failure = failed
+            self._broken.add(watch.asset.id)
+            if self._is_news(watch.asset.id, f"{type(failed).__name__}: {failed}"):
+                log.exception("%s: judging failed, to be taken up from its checkpoint", watch.asset.path)
             return False
         watch.failure = None
         self._said.pop(watch.asset.id, None)
@@ -161,7 +230,10 @@ class Fleet:
 
     def _say(self, of: str, failed: BaseException) -> None:
         """Log a failure once, not at each round."""
-        text = f"{failed}"
-        if self._said.get(of) != text:
-            self._said[of] = text
-            log.warning("%s: %s", of, text)
+        if self._is_news(of, f"{failed}"):
+            log.warning("%s: %s", of, failed)
+
+    def _is_news(self, of: str, text: str) -> bool:
+        is_news = self._said.get(of) != text
+        self._said[of] = text
+        return is_news

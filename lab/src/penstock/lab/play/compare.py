@@ -84,9 +84,16 @@ def _said(table: Any, columns: list[str], watched: list[Stretch]) -> dict[int, t
 
 
 def _apart(one: tuple[float | None, ...], other: tuple[float | None, ...]) -> float:
-    """Give the largest relative difference; what is absent is open, as infinity is."""
+    """Give the largest relative difference; what is absent is open, as infinity is, and infinitely far from closed."""
     pairs = [
         (np.inf if a is None or np.isnan(a) else a, np.inf if b is None or np.isnan(b) else b)
         for a, b in zip(one, other, strict=True)
     ]
-    return max(0.0 if a == b else abs(a - b) / max(abs(a), abs(b), 1e-300) for a, b in pairs)
+    return max(_relative(a, b) for a, b in pairs)
+
+
+def _relative(a: float, b: float) -> float:
+    if a == b:
+        return 0.0
+    larger = max(abs(a), abs(b), 1e-300)
+    return abs(a - b) / larger if np.isfinite(larger) else np.inf

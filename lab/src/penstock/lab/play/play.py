@@ -24,6 +24,8 @@ from penstock.sdk.async_client import AsyncClient
 LOOK_S: Final = 1.0
 SETTLE_S: Final = 45.0
 """The app waits for late rows that keep coming for half a minute before it reads the history again."""
+END_S: Final = 10.0
+"""A playback that is told to end closes its servers within a second or two."""
 RUN: Final = re.compile(r"[a-z0-9]{1,16}")
 Say = Callable[[str], None]
 
@@ -49,7 +51,7 @@ async def play(client: AsyncClient, folder: Path, out: Path, *, way: Way, say: S
     for asset in study.assets:
         attributes_of(study.family, asset, way.run)  # what cannot be played is told before anything is
     with tempfile.TemporaryDirectory(prefix="penstock-play-") as made:
-        devices = {asset.name: f"{way.run}-{_slug(asset.name)}" for asset in study.assets}
+        devices = _devices(study, way.run)
         for asset in study.assets:
             source = (folder / f"{asset.name}.parquet").resolve()
             (Path(made) / f"{devices[asset.name]}.parquet").symlink_to(source)
@@ -59,9 +61,11 @@ async def play(client: AsyncClient, folder: Path, out: Path, *, way: Way, say: S
             await playing
         finally:
             playing.cancel()
+            await asyncio.wait([playing])  # its process ends before the files that it plays go
     say(f"{len(casts)} assets are played and bound; waiting for the app")
     await _judged(client, study.family, casts, way=way)
-    await _settled(client, study.family, casts, way=way)
+    if not await _settled(client, study.family, casts, way=way):
+        say(f"the app still writes after {way.wait_s:g} s: what is read back is not its last word")
     return await collect(client, study.family, casts, out)
 
 
@@ -82,8 +86,17 @@ async def _playback(folder: Path, way: Way, say: Say) -> None:
             raise StudyError(message)
     finally:
         if process.returncode is None:
-            process.terminate()
-            await process.wait()
+            await _ended(process)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """End a process; one that does not heed it is killed."""
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), END_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 async def _all_cast(
@@ -141,15 +154,19 @@ async def _judged(client: AsyncClient, family: Family, casts: Sequence[Cast], *,
         await asyncio.sleep(LOOK_S)
 
 
-async def _settled(client: AsyncClient, family: Family, casts: Sequence[Cast], *, way: Way) -> None:
-    """Wait until nothing is added any more: the app reads the history again where rows came late."""
+async def _settled(client: AsyncClient, family: Family, casts: Sequence[Cast], *, way: Way) -> bool:
+    """Wait until nothing is added any more: the app reads the history again where rows came late.
+
+    False where something was still added at the end of the wait.
+    """
     until_s, seen = time.monotonic() + way.wait_s, -1
     while time.monotonic() < until_s:
         rows = [await said_rows(client, family, each) for each in casts if each.watched is not None]
         if sum(rows) == seen:
-            return
+            return True
         seen = sum(rows)
         await asyncio.sleep(SETTLE_S)
+    return False
 
 
 async def _newest(client: AsyncClient, each: Cast, name: str) -> int:
@@ -159,6 +176,15 @@ async def _newest(client: AsyncClient, each: Cast, name: str) -> int:
         return 0
     (newest,) = await client.latest([tag])
     return newest.time or 0
+
+
+def _devices(study: Study, run: str) -> dict[str, str]:
+    """Name each asset's device; StudyError where two would have one name, or one none."""
+    devices = {asset.name: f"{run}-{_slug(asset.name)}" for asset in study.assets}
+    if len(set(devices.values())) < len(study.assets) or not all(_slug(name) for name in devices):
+        message = f"assets need names that differ in their letters a to z and digits: {', '.join(list(devices)[:5])}"
+        raise StudyError(message)
+    return devices
 
 
 def _slug(name: str) -> str:

@@ -234,8 +234,12 @@ def parse_cursor(cursor: str) -> tuple[int, int]:
     """Read a cursor, `TIME.NUMBER`; ValueError for what is none."""
     if not cursor:
         return BEGIN_ns, 0
-    time_ns, _, number = cursor.partition(".")
-    return int(time_ns), int(number)
+    parts = cursor.partition(".")
+    time_ns, number = int(parts[0]), int(parts[2])
+    if not (BEGIN_ns <= time_ns <= END_ns and 0 <= number <= END_ns):
+        message = f"no cursor: {cursor[:64]!r}"
+        raise ValueError(message)
+    return time_ns, number
 
 
 def _next(rows: Sequence[tuple[Any, ...]], limit: int) -> str | None:

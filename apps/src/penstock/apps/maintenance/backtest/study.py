@@ -68,14 +68,22 @@ def read_study(folder: Path) -> Study:
             message = f"{place}: version {body['version']}; this app reads version {VERSION}"
             raise StudyError(message)
         return Study(str(body["family"]), tuple(_asset(each) for each in body["assets"]))
-    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except (OSError, KeyError, TypeError, UnicodeError, json.JSONDecodeError) as error:
         message = f"{place}: no study: {error!r}"
         raise StudyError(message) from error
 
 
 def _asset(body: dict[str, Any]) -> StudyAsset:
     stretches = tuple(Stretch(s["use"], int(s["start_ns"]), int(s["end_ns"])) for s in body["stretches"])
-    return StudyAsset(str(body["name"]), stretches, str(body.get("ended", "running")))
+    return StudyAsset(_name(str(body["name"])), stretches, str(body.get("ended", "running")))
+
+
+def _name(name: str) -> str:
+    """Give an asset's name, which names files too; StudyError where it would lead out of a folder."""
+    if name in ("", ".", "..") or any(sign in name for sign in "/\\\0"):
+        message = f"no name of an asset: {name!r}"
+        raise StudyError(message)
+    return name
 
 
 def read_rows(folder: Path, asset: str) -> Recording:

@@ -7,6 +7,7 @@ failure, all of them whole in the history, and their number has grown by `GROWN`
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.apps.house.said import TROUBLE
 from penstock.apps.maintenance.channels import Channel
 from penstock.apps.maintenance.life.run import AssetRun
 from penstock.apps.maintenance.prognosis.runs import Run, RunError
@@ -32,7 +34,9 @@ RUNS_MIN = 5
 GROWN = 1.1
 TAIL = 20
 """Part of a run in which samples are awaited."""
+NAMED_MAX = 3
 USED = "used.json"
+PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 log = logging.getLogger("penstock.apps.maintenance")
 
 
@@ -58,6 +62,8 @@ class Fleets:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._models: dict[str, Model | None] = {}
         self._seen: dict[str, frozenset[str]] = {}
+        self._refused: dict[str, frozenset[str]] = {}
+        """Runs that could not be fitted on: not tried again until something of them has changed."""
         self._tails: dict[str, int] = {}
         self._fitting: asyncio.Task[None] | None = None
         self.trouble: dict[str, str] = {}
@@ -77,13 +83,31 @@ class Fleets:
         """Begin a fit where one is due."""
         for fleet in sorted({member.run.fleet for member in members}):
             failed = [m for m in members if m.run.fleet == fleet and m.run.failed]
-            seen = frozenset(f"{m.asset.id}/{m.run}" for m in failed)
+            seen = frozenset(f"{m.asset.id}/{m.run}/{m.names}" for m in failed)
             settled = self._seen.get(fleet) == seen
             self._seen[fleet] = seen
-            if self.is_fitting or not settled or not self._has_grown(fleet, len(failed)):
+            if self.is_fitting or not settled or self._refused.get(fleet) == seen:
                 continue
-            if all([await self._is_whole(client, member) for member in failed]):
-                self._fitting = asyncio.create_task(self._fit(client, fleet, failed), name=f"fit {fleet}")
+            if self._has_grown(fleet, len(failed)):
+                await self._begin(client, fleet, failed, seen=seen)
+
+    async def _begin(self, client: AsyncClient, fleet: str, failed: Sequence[Member], *, seen: frozenset[str]) -> None:
+        """Begin a fit where all its runs are whole; a request that is refused is this fleet's trouble alone."""
+        try:
+            awaited = [member for member in failed if not await self._is_whole(client, member)]
+        except ApiError as failure:
+            self._tell(fleet, str(failure))
+            return
+        if awaited:
+            names = ", ".join(member.asset.name or member.asset.path for member in awaited[:NAMED_MAX])
+            self._tell(fleet, f"waits for the history of {len(awaited)} runs to failure: {names}")
+            return
+        self._fitting = asyncio.create_task(self._fit(client, fleet, failed, seen=seen), name=f"fit {fleet}")
+
+    def _tell(self, fleet: str, text: str) -> None:
+        if self.trouble.get(fleet) != text:
+            self.trouble[fleet] = text
+            log.warning("fleet %s: %s", fleet, text)
 
     async def _is_whole(self, client: AsyncClient, member: Member) -> bool:
         """Say whether the history has a run to its end: its very last row, or a tail that two looks saw alike."""
@@ -102,7 +126,7 @@ class Fleets:
         model = self.model(fleet)
         return count >= RUNS_MIN and (model is None or count >= GROWN * len(model.fitted_on.runs))
 
-    async def _fit(self, client: AsyncClient, fleet: str, failed: Sequence[Member]) -> None:
+    async def _fit(self, client: AsyncClient, fleet: str, failed: Sequence[Member], *, seen: frozenset[str]) -> None:
         try:
             names = failed[0].names
             if any(member.names != names for member in failed):
@@ -112,9 +136,15 @@ class Fleets:
             self._models[fleet] = await asyncio.to_thread(self._fitted, fleet, runs, names)
             self.trouble.pop(fleet, None)
             log.info("fitted the prognosis of fleet %s on %d runs to failure", fleet, len(runs))
-        except (RunError, ApiError, OSError) as failure:
-            self.trouble[fleet] = str(failure)
-            log.warning("fleet %s: %s", fleet, failure)
+        except RunError as failure:
+            self._refused[fleet] = seen
+            self._tell(fleet, str(failure))
+        except TROUBLE as failure:  # tried again at the next look
+            self._tell(fleet, str(failure))
+        except Exception as failure:  # boundary: a fit that fails is told; the worker beside it goes on
+            self._refused[fleet] = seen
+            log.error("fleet %s: the fit failed", fleet, exc_info=failure)
+            self.trouble[fleet] = f"the fit failed: {type(failure).__name__}: {failure}"
 
     def _fitted(self, fleet: str, runs: Sequence[Run], names: tuple[str, ...]) -> Model:
         from penstock.apps.maintenance.prognosis.fitting import fit  # it brings scikit-learn: only who fits pays
@@ -127,7 +157,7 @@ class Fleets:
         from penstock.apps.maintenance.prognosis.model import save
 
         folder = self._of(fleet)
-        number = max((int(place.name) for place in folder.glob("[0-9]*")), default=0) + 1
+        number = max((int(place.name) for place in folder.glob("[0-9]*") if place.name.isdecimal()), default=0) + 1
         save(model, folder / f"{number:04d}")
         draft = folder / "used.draft"
         with draft.open("w") as out:
@@ -144,12 +174,15 @@ class Fleets:
             return None
         try:
             return load(place.parent / f"{int(json.loads(place.read_text())['number']):04d}")
-        except (ModelError, ValueError, KeyError, TypeError) as broken:
+        except (ModelError, OSError, ValueError, KeyError, TypeError) as broken:
             self.trouble[fleet] = f"the kept prognosis cannot be used: {broken}"
             return None
 
     def _of(self, fleet: str) -> Path:
-        return self._folder / re.sub(r"[^A-Za-z0-9_-]", lambda sign: f"%{ord(sign[0]):x}", fleet)
+        """Give a fleet's folder: its name where that is plain, else a digest, for any signs and any length."""
+        if PLAIN.fullmatch(fleet):
+            return self._folder / fleet
+        return self._folder / f"%{hashlib.sha256(fleet.encode(errors='surrogatepass')).hexdigest()}"
 
 
 async def _read(client: AsyncClient, member: Member) -> Run:

@@ -59,12 +59,12 @@ class OrderBook:
     def take(self, number: int, step: Step) -> Order:
         """Take a step; OrderError where there is no such order, or where it does not allow the step."""
         with self._lock:
-            after = stepped(self._order(number), step)
+            after, note = stepped(self._order(number), step), step.note.strip()[:TEXT_MAX]
             with self._con:
                 self._con.execute("BEGIN IMMEDIATE")
                 self._con.execute(
                     "INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (number, step.to, step.at_ns, step.by, step.planned_for_ns, step.found, after.part, step.note),
+                    (number, step.to, step.at_ns, step.by, step.planned_for_ns, step.found, after.part, note),
                 )
                 self._con.execute(
                     "UPDATE work_order SET state = ?, planned_for_ns = ?, found = ?, part = ?, note = ?, "

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from penstock.apps.maintenance.detection.model import Model
+from penstock.apps.maintenance.detection.model import Model, ModelError
 from penstock.apps.maintenance.state.healthy import Healthy
 
 USED = "used.json"
+NUMBER = re.compile(r"[0-9]{4,9}")
+log = logging.getLogger("penstock.apps.maintenance")
 
 
 class ArtefactError(ValueError):
@@ -75,9 +79,18 @@ class Artefacts:
         return self.version(asset, number)
 
     def suits(self, asset: str, healthy: Healthy, channels: Sequence[str]) -> bool:
-        """Say whether some version was fitted on this stretch of these channels."""
-        versions = (self.version(asset, number) for number in reversed(self.numbers(asset)))
-        return any(each.healthy == healthy and each.model.fitted_on.channels == tuple(channels) for each in versions)
+        """Say whether some version was fitted on this stretch of these channels; a broken one suits nothing."""
+        return any(
+            each.healthy == healthy and each.model.fitted_on.channels == tuple(channels) for each in self.whole(asset)
+        )
+
+    def whole(self, asset: str) -> Iterator[Artefact]:
+        """Give the versions that can be used, the newest first."""
+        for number in reversed(self.numbers(asset)):
+            try:
+                yield self.version(asset, number)
+            except (ArtefactError, ModelError) as broken:
+                log.warning("version %d of the model of %s is left out: %s", number, asset, broken)
 
     def version(self, asset: str, number: int) -> Artefact:
         """Give one version; ArtefactError where its bytes are not those that were kept."""
@@ -94,13 +107,15 @@ class Artefacts:
                 message = f"{place} was changed after it was written: fit the model anew"
                 raise ArtefactError(message)
             return _artefact(json.loads(text))
-        except (OSError, KeyError, TypeError) as error:
+        except (ArtefactError, ModelError):
+            raise
+        except (OSError, KeyError, TypeError, ValueError) as error:
             message = f"{place} is no model: {error!r}"
             raise ArtefactError(message) from error
 
     def numbers(self, asset: str) -> list[int]:
         """List the versions that are kept, oldest first."""
-        return sorted(int(file.stem) for file in self._of(asset).glob("[0-9]*.json"))
+        return sorted(int(file.stem) for file in self._of(asset).glob("[0-9]*.json") if NUMBER.fullmatch(file.stem))
 
     def _of(self, asset: str) -> Path:
         safe = "".join(c if c.isalnum() or c in "_-" else "_" for c in asset)

@@ -15,11 +15,26 @@ from penstock.apps.maintenance.state.healthy import Healthy
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.models import Asset
 
+NAMED_MAX = 3
+"""Channels that are named where some are awaited; each is a request at each look."""
 
-async def is_there(client: AsyncClient, channels: Sequence[Channel], healthy: Healthy, now_ns: int) -> bool:
-    """Say whether every channel has a Good sample behind all of the healthy stretch."""
-    behind = await read_in(client, channels, healthy.until_ns, max(now_ns, healthy.until_ns + 1))
-    return len(behind) == len(channels)
+
+async def lacking_of(
+    client: AsyncClient, channels: Sequence[Channel], healthy: Healthy, now_ns: int
+) -> tuple[str, ...]:  # fmt: skip
+    """Name channels without a Good sample behind all of the healthy stretch; none: the history holds all of it.
+
+    A channel that gives a value now and then is asked for alone: the first rows of all may be those of quicker ones.
+    """
+    end_ns = max(now_ns, healthy.until_ns + 1)
+    behind = await read_in(client, channels, healthy.until_ns, end_ns)
+    lacking = []
+    for channel in channels:
+        if channel.tag not in behind and not await read_in(client, [channel], healthy.until_ns, end_ns):
+            lacking.append(channel.name)
+            if len(lacking) == NAMED_MAX:
+                break
+    return tuple(lacking)
 
 
 async def fitted(

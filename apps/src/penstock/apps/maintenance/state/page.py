@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -14,6 +14,7 @@ from penstock.apps.house.shell import Shell
 from penstock.apps.house.tables import Cell, Row, Table
 from penstock.apps.house.widgets import answer_of, card, empty, title
 from penstock.apps.maintenance.channels import all_channels
+from penstock.apps.maintenance.detection.model import ModelError
 from penstock.apps.maintenance.frame import frame
 from penstock.apps.maintenance.state.artefacts import Artefact, ArtefactError
 from penstock.apps.maintenance.state.healthy import FIT
@@ -73,17 +74,22 @@ class ModelsPage:
             offered = {a.id: a.name or a.path for a in found if all_channels(a.properties) or not a.properties}
             if self._asset.options != offered:
                 self._asset.set_options(offered)
-        used, troubles = await asyncio.to_thread(self._used)
+        used, troubles = await asyncio.to_thread(self._used, dict(self._assets), dict(self._fleet.unfit))
         self._table.show([self._row(asset, used.get(asset), troubles.get(asset, "")) for asset in [*used, *troubles]])
         self._empty.set_visibility(not used and not troubles)
 
-    def _used(self) -> tuple[dict[str, Artefact], dict[str, str]]:
-        """Give the version in use of each machine that this person may see, and why others have none."""
-        used, troubles = {}, {a: why for a, why in self._fleet.unfit.items() if a in self._assets}
-        for asset in self._assets:
+    def _used(
+        self, assets: Mapping[str, Asset], unfit: Mapping[str, str]
+    ) -> tuple[dict[str, Artefact], dict[str, str]]:
+        """Give the version in use of each machine that this person may see, and why others have none.
+
+        In a thread of its own, so it is given copies: the worker goes on meanwhile.
+        """
+        used, troubles = {}, {a: why for a, why in unfit.items() if a in assets}
+        for asset in assets:
             try:
                 artefact = self._fleet.artefacts.used(asset)
-            except ArtefactError as broken:
+            except (ArtefactError, ModelError) as broken:
                 troubles[asset] = str(broken)
                 continue
             if artefact is not None:
@@ -112,8 +118,7 @@ class ModelsPage:
 
     async def _versions(self, asset_id: str) -> None:
         artefacts, may = self._fleet.artefacts, self._shell.ctx.can(MAY_NAME)
-        numbers = await asyncio.to_thread(artefacts.numbers, asset_id)
-        versions = [await asyncio.to_thread(artefacts.version, asset_id, number) for number in reversed(numbers)]
+        versions = await asyncio.to_thread(lambda: list(artefacts.whole(asset_id)))
         with ui.dialog() as dialog, ui.card().classes("ps-dialog"):
             ui.label("Versions").classes("ps-name")
             ui.label("The one that is used judges what comes from now on; what was said before stays.").classes(
