@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from penstock.apps.maintenance.detection.alarms import Delay
+from penstock.apps.maintenance.detection.detector import Detector
+from penstock.apps.maintenance.detection.fitting import Rows, fit
 from penstock.apps.maintenance.detection.limits import (
     independent,
     limit_of,
@@ -51,6 +53,18 @@ def test_a_moment_does_not_set_the_limit_but_what_lasts_does() -> None:
     assert without_moments(values, 5).max() == 1.5
     values[50:55] = 60.0
     assert without_moments(values, 5).max() == 60
+
+
+def test_what_comes_often_is_no_moment() -> None:
+    assert without_moments(np.tile([1.0, 3.0], 50), 5).max() == 3
+
+
+def test_two_devices_that_deliver_in_turns_are_healthy_while_nothing_changes() -> None:
+    values, chance = np.full((3000, 4), np.nan), np.random.default_rng(2)
+    values[0::2, :2], values[1::2, 2:] = chance.normal(size=(1500, 2)), chance.normal(size=(1500, 2))
+    rows = Rows(np.arange(3000), values)
+    judged = Detector(fit(rows.part(0, 1500), channels=list("abcd"), source="x")).on_rows(rows.times_ns, values)
+    assert (judged.scores > 1).mean() < 0.01
 
 
 def test_an_alarm_waits_for_its_rows_and_clears_after_others() -> None:

@@ -21,15 +21,19 @@ def limit_of(values: Floats, *, sigmas: float, tail: float) -> float:
 
 
 MOMENT = 1.5
+MOMENT_SHARE = 0.05
+"""Of the rows: what comes more often is no moment, such as each second row where two devices deliver in turns."""
 
 
 def without_moments(values: Floats, rows: int) -> Floats:
     """Bound values by `MOMENT` times the highest that so many rows in sequence reach.
 
-    What lasts less raises no alarm, such as the row at which a machine changes its regime, and shall not set the limit.
+    What lasts less raises no alarm, such as the row at which a machine changes its regime, and shall not set the limit,
+    unless it is more than `MOMENT_SHARE` of the rows.
     """
     lasting = np.lib.stride_tricks.sliding_window_view(values, min(rows, len(values))).min(axis=1)
-    return np.minimum(values, MOMENT * float(lasting.max()))
+    usual = float(np.quantile(values, 1 - MOMENT_SHARE))
+    return np.minimum(values, max(MOMENT * float(lasting.max()), usual))
 
 
 def tolerance_limit(values: Floats, sigmas: float) -> float:
