@@ -138,6 +138,8 @@ class Watch:
         (latest,) = await self._client.latest(self.health_tag)
         self._written_ns = min(latest.time or 0, self.model.boundary_ns) if taken_up else latest.time or 0
         await self._make_rule()
+        if not taken_up and self.model.begin_ns is not None:
+            await self._begin(self.model.begin_ns, written_ns=self._written_ns)
 
     async def _declare(self, name: str, description: str, *, unit: str = "%") -> Tag:
         return await self._client.declare_tag(
@@ -213,8 +215,12 @@ class Watch:
         (latest,) = await self._client.latest(self.health_tag)
         await self._begin((latest.time or 0) - HOUR_NS)
 
-    async def _begin(self, from_ns: int) -> None:
-        """Take a second model to the mark before `from_ns`, and the history behind it in hand."""
+    async def _begin(self, from_ns: int, *, written_ns: int = 0) -> None:
+        """Take a second model to the mark before `from_ns`, and the history behind it in hand.
+
+        What is later than `written_ns` is written. So begins, too, who is watched for the first time and knows from
+        when on: its own history is read, not the commits of the whole plant.
+        """
         tags = [c.tag for c in self.channels]
         now_ns, model, mark = self._now_ns(), self.judging.make(), self._marks.before(from_ns)
         if mark is None or not model.restore(mark.model):
@@ -222,7 +228,7 @@ class Watch:
         head = (await self._client.since(None, tags, limit=1)).head
         start = mark.boundary_ns if mark else model.begin_ns or now_ns - int(model.redo_s * SECOND)
         pages = self._client.iterate(tags, start=start, end=now_ns + AHEAD_MAX_NS, chunk=PAGE_ROWS, include_status=True)
-        self._redo = _Redo(model, self._marks.up_to(mark), pages, head, from_ns, now_ns, from_ns)
+        self._redo = _Redo(model, self._marks.up_to(mark), pages, head, from_ns, now_ns, max(from_ns, written_ns))
         self._unsettled = 0
 
     async def _go_on(self, redo: _Redo) -> bool:
