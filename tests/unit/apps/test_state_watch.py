@@ -18,8 +18,8 @@ from penstock.apps.maintenance.state import fitting
 from penstock.apps.maintenance.worker import FIT_AGAIN_NS, Fleet
 from penstock.core.times import format_rfc3339_ns
 from penstock.sdk.async_client import AsyncClient
-from penstock.sdk.testing import FakePlatform
 from tests.builders.apps import SECOND, START_NS
+from tests.builders.maintenance import RecordingPlatform
 
 CHANNELS, HEALTHY, ALL = 4, 300, 700
 FAULT = range(450, 520)
@@ -44,7 +44,7 @@ class Plant:
 
     def __init__(self, folder: Path, *, until: int = HEALTHY) -> None:
         self.now_ns = START_NS + ALL * SECOND
-        self.fake, self.folder, self.rows = FakePlatform(now_ns=lambda: self.now_ns), folder, recorded()
+        self.fake, self.folder, self.rows = RecordingPlatform(now_ns=lambda: self.now_ns), folder, recorded()
         self.fake.add_asset(PATH, name="Asset 7f3a", attributes=named_healthy(until))
         for i in range(CHANNELS):
             self.fake.add_tag(f"asset-7f3a/ch{i:02d}", asset=PATH, property=f"ch{i:02d}")
@@ -417,3 +417,14 @@ async def test_checkpoints_that_take_long_take_a_tenth_of_the_time(
         plant.now_ns += 20 * SECOND
         await plant.run(client)
     assert plant.series(SCORE) == whole.series(SCORE)
+
+
+async def test_a_newly_watched_asset_reads_its_own_history_not_every_commit(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    async with plant.client() as client:
+        plant.feed(0, ALL)
+        await plant.run(client)
+    followed = [request.url.params.get("position") for request in plant.fake.asked if request.url.path == "/v1/since"]
+    assert followed
+    assert "0" not in followed
+    assert len(plant.series(SCORE)) == ALL - HEALTHY

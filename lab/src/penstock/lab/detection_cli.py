@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from penstock.lab.detection_truth import read_truth
+from penstock.lab.offline import backtest
 from penstock.lab.scores.detection import Figures
 from penstock.lab.scores.detection import score as score_of
 from penstock.lab.sets import nab, skab, tep
@@ -80,7 +78,7 @@ def run(name: str, folder: Path, *, seed: int | None) -> Figures:
     with tempfile.TemporaryDirectory(prefix="penstock-lab-") as made:
         place = Path(made)
         _maker(name)(folder, place / "study", truth=place / "truth.json", seed=seed)
-        _backtest(place / "study", place / "findings")
+        backtest(place / "study", place / "findings")
         total, _ = score_of(place / "findings", read_study(place / "study"), read_truth(place / "truth.json"))
         return total
 
@@ -90,17 +88,6 @@ def _maker(name: str) -> Maker:
         message = f"no set {name!r}; there is: {', '.join(SETS)}"
         raise StudyError(message)
     return SETS[name]
-
-
-def _backtest(study: Path, findings: Path) -> None:
-    """Run `penstock maintenance backtest` on one core; StudyError with its words where it fails."""
-    command = [str(Path(sys.executable).with_name("penstock")), "maintenance", "backtest", str(study)]
-    command += ["--out", str(findings)]
-    one_core = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=one_core, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        message = f"{' '.join(command)}: {done.stderr.strip()}"
-        raise StudyError(message)
 
 
 def _line(figures: Figures) -> str:

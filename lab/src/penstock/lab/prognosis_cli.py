@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -12,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from penstock.lab.offline import backtest
 from penstock.lab.scores.prognosis import PrognosisScore
 from penstock.lab.scores.prognosis import score as score_of
 from penstock.lab.sets import cmapss
@@ -100,17 +98,6 @@ def run(folder: Path, subset: str, *, hide: int | None, seed: int, age: bool) ->
         truth = place / "truth.json"
         cmapss.make_study(folder, place / "study", truth=truth, subset=subset, seed=hide, age=age)
         began = time.monotonic()
-        backtest(place / "study", place / "findings", seed=seed)
+        backtest(place / "study", place / "findings", "--seed", str(seed))
         seconds = time.monotonic() - began
         return score_of(place / "findings", read_truth(truth)), seconds
-
-
-def backtest(study: Path, findings: Path, *, seed: int) -> None:
-    """Run `penstock maintenance backtest` on one core; StudyError with its words where it fails."""
-    command = [str(Path(sys.executable).with_name("penstock")), "maintenance", "backtest", str(study)]
-    command += ["--out", str(findings), "--seed", str(seed)]
-    one_core = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=one_core, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        message = f"{' '.join(command)}: {done.stderr.strip()}"
-        raise StudyError(message)
