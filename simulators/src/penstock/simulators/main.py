@@ -28,7 +28,7 @@ from penstock.simulators.device import STEP_MAX_s
 from penstock.simulators.folder import write_whole
 from penstock.simulators.generate import PlannedFault, simulate, write_parquet
 from penstock.simulators.load import load_device_file
-from penstock.simulators.machine_file import machine_device_file
+from penstock.simulators.machine_file import faults_of, machine_device_file
 from penstock.simulators.models.model import ParameterError
 from penstock.simulators.models.registry import UnknownModelError
 from penstock.simulators.runner import Runner
@@ -224,6 +224,18 @@ def machine(
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
     typer.echo(f"{path}: {model} over {driver}")
+
+
+@commands.command()
+def faults(model: Annotated[str, typer.Argument(help="model, such as fan; see docs/reference/machines.md")]) -> None:
+    """List what can break in a machine: a fault and its component a line, with a tab between."""
+    try:
+        found = faults_of(model)
+    except UnknownModelError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    for fault, component in found.items():
+        typer.echo(f"{fault}\t{component}")
 
 
 class QuietServer(uvicorn.Server):

@@ -1,0 +1,73 @@
+"""Which kinds of machines the experiment has, and what the simulators say of each: its faults, tags and type."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from penstock.lab.experiment.plan import DUTIES
+from penstock.lab.study import StudyError
+
+SHIPPED: Final = Path(__file__).with_name("machines.yaml")
+TOTALS: Final = ("h", "m3", "kWh")
+"""Units of what counts up: a counter is no sensor that drifts or spikes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of machine: `faults` of the machine → component; `sensors`: tags that may break; its device file."""
+
+    model: str
+    faults: Mapping[str, str]
+    sensors: tuple[str, ...]
+    duties: tuple[str, ...]
+    parameters: Mapping[str, Any]
+    device_file: Mapping[str, Any]
+
+
+def read_kinds(place: Path, wanted: Sequence[str]) -> tuple[Kind, ...]:
+    """Read the kinds that a file names, all or those that are wanted; StudyError names what is unknown or wrong."""
+    try:
+        named: Mapping[str, Any] = yaml.safe_load(place.read_text())["machines"]
+        chosen = {model: dict(named[model] or {}) for model in wanted or named}
+    except KeyError as error:
+        message = f"{place}: no machine {error}"
+        raise StudyError(message) from error
+    except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
+        message = f"{place}: no list of machines: {error}"
+        raise StudyError(message) from error
+    return tuple(_kind(model, own) for model, own in chosen.items())
+
+
+def _kind(model: str, own: Mapping[str, Any]) -> Kind:
+    lines = (line.partition("\t") for line in sim("faults", model).splitlines())
+    device = yaml.safe_load(sim("machine", model, "--device", "machine"))
+    sensors = tuple(
+        name
+        for name, tag in device["tags"].items()
+        if tag["type"] == "float64" and tag.get("unit", "") and tag["unit"] not in TOTALS and "setpoint" not in name
+    )
+    return Kind(
+        model,
+        {fault: component for fault, _, component in lines},
+        sensors,
+        tuple(own.get("duties", DUTIES)),
+        own.get("parameters", {}),
+        device,
+    )
+
+
+def sim(*arguments: str) -> str:
+    """Run `penstock sim` as a process of its own, give what it printed; StudyError with its words where it fails."""
+    command = [str(Path(sys.executable).with_name("penstock")), "sim", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  own command
+    if done.returncode:
+        message = f"{' '.join(command)}: {done.stderr.strip()}"
+        raise StudyError(message)
+    return done.stdout
