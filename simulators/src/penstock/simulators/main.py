@@ -92,7 +92,7 @@ def init(folder: Annotated[Path, typer.Argument(help="folder to make")]) -> None
 def generate(
     out: Annotated[Path, typer.Option(help="Parquet file to write: key, time, status, vf, vi, vb, vs")],
     hours: Annotated[float, typer.Option(min=0.001, max=24 * 366, help="simulated hours")] = 24.0,
-    step: Annotated[str, typer.Option(help="step of the models, 10ms to 1s")] = "1s",
+    step: Annotated[str, typer.Option(help="step of the models, 10ms to 5s")] = "1s",
     until: Annotated[str, typer.Option(help="last stamp: now, or RFC 3339")] = "now",
     fault: Annotated[list[str] | None, typer.Option(help="DEVICE:FAULT[:at=6h,severity=0.2,growth=0.5]")] = None,
     schedule: Annotated[Path | None, typer.Option(help="YAML file of faults and when they come")] = None,
@@ -106,7 +106,7 @@ def generate(
         until_ns = parse_time(until, time.time_ns())
         step_s = parse_duration_ns(step) / NS_PER_S
         if not 0.01 <= step_s <= STEP_MAX_s:
-            typer.echo(f"--step {step}: 10ms to 1s", err=True)
+            typer.echo(f"--step {step}: 10ms to 5s", err=True)
             raise typer.Exit(2)
         began = time.monotonic()
         keeper = _truth_of_a_run(truth, parse_duration_ns(truth_every)) if truth is not None else None

@@ -20,6 +20,7 @@ from penstock.lab.experiment.plan import HOUR_NS, WATCH_FROM_NS, MachinePlan, Pl
 ROW_S: Final = 60.0
 HALL: Final = "hall"
 TRUTH_EVERY: Final = "10m"
+STEP: Final = "5s"
 
 
 def simulate(kind: Kind, plan: MachinePlan, *, watched_h: float, place: Path) -> None:
@@ -40,7 +41,7 @@ def simulate(kind: Kind, plan: MachinePlan, *, watched_h: float, place: Path) ->
     schedule.write_text(yaml.safe_dump({"version": 1, "faults": entries}, sort_keys=False))
     until = format_rfc3339_ns(WATCH_FROM_NS + round(watched_h * HOUR_NS))
     told = ["--plant", str(plant), "--schedule", str(schedule), "--hours", f"{hours:.6f}", "--until", until]
-    told += ["--truth", str(truth), "--truth-every", TRUTH_EVERY, "--device", plan.name]
+    told += ["--step", STEP, "--truth", str(truth), "--truth-every", TRUTH_EVERY, "--device", plan.name]
     sim("generate", "--out", str(plant / "samples.parquet"), *told)
     made = rows.with_suffix(".part")
     pq.write_table(table_of(pq.read_table(plant / "samples.parquet")), made, compression="zstd")

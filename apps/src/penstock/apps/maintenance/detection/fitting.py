@@ -13,7 +13,7 @@ from penstock.apps.maintenance.detection.judge import Averages, Statistics, stac
 from penstock.apps.maintenance.detection.limits import limit_of, without_moments
 from penstock.apps.maintenance.detection.model import FittedOn, Floats, Model
 from penstock.apps.maintenance.detection.rows import Conditioner
-from penstock.apps.maintenance.detection.scaling import centre, choose_memory, moving_deviation, robust_scale
+from penstock.apps.maintenance.detection.scaling import centre, choose_memory, counts, moving_deviation, robust_scale
 from penstock.apps.maintenance.detection.settings import DetectionSettings
 
 FIT_ROWS_MIN = 30
@@ -129,9 +129,9 @@ class _Frame:
 def _frame(healthy: Rows, stretches: Sequence[Rows], settings: DetectionSettings) -> _Frame:
     level = centre(healthy.values)
     still = robust_scale(healthy.values)
-    used = np.flatnonzero(still > 0)
+    used = np.flatnonzero((still > 0) & ~np.array([counts(column) for column in healthy.values.T]))
     if not len(used):
-        message = "no channel moves in the healthy rows"
+        message = "no channel moves in the healthy rows, or all only count"
         raise FitError(message)
     memories = [
         choose_memory([s.values[:, i] for s in stretches], settings.memories, settings.wander_limit) for i in used

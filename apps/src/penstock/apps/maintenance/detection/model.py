@@ -64,8 +64,8 @@ class Model:
     limits: Floats
 
     @property
-    def constant(self) -> tuple[str, ...]:
-        """Name the channels that never moved while healthy and are therefore not judged."""
+    def unjudged(self) -> tuple[str, ...]:
+        """Name the channels that never moved while healthy, or only counted, and are therefore not judged."""
         kept = set(self.used.tolist())
         return tuple(name for i, name in enumerate(self.fitted_on.channels) if i not in kept)
 

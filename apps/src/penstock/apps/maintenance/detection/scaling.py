@@ -45,6 +45,20 @@ def centre(rows: Floats) -> Floats:
 START_ROWS = 100
 
 
+COUNTS_MIN = 50
+AGAINST_SHARE = 0.01
+
+
+def counts(column: Floats) -> bool:
+    """Say whether a channel only counts: hours run, parts made. It moves one way, but for resets, whatever happens.
+
+    What it tells, its pace, other channels tell without its resets.
+    """
+    steps = np.diff(column[np.isfinite(column)])
+    up, down = int((steps > 0).sum()), int((steps < 0).sum())
+    return up + down >= COUNTS_MIN and min(up, down) <= AGAINST_SHARE * (up + down)
+
+
 def moving_deviation(column: Floats, memory: int) -> Floats:
     """Give a column's deviation from the moving average of its own earlier values; from nothing where memory is 0.
 

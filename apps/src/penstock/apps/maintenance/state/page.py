@@ -170,7 +170,7 @@ def _utc(text: str) -> str:
 def _left_out(artefact: Artefact) -> str:
     """Say which channels are not judged, and which against a level that follows them."""
     said: Sequence[tuple[str, tuple[str, ...]]] = (
-        ("never moved while healthy, not judged", artefact.model.constant),
+        ("never moved while healthy, or only counted: not judged", artefact.model.unjudged),
         ("held against a moving level", artefact.model.wandering),
     )
     return "; ".join(f"{what}: {', '.join(names)}" for what, names in said if names)
