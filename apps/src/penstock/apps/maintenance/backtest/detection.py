@@ -114,4 +114,6 @@ def _said_of(model: Model) -> dict[str, Any]:
         "sha256": on.digest,
         "unjudged": list(model.unjudged),
         "wandering": list(model.wandering),
+        "drivers": list(model.drivers),
+        "modelled": list(model.modelled),
     }

@@ -79,7 +79,7 @@ def choose_memory(stretches: Sequence[Floats], memories: Sequence[int], wander_l
     rows = max((len(values) for values in kept), default=0)
     for memory in memories[:-1]:
         if MEMORIES_SEEN * memory <= rows and all(
-            _stands(moving_deviation(values, memory), wander_limit) for values in kept
+            stands(moving_deviation(values, memory), wander_limit) for values in kept
         ):
             return memory
     return memories[-1]
@@ -96,7 +96,8 @@ BLOCKS = 8
 in a long record the smallest movement is evident."""
 
 
-def _stands(values: Floats, wander_limit: float) -> bool:
+def stands(values: Floats, wander_limit: float) -> bool:
+    """Say whether a series stands still, for all that matters."""
     return slow_share(values) < SLOW_SHARE or kpss(values) < wander_limit
 
 

@@ -1,0 +1,220 @@
+"""What a machine's operating point lets expect: channels that wander only because they follow what is asked of it.
+
+Theory of operation. A load that changes by the shift, or wind, makes every channel wander, and a level that follows
+each of them would follow a slow fault as well. So a few channels that drive the others are sought, and of each that
+wanders its expectation is a ridge regression on them: on their values, squares and cubes, for characteristic curves, on
+products of two, and on moving averages, for what follows with a lag, as temperatures do. (Removing operational and
+environmental variation by regression: Sohn 2007, Philosophical Transactions A 365; Cross, Worden and Chen 2011.) It is
+kept where what is left stands still in all healthy rows, those that it was not fitted on too; a channel of which it
+does not is held against its own moving level as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.apps.maintenance.detection.numbers import Floats, listed, unlisted
+
+DRIVERS_MAX: Final = 3
+GAIN_MIN: Final = 0.05
+"""A further driver leaves at least so much less of what one less leaves unexplained."""
+LAGS: Final = (0.1, 0.03, 0.01)
+"""Weights of the newest row in the moving averages."""
+RIDGE: Final = 1e-3
+"""Of the rows."""
+STRANGE: Final = 2.0
+"""So many times the fit's own residual, in other healthy rows, and the regression does not carry over."""
+LEFT_MAX: Final = 0.5
+"""Of a channel's own spread, in fit and other healthy rows, that the regression may leave."""
+ROWS_MIN: Final = 200
+MARGIN: Final = 0.1
+"""Of a driver's healthy range, by which it may be beyond it; further off the expectation stays where it is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """drivers (k,): places among the used channels; centre, scale, low, high (k,): of their deviations;
+    weights (f, u): what the features make of each channel, 0 for one that is not modelled; modelled (u,): which are;
+    unit (u,): scale of what is left, 1 for a channel that is not modelled.
+    """
+
+    drivers: NDArray[np.int64]
+    driver_centre: Floats
+    driver_scale: Floats
+    driver_low: Floats
+    driver_high: Floats
+    weights: Floats
+    modelled: NDArray[np.int64]
+    unit: Floats
+
+    @classmethod
+    def none(cls, channels: int) -> OperatingPoint:
+        """Give the one that expects nothing of any channel."""
+        empty = np.zeros(0)
+        flat = np.zeros((0, channels))
+        return cls(np.zeros(0, np.int64), empty, empty, empty, empty, flat, np.zeros(channels, np.int64), np.ones(channels))
+
+
+class Expectation:
+    """Follow the drivers row by row; give what each channel is expected at, in scales."""
+
+    def __init__(self, point: OperatingPoint) -> None:
+        self._point = point
+        self._lags = np.array(LAGS)[:, None]
+        self.averages: Floats | None = None
+        self.held = np.full(len(point.drivers), np.nan)
+
+    def forget(self) -> None:
+        """Start as after an interruption."""
+        self.averages = None
+        self.held = np.full(len(self._point.drivers), np.nan)
+
+    def on_deviation(self, deviation: Floats) -> Floats:
+        """Take a row's deviations (u,); give what is expected (u,), 0 of what is not modelled, NaN if not known yet."""
+        point = self._point
+        own = deviation[point.drivers]
+        self.held = own = np.where(np.isnan(own), self.held, own)
+        now = (np.minimum(np.maximum(own, point.driver_low), point.driver_high) - point.driver_centre) / point.driver_scale
+        if self.averages is None:
+            self.averages = np.tile(now, (len(LAGS), 1))
+        else:
+            self.averages = np.where(
+                np.isnan(self.averages), now, self.averages + self._lags * (np.nan_to_num(now - self.averages))
+            )
+        return np.asarray(features_of(now, self.averages) @ point.weights, np.float64)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the state as JSON values."""
+        return {"averages": None if self.averages is None else listed(self.averages), "held": listed(self.held)}
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """Take what `to_json` gave."""
+        self.averages = None if kept["averages"] is None else unlisted(kept["averages"])
+        self.held = unlisted(kept["held"])
+
+
+def features_of(now: Floats, averages: Floats) -> Floats:
+    """Give the features of drivers (k,) and their moving averages (lags, k), the first of which is 1."""
+    k = len(now)
+    products = [now[i] * now[j] for i in range(k) for j in range(i)]
+    return np.concatenate([[1.0], now, now**2, now**3, averages.ravel(), products])
+
+
+def find_operating_point(
+    stretches: Sequence[Floats], wandering: Sequence[int], *, stands: Callable[[Floats], bool], scale: Callable[[Floats], float]
+) -> OperatingPoint:
+    """Seek drivers among deviations (n, u) of the healthy stretches, the first of which is fitted on.
+
+    `wandering`: channels to explain; `stands`, `scale`: whether a series stands still, and its spread.
+    """
+    fitted = stretches[0]
+    channels = fitted.shape[1]
+    none = OperatingPoint.none(channels)
+    if len(wandering) < 2 or min(len(rows) for rows in stretches) < ROWS_MIN:
+        return none
+    drivers = _drivers(fitted, list(wandering))
+    if not drivers:
+        return none
+    draft = _draft(fitted, drivers)
+    shown = [_features(draft, rows) for rows in stretches]
+    weights, modelled, unit = np.zeros((shown[0].shape[1], channels)), np.zeros(channels, np.int64), np.ones(channels)
+    for i in wandering:
+        if i in drivers:
+            continue
+        solved = _solve(shown[0], fitted[:, i])
+        left = [_finite(rows[:, i] - seen @ solved) for rows, seen in zip(stretches, shown, strict=True)]
+        spread = [float(each.std()) for each in left]
+        wide = [float(np.nanstd(rows[:, i])) for rows in stretches]
+        carries = all(s <= STRANGE * spread[0] for s in spread)
+        explains = all(s <= LEFT_MAX * w for s, w in zip(spread, wide, strict=True))
+        unit_of = scale(left[0])
+        if carries and explains and unit_of > 0 and all(stands(each) for each in left):
+            weights[:, i], modelled[i], unit[i] = solved, 1, unit_of
+    if not modelled.any():
+        return none
+    return OperatingPoint(
+        draft.drivers, draft.driver_centre, draft.driver_scale, draft.driver_low, draft.driver_high, weights, modelled, unit
+    )  # fmt: skip
+
+
+def _drivers(fitted: Floats, wandering: list[int]) -> list[int]:
+    """Take, one after the other, the channel that leaves least of the others unexplained."""
+    spread = np.nanstd(fitted[:, wandering], axis=0)
+    chosen: list[int] = []
+    left_before = 1.0
+    while len(chosen) < DRIVERS_MAX:
+        found = [(left, i) for i in wandering if i not in chosen if (left := _left(fitted, [*chosen, i], wandering, spread)) < 1.0]
+        if not found:
+            break
+        left, best = min(found)
+        if left_before - left < GAIN_MIN * left_before:
+            break
+        chosen.append(best)
+        left_before = left
+    return chosen
+
+
+def _left(fitted: Floats, drivers: list[int], wandering: list[int], spread: Floats) -> float:
+    """Give the mean share of the channels' variance that drivers leave in the later half, fitted on the earlier one."""
+    shown = _features(_draft(fitted, drivers), fitted)
+    half = len(fitted) // 2
+    total, count = 0.0, 0
+    for place, i in enumerate(wandering):
+        if i in drivers or spread[place] <= 0:
+            continue
+        left = _finite(fitted[half:, i] - shown[half:] @ _solve(shown[:half], fitted[:half, i]))
+        total += min(1.0, float(np.mean(left**2)) / spread[place] ** 2)
+        count += 1
+    return total / count if count else 1.0
+
+
+def _draft(fitted: Floats, drivers: list[int]) -> OperatingPoint:
+    own = fitted[:, drivers]
+    low, high = np.nanmin(own, axis=0), np.nanmax(own, axis=0)
+    margin = MARGIN * (high - low)
+    scale = np.maximum(np.nanstd(own, axis=0), 1e-12)
+    empty = np.zeros((0, fitted.shape[1]))
+    return OperatingPoint(
+        np.array(drivers, np.int64), np.nanmean(own, axis=0), scale, low - margin, high + margin, empty,
+        np.zeros(fitted.shape[1], np.int64), np.ones(fitted.shape[1]),
+    )  # fmt: skip
+
+
+def _features(point: OperatingPoint, rows: Floats) -> Floats:
+    """Give the features (n, f) of rows in sequence."""
+    own = _held(rows[:, point.drivers])
+    now = (np.clip(own, point.driver_low, point.driver_high) - point.driver_centre) / point.driver_scale
+    averages = np.empty((len(rows), len(LAGS), now.shape[1]))
+    level = np.tile(now[0], (len(LAGS), 1))
+    lags = np.array(LAGS)[:, None]
+    for i, row in enumerate(now):
+        level = level + lags * (row - level)
+        averages[i] = level
+    products = [now[:, i] * now[:, j] for i in range(now.shape[1]) for j in range(i)]
+    parts = [np.ones((len(rows), 1)), now, now**2, now**3, averages.reshape(len(rows), -1)]
+    return np.hstack([*parts, *(each[:, None] for each in products)])
+
+
+def _held(own: Floats) -> Floats:
+    """Hold the last value where nothing was read."""
+    read = np.isfinite(own)
+    place = np.maximum.accumulate(np.where(read, np.arange(len(own))[:, None], -1), axis=0)
+    first = np.array([column[np.isfinite(column)][0] if np.isfinite(column).any() else 0.0 for column in own.T])
+    return np.where(place >= 0, np.take_along_axis(own, np.maximum(place, 0), axis=0), first)
+
+
+def _solve(features: Floats, target: Floats) -> Floats:
+    read = np.isfinite(target)
+    seen = features[read]
+    penalty = RIDGE * len(seen) * np.eye(seen.shape[1])
+    penalty[0, 0] = 0.0
+    return np.asarray(np.linalg.solve(seen.T @ seen + penalty + 1e-9 * np.eye(len(penalty)), seen.T @ target[read]), np.float64)
+
+
+def _finite(values: Floats) -> Floats:
+    return values[np.isfinite(values)]
