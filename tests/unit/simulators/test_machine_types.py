@@ -1,0 +1,53 @@
+"""The asset types of the machines: each fault has its failure mode, and its signs are what the model does."""
+
+import pytest
+import yaml
+
+from penstock.core.plant import AssetTypeFile, PropertyKind, parse_asset_type
+from penstock.simulators.machine_file import machine_device_file
+from penstock.simulators.machine_types import MACHINE_TYPES, machine_type_text
+from penstock.simulators.models.fault import Faulty
+from penstock.simulators.models.faults.machine import WearingMachine
+from penstock.simulators.models.registry import find_model, model_names
+from tests.builders.machines import machine
+
+WEARING = [name for name in model_names() if issubclass(find_model(name), WearingMachine)]
+
+
+def shipped(model: str) -> AssetTypeFile:
+    text = machine_type_text(model)
+    assert text is not None, f"machine_types/{model}.yaml is missing"
+    return parse_asset_type(text, file=f"{model}.yaml", environ={})
+
+
+def test_every_machine_that_wears_has_a_type_and_nothing_else_has() -> None:
+    assert sorted(path.stem for path in MACHINE_TYPES.glob("*.yaml")) == sorted(WEARING)
+    assert machine_type_text("load") is None
+
+
+@pytest.mark.parametrize("model", WEARING)
+def test_measurements_are_the_tags_that_the_command_makes(model: str) -> None:
+    tags = yaml.safe_load(machine_device_file(model, device="dut", driver="mqtt", asset="penstock/dut"))["tags"]
+    measured = {
+        name: (str(spec.type), spec.unit)
+        for name, spec in shipped(model).properties.items()
+        if spec.kind is PropertyKind.MEASUREMENT
+    }
+    assert measured == {name: (tag["type"], tag.get("unit", "")) for name, tag in tags.items()}
+    assert shipped(model).type == model
+
+
+@pytest.mark.parametrize("model", WEARING)
+def test_every_fault_has_exactly_one_failure_mode_with_its_part(model: str) -> None:
+    made: object = machine(find_model(model))
+    assert isinstance(made, Faulty)
+    faults = {state.fault: state.component for state in made.faults()}
+    modes = shipped(model).failure_modes
+    assert {name: mode.part for name, mode in modes.items()} == faults
+    assert all(mode.description and mode.action.endswith(".") for mode in modes.values())
+
+
+@pytest.mark.parametrize("model", WEARING)
+def test_no_two_failure_modes_have_the_same_signs(model: str) -> None:
+    pictures = [tuple(mode.signs.items()) for mode in shipped(model).failure_modes.values()]
+    assert len(set(pictures)) == len(pictures)
