@@ -3,15 +3,21 @@
 import pytest
 import yaml
 
+from penstock.core.failure_modes import SignDirection
 from penstock.core.plant import AssetTypeFile, PropertyKind, parse_asset_type
-from penstock.simulators.machine_file import machine_device_file
+from penstock.simulators.machine_file import machine_device_file, tag_names
 from penstock.simulators.machine_types import MACHINE_TYPES, machine_type_text
 from penstock.simulators.models.fault import Faulty
 from penstock.simulators.models.faults.machine import WearingMachine
 from penstock.simulators.models.registry import find_model, model_names
 from tests.builders.machines import machine
+from tests.unit.simulators.test_machines import SEEN, SIGNS, change
+from tests.unit.simulators.test_working_machines import looked_at, moved
 
 WEARING = [name for name in model_names() if issubclass(find_model(name), WearingMachine)]
+
+BELOW_RATED_WIND = {("wind-turbine", "icing", "power")}
+"""Looked at is a turbine in strong wind, where pitch makes good the power that ice takes."""
 
 
 def shipped(model: str) -> AssetTypeFile:
@@ -51,3 +57,24 @@ def test_every_fault_has_exactly_one_failure_mode_with_its_part(model: str) -> N
 def test_no_two_failure_modes_have_the_same_signs(model: str) -> None:
     pictures = [tuple(mode.signs.items()) for mode in shipped(model).failure_modes.values()]
     assert len(set(pictures)) == len(pictures)
+
+
+@pytest.mark.parametrize(
+    ("model", "fault"), [(model, fault) for model in WEARING for fault in shipped(model).failure_modes]
+)
+def test_every_sign_is_what_the_running_machine_shows(model: str, fault: str) -> None:
+    kind = find_model(model)
+    outputs = {tag: output for output, tag in tag_names(kind.OUTPUTS).items()}
+    shifts, far = (change(kind, fault, 0.85), SEEN) if kind in SIGNS else (moved(kind, fault, 0.85), 1.0)
+    for name, direction in shipped(model).failure_modes[fault].signs.items():
+        output = outputs[name]
+        if (model, fault, name) in BELOW_RATED_WIND:
+            continue
+        if direction is SignDirection.RISES:
+            assert shifts[output] > far, name
+        elif direction is SignDirection.FALLS:
+            assert shifts[output] < -far, name
+        else:
+            assert direction is SignDirection.UNSTEADY, "add here how a machine shows it"
+            sound, broken = (looked_at(kind, one, 0.85 if one else 0.0)[output][1] for one in ("", fault))
+            assert broken > 2.0 * sound, name
