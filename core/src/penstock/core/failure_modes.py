@@ -6,7 +6,7 @@ A sign names a property and how it leaves its healthy value. Signs stand in orde
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -70,12 +70,15 @@ FailureModes = Annotated[dict[ModeName, FailureMode], Field(max_length=MODES_MAX
 
 
 def sign_findings(
-    modes: Mapping[str, FailureMode], properties: Mapping[str, tuple[str, str]]
+    modes: Mapping[str, Iterable[str]], properties: Mapping[str, tuple[str, str]]
 ) -> Iterator[tuple[str, Path]]:
-    """Give what is wrong with the signs, each with its key path; `properties`: name → (kind, type)."""
+    """Give what is wrong with the signs (mode → properties named), each with its key path.
+
+    `properties` is name → (kind, type) of the asset type.
+    """
     valid = [name for name, (kind, value_type) in properties.items() if kind != "attribute" and value_type != "string"]
-    for mode, spec in modes.items():
-        for name in spec.signs:
+    for mode, signs in modes.items():
+        for name in signs:
             path: Path = ("failure_modes", mode, "signs", name)
             if name not in properties:
                 yield f"{name!r} is no property of the type{suggestion(name, valid)}", path

@@ -160,7 +160,8 @@ def _type_findings(asset_type: AssetTypeFile) -> Iterator[tuple[str, Path]]:
         elif spec.default is not None and not is_of_type(spec.default, spec.type):
             yield f"{spec.default!r} is no {spec.type}", (*path, "default")
     known = {name: (str(spec.kind), str(spec.type)) for name, spec in asset_type.properties.items()}
-    yield from sign_findings(asset_type.failure_modes, known)
+    signs = {name: mode.signs for name, mode in asset_type.failure_modes.items()}
+    yield from sign_findings(signs, known)
 
 
 def is_of_type(value: Any, value_type: ValueType) -> bool:
