@@ -109,13 +109,13 @@ def _grown(text: str, line: str) -> str:
     """Put a line behind the last asset; whether that was right is for the caller to see."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     assert isinstance(root, yaml.MappingNode)
-    assets = next(((key, value) for key, value in root.value if key.value == "assets"), None)
+    assets = next((value for key, value in root.value if key.value == "assets"), None)
     if assets is None:
         return f"{text.rstrip()}\nassets:\n  {line}\n"
-    key, value = assets
-    filled = isinstance(value, yaml.MappingNode) and bool(value.value)
-    indent = value.value[0][0].start_mark.column if filled else 2
-    at: int = (_last(value) if filled else key).end_mark.index
+    if not assets.value:  # {}
+        return f"{text[: assets.start_mark.index].rstrip()}\n  {line}{text[assets.end_mark.index :]}"
+    indent = assets.value[0][0].start_mark.column
+    at: int = _last(assets).end_mark.index
     if text[at - 1] != "\n":
         at = text.find("\n", at) + 1 or len(text)
     head = text[:at] if text[:at].endswith("\n") else f"{text[:at]}\n"
