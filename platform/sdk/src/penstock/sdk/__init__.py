@@ -28,6 +28,7 @@ from penstock.sdk.frames import Removed
 from penstock.sdk.models import (
     Alarm,
     Asset,
+    ComputedTag,
     DeleteResult,
     Erasure,
     Gateway,
@@ -56,6 +57,7 @@ __all__ = [
     "ClientCredentials",
     "ClientError",
     "Commits",
+    "ComputedTag",
     "ConflictError",
     "ConnectionFailedError",
     "CredentialError",

@@ -6,12 +6,15 @@ the tag feeds another property of the same asset. So one device file is enough t
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from penstock.platform.kit.ids import new_id
 from penstock.platform.registry.model import Asset, Binding, HierarchyName, Tag
+
+_Key = TypeVar("_Key", int, str)
 
 KEYS_A_QUERY = 500
 """SQLite takes 32766 parameters, PostgreSQL's planner is happier with few."""
@@ -63,7 +66,7 @@ def assets_by_path(session: Session, tenant: str, paths: set[str]) -> dict[str, 
     return found
 
 
-def parted(keys: Iterable[str]) -> Iterator[list[str]]:
+def parted(keys: Iterable[_Key]) -> Iterator[list[_Key]]:
     """Give the keys in order, as many at once as a query should carry."""
     ordered = sorted(keys)
     for start in range(0, len(ordered), KEYS_A_QUERY):
