@@ -42,7 +42,8 @@ class TagDirectory:
         self._lock = threading.Lock()
         self._reading = threading.Lock()
         self._registering = threading.Lock()
-        self._known = Known()
+        self.known = Known()
+        """Exchanged, never changed."""
         self._mappings: OrderedDict[tuple[str, str], _EpochTags] = OrderedDict()
 
     def reload(self) -> None:
@@ -51,7 +52,7 @@ class TagDirectory:
             with self._db.reading() as session:
                 known = Known().having(*_read(session, None))
             with self._lock:
-                self._known = known
+                self.known = known
                 self._mappings.clear()
 
     def refresh(self, ids: Collection[int]) -> None:
@@ -62,7 +63,7 @@ class TagDirectory:
             with self._db.reading() as session:
                 changed = _read(session, ids)
             with self._lock:
-                self._known = self._known.having(*changed)
+                self.known = self.known.having(*changed)
                 for place in [place for place, kept in self._mappings.items() if not kept.ids.isdisjoint(ids)]:
                     del self._mappings[place]
 
@@ -90,7 +91,7 @@ class TagDirectory:
                     tags[entry.key] = _merge(session, tags[entry.key], entry, gateway)
                     touched.add(tags[entry.key].id)
                 session.flush()
-                bind_device_tags(session, tenant, [tag for tag in tags.values() if tag.owner == gateway])
+                touched |= bind_device_tags(session, tenant, [tag for tag in tags.values() if tag.owner == gateway])
                 _store_indexes(session, tenant, gateway, epoch, [(entry.index, tags[entry.key]) for entry in entries])
             self.refresh(touched)
             with self._lock:
@@ -122,7 +123,7 @@ class TagDirectory:
                 )
             ).all()
         with self._lock:
-            made = MappingProxyType({index: self._known.tags[tenant][tag] for index, tag, tenant in rows})
+            made = MappingProxyType({index: self.known.tags[tenant][tag] for index, tag, tenant in rows})
             self._mappings[(gateway, epoch)] = _EpochTags(made, frozenset(ref.id for ref in made.values()))
             if len(self._mappings) > MAPPINGS_KEPT:
                 self._mappings.popitem(last=False)
@@ -130,23 +131,23 @@ class TagDirectory:
 
     def by_id(self, tenant: str, ids: Iterable[int]) -> dict[int, TagRef]:
         """Give the tags of the tenant among the ids; what is absent from the answer is a 404 for the caller."""
-        tags = self._known.tags.get(tenant, {})
+        tags = self.known.tags.get(tenant, {})
         return {tag: tags[tag] for tag in ids if tag in tags}
 
     def by_key(self, tenant: str, key: str) -> TagRef | None:
         """Give the active tag of that key."""
-        known = self._known
+        known = self.known
         tag = known.keys.get((tenant, key))
         return None if tag is None else known.tags[tenant][tag]
 
     def of_asset(self, tenant: str, asset_id: str) -> list[TagRef]:
         """Give the tags bound to the asset; empty when there are none or the asset is another tenant's."""
-        known = self._known
+        known = self.known
         return [known.tags[tenant][tag] for tag in known.assets.get((tenant, asset_id), ())]
 
     def all(self, tenant: str) -> list[TagRef]:
         """Give every tag of the tenant."""
-        return list(self._known.tags.get(tenant, {}).values())
+        return list(self.known.tags.get(tenant, {}).values())
 
 
 @dataclass(frozen=True, slots=True)
