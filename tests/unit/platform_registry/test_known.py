@@ -124,6 +124,33 @@ def test_an_older_reading_does_not_come_after_a_newer_one(tmp_path: Path) -> Non
     db.close()
 
 
+def test_a_mapping_knows_tags_that_are_stored_and_not_yet_in_the_directory(tmp_path: Path) -> None:
+    db = sqlite_store(tmp_path, "north")
+    directory, other = TagDirectory(db), TagDirectory(db)
+    other.register("north", "gtw_1", EPOCH, [entry(0, "plc/flow")])
+    assert {index: tag.key for index, tag in directory.mapping("gtw_1", EPOCH).items()} == {0: "plc/flow"}
+    db.close()
+
+
+def test_a_mapping_that_was_read_before_a_dictionary_is_not_kept_after_it(tmp_path: Path) -> None:
+    db = sqlite_store(tmp_path, "north")
+    directory = TagDirectory(db)
+    directory.register("north", "gtw_1", EPOCH, [entry(0, "plc/flow")])
+    directory.reload()
+    meanwhile = threading.Thread(target=directory.register, args=("north", "gtw_1", EPOCH, [entry(1, "plc/head")]))
+
+    def register(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        if meanwhile.ident is None and "FROM tag_indexes" in statement:
+            meanwhile.start()
+            meanwhile.join(10)
+
+    event.listen(db.engine, "after_cursor_execute", register)
+    directory.mapping("gtw_1", EPOCH)
+    assert meanwhile.ident is not None
+    assert set(directory.mapping("gtw_1", EPOCH)) == {0, 1}
+    db.close()
+
+
 def ref(tag: int, key: str, *, active: bool = True) -> TagRef:
     return TagRef(tag, key, "float64", "north", "gtw_1", None, None, None, active=active)
 

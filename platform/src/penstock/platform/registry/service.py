@@ -116,18 +116,24 @@ class TagDirectory:
             if kept is not None:
                 self._mappings.move_to_end((gateway, epoch))
                 return kept.by_index
-        with self._db.reading() as session:
-            rows = session.execute(
-                select(TagIndex.index, TagIndex.tag_id, TagIndex.tenant).where(
-                    TagIndex.gateway_id == gateway, TagIndex.epoch == epoch
-                )
-            ).all()
+        known, rows = self.known, self._indexes(gateway, epoch)
+        fresh = {tag for _, tag, tenant in rows if tag not in known.tags.get(tenant, {})}
+        if fresh:  # a dictionary is stored that the directory has not come to yet
+            self.refresh(fresh)
+            known = self.known
+        made = MappingProxyType({index: known.tags[tenant][tag] for index, tag, tenant in rows})
         with self._lock:
-            made = MappingProxyType({index: self.known.tags[tenant][tag] for index, tag, tenant in rows})
-            self._mappings[(gateway, epoch)] = _EpochTags(made, frozenset(ref.id for ref in made.values()))
-            if len(self._mappings) > MAPPINGS_KEPT:
-                self._mappings.popitem(last=False)
+            if self.known is known and not fresh:  # else it may be of before a change that has let go of mappings
+                self._mappings[(gateway, epoch)] = _EpochTags(made, frozenset(ref.id for ref in made.values()))
+                if len(self._mappings) > MAPPINGS_KEPT:
+                    self._mappings.popitem(last=False)
         return made
+
+    def _indexes(self, gateway: str, epoch: str) -> list[tuple[int, int, str]]:
+        query = select(TagIndex.index, TagIndex.tag_id, TagIndex.tenant)
+        with self._db.reading() as session:
+            found = session.execute(query.where(TagIndex.gateway_id == gateway, TagIndex.epoch == epoch))
+            return [(index, tag, tenant) for index, tag, tenant in found]
 
     def by_id(self, tenant: str, ids: Iterable[int]) -> dict[int, TagRef]:
         """Give the tags of the tenant among the ids; what is absent from the answer is a 404 for the caller."""
