@@ -51,6 +51,7 @@ def run(
     """Serve the simulated devices of a plant folder until stopped."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("asyncua").setLevel(logging.ERROR)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     given = {
         "plant": plant,
         "data": data,

@@ -64,7 +64,7 @@ class Door:
 async def serve(settings: SimSettings) -> None:
     """Run the plant and its doors until SIGTERM or SIGINT."""
     runner = Runner(settings, os.environ)
-    alarms = _alarms(settings)
+    alarms = alarms_of(settings)
     doors = list(_doors(settings, runner, alarms))
     servers = [door.server() for door in doors]
     jobs: dict[str, Coroutine[Any, Any, None]] = {
@@ -109,7 +109,8 @@ def _doors(settings: SimSettings, runner: Runner, alarms: PlatformAlarms | None)
         )
 
 
-def _alarms(settings: SimSettings) -> PlatformAlarms | None:
+def alarms_of(settings: SimSettings) -> PlatformAlarms | None:
+    """Give what reads the alarms of a platform, where there is a page and one is named; ConfigError for half of it."""
     url, credentials = settings.laboratory_platform_url, settings.laboratory_platform_credentials
     if settings.laboratory_port is None or (url is None and credentials is None):
         return None

@@ -225,6 +225,8 @@ class Pages:
         states = (
             self._history.thinned(facts.device, start_ns=span[0], end_ns=span[1], points=chart.POINTS) if span else []
         )
+        if facts.truth is not None and states:
+            states.append(facts.truth)  # newer than what was noted last
         return {
             "moments": timeline.moments(found, alarms, self._history, now_ns=now_ns),
             "entries": timeline.entries(events, alarms or (), now_ns=now_ns, assets=frozenset({facts.asset})),

@@ -11,7 +11,8 @@ from typing import Final
 
 from penstock.simulators.laboratory.episodes import Alarm, Detection, Episode, detection, life_left, severity_in
 from penstock.simulators.laboratory.facts import History
-from penstock.simulators.laboratory.words import growth, moment, number, share, span
+from penstock.simulators.laboratory.words import growth, moment, share, span
+from penstock.simulators.laboratory.words import severity as severity_text
 from penstock.simulators.truth.records import Action, Cause, TruthEvent
 
 MOMENTS_MAX: Final = 12
@@ -61,7 +62,7 @@ def _moment(one: Episode, alarms: Sequence[Alarm] | None, history: History, *, n
     standing, standing_tone = _standing(one, now_ns)
     alarm, after, tone = _seen(one, seen, known=alarms is not None, now_ns=now_ns)
     left, said = _left(one, seen, history) if seen is not None and not seen.stood else ("–", "")
-    began = "worn" if one.cause is Cause.WEAR else f"severity {number(one.severity)}"
+    began = "worn" if one.cause is Cause.WEAR else f"severity {severity_text(one.severity)}"
     return Moment(
         one.device, one.fault, one.component, moment(one.onset_ns, now_ns=now_ns), began,
         alarm, after, left, said, tone, standing, standing_tone,
@@ -85,7 +86,7 @@ def _left(one: Episode, seen: Detection, history: History) -> tuple[str, str]:
     at_alarm = history.state_at(one.device, seen.alarm.raised_ns)
     left = life_left(one.fault, at_onset=history.state_at(one.device, one.onset_ns), at_alarm=at_alarm)
     severity = severity_in(at_alarm, one.fault)
-    return share(left), f"severity {number(severity)}" if severity is not None else ""
+    return share(left), f"severity {severity_text(severity)}" if severity is not None else ""
 
 
 def _standing(one: Episode, now_ns: int) -> tuple[str, str]:
@@ -133,22 +134,22 @@ def _detail(one: TruthEvent) -> str:
             return _asked(one)
         case Action.ONSET:
             by = "worn" if one.cause is Cause.WEAR else "as asked"
-            return f"{by}, severity {number(one.severity)}"
+            return f"{by}, severity {severity_text(one.severity)}"
         case Action.STEP:
-            return f"severity {number(one.severity)}"
+            return f"severity {severity_text(one.severity)}"
         case Action.FAILED:
             return "the machine stands" if one.kind == "machine" else "it tells nothing more"
         case Action.CLEARED | Action.REPAIRED:
             by = "by the machine's own crew, " if one.cause is Cause.CREW else ""
             rul_s = one.detail.get("rul_s")
             left = f"; {span(rul_s)} of life were left" if isinstance(rul_s, int | float) and rul_s > 0 else ""
-            return f"{by}at severity {number(one.severity)}{left}"
+            return f"{by}at severity {severity_text(one.severity)}{left}"
 
 
 def _asked(one: TruthEvent) -> str:
     asked = one.detail
     severity, per_h, onset_s = (_number(asked.get(name)) for name in ("severity", "growth_per_h", "onset_s"))
-    said = f"severity {number(severity)}, {growth(per_h)}"
+    said = f"severity {severity_text(severity)}, {growth(per_h)}"
     if per_h:
         said += f", {asked.get('law', 'linear')}"
     return said + (f", in {span(onset_s)}" if onset_s else "")

@@ -38,6 +38,11 @@ def share(value: float | None) -> str:
     return NOTHING if value is None else f"{100 * value:.0f}{NARROW}%"
 
 
+def severity(value: float) -> str:
+    """Write a severity, 0 to 1."""
+    return f"{min(1.0, value):.2g}"
+
+
 def number(value: float) -> str:
     """Write a number with some three figures."""
     if not math.isfinite(value):
