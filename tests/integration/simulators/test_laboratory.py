@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -40,18 +41,20 @@ def sim(tmp_path: Path, plant: Path) -> Iterator[SimProcess]:
         yield process
 
 
-def browser_of(sim: SimProcess) -> httpx.Client:
+@contextmanager
+def browser_of(sim: SimProcess) -> Iterator[httpx.Client]:
     """Give a client that the link of the command let in. Where `localhost` leads is the resolver's business: a browser
     asks it, here the port on 127.0.0.1 is called under that name."""
     told = sim.command("sim", "laboratory-link")
     assert told.returncode == 0, told.stderr
     link = urlsplit(told.stdout.strip())
     assert link.hostname == "localhost"
-    client = httpx.Client(base_url=f"http://127.0.0.1:{link.port}", headers={"Host": link.netloc}, trust_env=False)
-    entered = client.get(f"{link.path}?{link.query}")
-    assert entered.status_code == 303, entered.text
-    client.headers["Cookie"] = entered.headers["set-cookie"].partition(";")[0]
-    return client
+    address, host = f"http://127.0.0.1:{link.port}", {"Host": link.netloc}
+    with httpx.Client(base_url=address, headers=host, timeout=30, trust_env=False) as client:
+        entered = client.get(f"{link.path}?{link.query}")
+        assert entered.status_code == 303, entered.text
+        client.headers["Cookie"] = entered.headers["set-cookie"].partition(";")[0]
+        yield client
 
 
 def test_there_is_no_page_unless_one_is_asked_for(tmp_path: Path, plant: Path) -> None:

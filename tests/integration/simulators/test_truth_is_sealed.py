@@ -53,6 +53,12 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+@pytest.fixture(scope="module")
+def headers(stack: Stack) -> dict[str, dict[str, str]]:
+    wait_for((stack.folder / "gateway" / "credential.json").is_file, "an enrolled gateway")
+    return owned_headers(stack)
+
+
 def owned_headers(stack: Stack) -> dict[str, dict[str, str]]:
     """Give request headers for every credential that anybody but the truth's reader owns, by what it is."""
     found: dict[str, dict[str, str]] = {}
@@ -95,10 +101,8 @@ def session_cookies(stack: Stack) -> str:
     return "; ".join(f"{name}={value}" for name, value in cookies.items())
 
 
-def test_every_credential_but_its_own_is_refused(stack: Stack) -> None:
+def test_every_credential_but_its_own_is_refused(stack: Stack, headers: dict[str, dict[str, str]]) -> None:
     own = read_json(stack.folder / "simulators" / "truth" / "truth.json")
-    wait_for((stack.folder / "gateway" / "credential.json").is_file, "an enrolled gateway")
-    headers = owned_headers(stack)
     kinds = " ".join(headers)
     for needed in (
         f"{READER_FILE}: access token",
@@ -131,11 +135,10 @@ def laboratory(stack: Stack) -> tuple[httpx.Client, str]:
     return client, own["token"]
 
 
-def test_no_other_credential_opens_the_laboratory(stack: Stack) -> None:
+def test_no_other_credential_opens_the_laboratory(stack: Stack, headers: dict[str, dict[str, str]]) -> None:
     client, token = laboratory(stack)
     truth = read_json(stack.folder / "simulators" / "truth" / "truth.json")["token"]
-    wait_for((stack.folder / "gateway" / "credential.json").is_file, "an enrolled gateway")
-    headers = {**owned_headers(stack), "the truth's token": {"Authorization": f"Bearer {truth}"}}
+    headers = {**headers, "the truth's token": {"Authorization": f"Bearer {truth}"}}
     values = [value for given in headers.values() for value in given.values()]
     with client:
         for name, given in headers.items():
