@@ -226,4 +226,3 @@ def machine(
     except (ConfigError, ParameterError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
-    typer.echo(f"{path}: {model} over {driver}")
