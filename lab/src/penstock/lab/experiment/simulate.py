@@ -115,5 +115,3 @@ def _numbers(own: pa.Table) -> np.ndarray[Any, np.dtype[np.float64]] | None:
         if own[name].null_count < own.num_rows:
             return np.asarray(own[name].to_numpy(zero_copy_only=False), np.float64)
     return None
-
-

@@ -9,13 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.apps.maintenance.detection.habits import habits_of
 from penstock.apps.maintenance.detection.judge import Averages, Statistics, stacked
 from penstock.apps.maintenance.detection.limits import limit_of, without_moments
 from penstock.apps.maintenance.detection.model import FittedOn, Model
 from penstock.apps.maintenance.detection.numbers import Floats
 from penstock.apps.maintenance.detection.operating import OperatingPoint, find_operating_point
 from penstock.apps.maintenance.detection.rows import Conditioner
-from penstock.apps.maintenance.detection.scaling import centre, choose_memory, counts, moving_deviation, robust_scale, stands
+from penstock.apps.maintenance.detection.scaling import (
+    centre,
+    choose_memory,
+    counts,
+    moving_deviation,
+    robust_scale,
+    stands,
+)
 from penstock.apps.maintenance.detection.settings import DetectionSettings
 
 FIT_ROWS_MIN = 30
@@ -88,6 +96,7 @@ def fit(
         direction_scale=spread[0],
         channel_scale=spread[1],
         limits=limit,
+        habits=habits_of((healthy.values[:, frame.used] - frame.centre) / frame.scale),
     )
 
 
@@ -142,9 +151,7 @@ def _frame(
     if not len(used):
         message = "no channel moves in the healthy rows, or all only count"
         raise FitError(message)
-    memories = [
-        choose_memory([s.values[:, i] for s in whole], settings.memories, settings.wander_limit) for i in used
-    ]
+    memories = [choose_memory([s.values[:, i] for s in whole], settings.memories, settings.wander_limit) for i in used]
     scale = still[used]
     for place, (i, memory) in enumerate(zip(used, memories, strict=True)):
         column = healthy.values[:, i]

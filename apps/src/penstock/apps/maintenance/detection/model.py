@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.apps.maintenance.detection.habits import Habits
 from penstock.apps.maintenance.detection.numbers import Floats
 from penstock.apps.maintenance.detection.operating import OperatingPoint
 from penstock.apps.maintenance.detection.settings import DetectionSettings
@@ -45,7 +46,7 @@ class Model:
     are the residual space; covariance (u, u); lambdas (m,); direction_scale (m, d), channel_scale (m, u);
     operating: what the operating point lets expect;
     limits (m, 3), of the cube roots of T², SPE and the largest squared channel. Rows further apart than gap_ns are
-    not neighbours.
+    not neighbours. habits: how channels behave from row to row; None in an artefact that is older than they are.
     """
 
     settings: DetectionSettings
@@ -64,6 +65,7 @@ class Model:
     channel_scale: Floats
     limits: Floats
     operating: OperatingPoint
+    habits: Habits | None = None
 
     @property
     def unjudged(self) -> tuple[str, ...]:
@@ -93,6 +95,8 @@ class Model:
         body["fitted_on"] = {name: getattr(on, name) for name in FittedOn.__slots__}
         body |= {name: getattr(self, name).tolist() for name in ARRAYS}
         body["operating"] = {name: getattr(self.operating, name).tolist() for name in OperatingPoint.__slots__}
+        if self.habits is not None:
+            body["habits"] = self.habits.to_json()
         return body | {"gap_ns": self.gap_ns, "residual": self.residual}
 
     @classmethod
@@ -105,9 +109,10 @@ class Model:
             on = FittedOn(**{**kept["fitted_on"], "channels": tuple(kept["fitted_on"]["channels"])})
             arrays = {name: _array(name, kept[name]) for name in ARRAYS}
             settings = DetectionSettings.of_json(kept["settings"])
+            habits = Habits.of_json(kept["habits"]) if "habits" in kept else None
             operating = _operating(kept["operating"], len(arrays["used"]))
             gap_ns, residual = int(kept["gap_ns"]), int(kept["residual"])
-            return cls(settings, on, gap_ns=gap_ns, residual=residual, operating=operating, **arrays)
+            return cls(settings, on, gap_ns=gap_ns, residual=residual, operating=operating, habits=habits, **arrays)
         except (KeyError, TypeError, ValueError) as broken:
             message = f"no model of the detection: {broken!r}"
             raise ModelError(message) from broken

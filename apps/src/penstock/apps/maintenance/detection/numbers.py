@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from typing import Any
 
@@ -21,3 +22,13 @@ def listed(values: Floats) -> list[Any]:
 def unlisted(kept: list[Any]) -> Floats:
     """Take what `listed` gave."""
     return np.array(kept, dtype=object).astype(np.float64)
+
+
+def packed(values: NDArray[Any]) -> str:
+    """Give an array's bytes as text: exact, and a third of the size of numbers in digits."""
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
+
+
+def unpacked(kept: str, like: NDArray[Any]) -> NDArray[Any]:
+    """Take what `packed` gave, of the form of `like`; ValueError where it is of another."""
+    return np.frombuffer(base64.b64decode(kept), like.dtype).reshape(like.shape).copy()

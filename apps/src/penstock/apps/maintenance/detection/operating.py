@@ -57,7 +57,9 @@ class OperatingPoint:
         """Give the one that expects nothing of any channel."""
         empty = np.zeros(0)
         flat = np.zeros((0, channels))
-        return cls(np.zeros(0, np.int64), empty, empty, empty, empty, flat, np.zeros(channels, np.int64), np.ones(channels))
+        return cls(
+            np.zeros(0, np.int64), empty, empty, empty, empty, flat, np.zeros(channels, np.int64), np.ones(channels)
+        )
 
 
 class Expectation:
@@ -79,7 +81,9 @@ class Expectation:
         point = self._point
         own = deviation[point.drivers]
         self.held = own = np.where(np.isnan(own), self.held, own)
-        now = (np.minimum(np.maximum(own, point.driver_low), point.driver_high) - point.driver_centre) / point.driver_scale
+        now = (
+            np.minimum(np.maximum(own, point.driver_low), point.driver_high) - point.driver_centre
+        ) / point.driver_scale
         if self.averages is None:
             self.averages = np.tile(now, (len(LAGS), 1))
         else:
@@ -106,7 +110,11 @@ def features_of(now: Floats, averages: Floats) -> Floats:
 
 
 def find_operating_point(
-    stretches: Sequence[Floats], wandering: Sequence[int], *, stands: Callable[[Floats], bool], scale: Callable[[Floats], float]
+    stretches: Sequence[Floats],
+    wandering: Sequence[int],
+    *,
+    stands: Callable[[Floats], bool],
+    scale: Callable[[Floats], float],
 ) -> OperatingPoint:
     """Seek drivers among deviations (n, u) of the healthy stretches, the first of which is fitted on.
 
@@ -148,7 +156,12 @@ def _drivers(fitted: Floats, wandering: list[int]) -> list[int]:
     chosen: list[int] = []
     left_before = 1.0
     while len(chosen) < DRIVERS_MAX:
-        found = [(left, i) for i in wandering if i not in chosen if (left := _left(fitted, [*chosen, i], wandering, spread)) < 1.0]
+        found = [
+            (left, i)
+            for i in wandering
+            if i not in chosen
+            if (left := _left(fitted, [*chosen, i], wandering, spread)) < 1.0
+        ]
         if not found:
             break
         left, best = min(found)
@@ -213,7 +226,9 @@ def _solve(features: Floats, target: Floats) -> Floats:
     seen = features[read]
     penalty = RIDGE * len(seen) * np.eye(seen.shape[1])
     penalty[0, 0] = 0.0
-    return np.asarray(np.linalg.solve(seen.T @ seen + penalty + 1e-9 * np.eye(len(penalty)), seen.T @ target[read]), np.float64)
+    return np.asarray(
+        np.linalg.solve(seen.T @ seen + penalty + 1e-9 * np.eye(len(penalty)), seen.T @ target[read]), np.float64
+    )
 
 
 def _finite(values: Floats) -> Floats:
