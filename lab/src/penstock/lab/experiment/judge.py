@@ -34,12 +34,12 @@ def judge_state(kind: Kind, plans: Sequence[MachinePlan], place: Path) -> Path:
     study, findings = place / "state", place / "state-findings"
     if not (findings / "findings.json").is_file():
         tables = {plan.name: pq.read_table(place / f"{plan.name}.parquet") for plan in plans}
-        write_study(study, Study("detection", tuple(_watched(plan, tables[plan.name]) for plan in plans)), tables)
+        write_study(study, Study("detection", tuple(_watched(kind, plan, tables[plan.name]) for plan in plans)), tables)
         backtest(study, findings)
     return findings
 
 
-def _watched(plan: MachinePlan, rows: pa.Table) -> StudyAsset:
+def _watched(kind: Kind, plan: MachinePlan, rows: pa.Table) -> StudyAsset:
     start = WATCH_FROM_NS - round(plan.commissioned_h * HOUR_NS)
     cut = start + round(FIT_SHARE * (WATCH_FROM_NS - start))
     end = int(pc.max(rows["time"]).as_py()) + 1
@@ -48,7 +48,7 @@ def _watched(plan: MachinePlan, rows: pa.Table) -> StudyAsset:
         Stretch("limits", cut, WATCH_FROM_NS),
         Stretch("watch", WATCH_FROM_NS, end),
     )
-    return StudyAsset(plan.name, uses)
+    return StudyAsset(plan.name, uses, failure_modes=kind.failure_modes)
 
 
 @dataclass(frozen=True, slots=True)

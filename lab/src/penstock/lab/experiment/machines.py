@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ class Kind:
     duties: tuple[str, ...]
     parameters: Mapping[str, Any]
     device_file: Mapping[str, Any]
+    failure_modes: Mapping[str, Any]
 
 
 def read_kinds(place: Path, wanted: Sequence[str]) -> tuple[Kind, ...]:
@@ -47,7 +49,7 @@ def read_kinds(place: Path, wanted: Sequence[str]) -> tuple[Kind, ...]:
 
 def _kind(model: str, own: Mapping[str, Any]) -> Kind:
     lines = (line.partition("\t") for line in sim("faults", model).splitlines())
-    device = yaml.safe_load(sim("machine", model, "--device", "machine"))
+    device, modes = _files(model)
     sensors = tuple(
         name
         for name, tag in device["tags"].items()
@@ -60,7 +62,19 @@ def _kind(model: str, own: Mapping[str, Any]) -> Kind:
         tuple(own.get("duties", DUTIES)),
         own.get("parameters", {}),
         device,
+        modes,
     )
+
+
+def _files(model: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give a machine's device file, and the failure modes of the asset type that comes with it into a plant."""
+    with tempfile.TemporaryDirectory(prefix="penstock-lab-") as made:
+        plant = Path(made)
+        (plant / "devices").mkdir()
+        sim("machine", model, "--device", "machine", "--plant", made)
+        device = yaml.safe_load((plant / "devices" / "machine.yaml").read_text())
+        types = [yaml.safe_load(file.read_text()) for file in (plant / "types").glob("*.yaml")]
+        return device, types[0].get("failure_modes", {}) if types else {}
 
 
 def sim(*arguments: str) -> str:
