@@ -31,6 +31,8 @@ class Kind:
     parameters: Mapping[str, Any]
     device_file: Mapping[str, Any]
     failure_modes: Mapping[str, Any]
+    commissioned_h: float | None = None
+    """Healthy hours that its limits need, where they are others than usual."""
 
 
 def read_kinds(place: Path, wanted: Sequence[str]) -> tuple[Kind, ...]:
@@ -63,6 +65,7 @@ def _kind(model: str, own: Mapping[str, Any]) -> Kind:
         own.get("parameters", {}),
         device,
         modes,
+        own.get("commissioned_h"),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -51,7 +51,7 @@ def draw_experiment(place: Path, kinds: tuple[Kind, ...], *, machines: int, seed
             faults=list(kind.faults),
             sensors=kind.sensors,
             duties=kind.duties,
-            by=by,
+            by=by if kind.commissioned_h is None else replace(by, commissioned_h=kind.commissioned_h),
         )
         for kind in kinds
     }

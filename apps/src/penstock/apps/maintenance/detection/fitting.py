@@ -23,6 +23,7 @@ from penstock.apps.maintenance.detection.scaling import (
     moving_deviation,
     robust_scale,
     stands,
+    stays,
 )
 from penstock.apps.maintenance.detection.settings import DetectionSettings
 
@@ -160,6 +161,9 @@ def _frame(
     gain = np.array([1 / memory if memory else 0.0 for memory in memories])
     operating = _operating(stretches, gain, used=used, level=level[used], scale=scale, settings=settings)
     gain = np.where(operating.modelled > 0, 0.0, gain)
+    for place in np.flatnonzero(gain > 0):
+        if stays([rows.values[:, used[place]] for rows in stretches]):
+            gain[place], scale[place] = 0.0, still[used[place]]
     return _Frame(settings, used, level[used], scale, gain, _gap_ns(healthy, settings), operating)
 
 

@@ -45,7 +45,8 @@ def centre(rows: Floats) -> Floats:
 START_ROWS = 100
 
 
-COUNTS_MIN = 50
+COUNTS_MIN, FEW_COUNTS = 50, 5
+"""Steps by which a channel is known to count: with resets among them, and without any."""
 AGAINST_SHARE = 0.01
 
 
@@ -56,7 +57,8 @@ def counts(column: Floats) -> bool:
     """
     steps = np.diff(column[np.isfinite(column)])
     up, down = int((steps > 0).sum()), int((steps < 0).sum())
-    return up + down >= COUNTS_MIN and min(up, down) <= AGAINST_SHARE * (up + down)
+    against = min(up, down)
+    return up + down >= (COUNTS_MIN if against else FEW_COUNTS) and against <= AGAINST_SHARE * (up + down)
 
 
 def moving_deviation(column: Floats, memory: int) -> Floats:
@@ -99,6 +101,24 @@ in a long record the smallest movement is evident."""
 def stands(values: Floats, wander_limit: float) -> bool:
     """Say whether a series stands still, for all that matters."""
     return slow_share(values) < SLOW_SHARE or kpss(values) < wander_limit
+
+
+def stays(stretches: Sequence[Floats]) -> bool:
+    """Say whether a channel that wanders stays where it was: it has come back often, and other rows lie within.
+
+    So does what follows the day. Its level stands then, with all of its wandering within the limits.
+    """
+    means = [np.array([part.mean() for part in np.array_split(v[np.isfinite(v)], STAY_PARTS)]) for v in stretches]
+    joined = np.concatenate(means)
+    above = joined > np.median(joined)
+    if int((above[1:] != above[:-1]).sum()) < RETURNS_MIN:
+        return False
+    low, high = float(means[0].min()), float(means[0].max())
+    margin = STAY_MARGIN * (high - low)
+    return all(low - margin <= each.min() and each.max() <= high + margin for each in means[1:])
+
+
+STAY_PARTS, RETURNS_MIN, STAY_MARGIN = 16, 3, 0.25
 
 
 def slow_share(values: Floats) -> float:
