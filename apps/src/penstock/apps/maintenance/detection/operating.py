@@ -12,7 +12,7 @@ does not is held against its own moving level as before.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -114,43 +114,84 @@ def find_operating_point(
     wandering: Sequence[int],
     *,
     stands: Callable[[Floats], bool],
+    stays: Callable[[Sequence[Floats]], bool],
     scale: Callable[[Floats], float],
 ) -> OperatingPoint:
     """Seek drivers among deviations (n, u) of the healthy stretches, the first of which is fitted on.
 
-    `wandering`: channels to explain; `stands`, `scale`: whether a series stands still, and its spread.
+    `wandering`: channels to explain; `stands`, `stays`, `scale`: whether a series stands still, whether one that wanders
+    stays where it was, and its spread. Most follow the
+    same few drivers; what those leave, and the drivers themselves, are tried with others of their own.
     """
     fitted = stretches[0]
     channels = fitted.shape[1]
-    none = OperatingPoint.none(channels)
-    if len(wandering) < 2 or min(len(rows) for rows in stretches) < ROWS_MIN:
-        return none
-    drivers = _drivers(fitted, list(wandering))
-    if not drivers:
-        return none
-    draft = _draft(fitted, drivers)
-    shown = [_features(draft, rows) for rows in stretches]
-    weights, modelled, unit = np.zeros((shown[0].shape[1], channels)), np.zeros(channels, np.int64), np.ones(channels)
+    if not len(wandering) or min(len(rows) for rows in stretches) < ROWS_MIN:
+        return OperatingPoint.none(channels)
+    accepts = _Accepts(stretches, stands, stays, scale)
+    shared = _drivers(fitted, list(wandering), among=list(wandering)) if len(wandering) > 1 else []
+    found: dict[int, tuple[list[int], Floats, float]] = {}
     for i in wandering:
-        if i in drivers:
-            continue
-        solved = _solve(shown[0], fitted[:, i])
-        left = [_finite(rows[:, i] - seen @ solved) for rows, seen in zip(stretches, shown, strict=True)]
+        own = shared if i not in shared else []
+        kept = accepts.of(i, own) if own else None
+        if kept is None and i not in shared:
+            own = _drivers(fitted, [i], among=[j for j in range(channels) if j != i])
+            kept = accepts.of(i, own) if own else None
+        if kept is not None:
+            found[i] = (own, *kept)
+    if not found:
+        return OperatingPoint.none(channels)
+    return _joined(fitted, found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepts:
+    """Whether what drivers make of a channel may be used: it explains, carries over, and leaves what stands still."""
+
+    stretches: Sequence[Floats]
+    stands: Callable[[Floats], bool]
+    stays: Callable[[Sequence[Floats]], bool]
+    scale: Callable[[Floats], float]
+
+    def of(self, i: int, drivers: list[int]) -> tuple[Floats, float] | None:
+        """Give weights of the drivers' features and the scale of what is left; None where it may not."""
+        draft = _draft(self.stretches[0], drivers)
+        shown = [_features(draft, rows) for rows in self.stretches]
+        solved = _solve(shown[0], self.stretches[0][:, i])
+        left = [_finite(rows[:, i] - seen @ solved) for rows, seen in zip(self.stretches, shown, strict=True)]
         spread = [float(each.std()) for each in left]
-        wide = [float(np.nanstd(rows[:, i])) for rows in stretches]
+        wide = [float(np.nanstd(rows[:, i])) for rows in self.stretches]
+        unit = self.scale(left[0])
         carries = all(s <= STRANGE * spread[0] for s in spread)
         explains = all(s <= LEFT_MAX * w for s, w in zip(spread, wide, strict=True))
-        unit_of = scale(left[0])
-        if carries and explains and unit_of > 0 and all(stands(each) for each in left):
-            weights[:, i], modelled[i], unit[i] = solved, 1, unit_of
-    if not modelled.any():
-        return none
-    return OperatingPoint(
-        draft.drivers, draft.driver_centre, draft.driver_scale, draft.driver_low, draft.driver_high, weights, modelled, unit
-    )  # fmt: skip
+        calm = all(self.stands(each) for each in left) or self.stays(left)
+        return (solved, unit) if carries and explains and unit > 0 and calm else None
 
 
-def _drivers(fitted: Floats, wandering: list[int]) -> list[int]:
+def _joined(fitted: Floats, found: dict[int, tuple[list[int], Floats, float]]) -> OperatingPoint:
+    """Give one operating point of all drivers; a channel's weights are 0 for features of others than its own."""
+    drivers = sorted({j for own, _, _ in found.values() for j in own})
+    draft, channels = _draft(fitted, drivers), fitted.shape[1]
+    features = len(features_of(np.zeros(len(drivers)), np.zeros((len(LAGS), len(drivers)))))
+    weights, modelled, unit = np.zeros((features, channels)), np.zeros(channels, np.int64), np.ones(channels)
+    for i, (own, solved, scale) in found.items():
+        weights[_places([drivers.index(j) for j in own], len(drivers)), i] = solved
+        modelled[i], unit[i] = 1, scale
+    return replace(draft, weights=weights, modelled=modelled, unit=unit)
+
+
+def _places(own: list[int], k: int) -> list[int]:
+    """Give where the features of some of k drivers stand among those of all of them."""
+    pairs = [(i, j) for i in range(k) for j in range(i)]
+    places = [0]
+    for block in range(3 + len(LAGS)):
+        places += [1 + block * k + i for i in own]
+    first = 1 + (3 + len(LAGS)) * k
+    for a in range(len(own)):
+        places += [first + pairs.index((max(own[a], own[b]), min(own[a], own[b]))) for b in range(a)]
+    return places
+
+
+def _drivers(fitted: Floats, wandering: list[int], *, among: list[int]) -> list[int]:
     """Take, one after the other, the channel that leaves least of the others unexplained."""
     spread = np.nanstd(fitted[:, wandering], axis=0)
     chosen: list[int] = []
