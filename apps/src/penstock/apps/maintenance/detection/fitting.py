@@ -159,7 +159,9 @@ def _frame(
         moved = moving_deviation(column[np.isfinite(column)], memory)
         scale[place] = robust_scale(moved[:, None])[0] or scale[place]
     gain = np.array([1 / memory if memory else 0.0 for memory in memories])
-    staying = np.array([g > 0 and stays([rows.values[:, i] for rows in stretches]) for i, g in zip(used, gain, strict=True)])
+    staying = np.array(
+        [g > 0 and stays([rows.values[:, i] for rows in stretches]) for i, g in zip(used, gain, strict=True)]
+    )
     scale = np.where(staying, still[used], scale)
     operating = _operating(stretches, gain, used=used, level=level[used], scale=scale, settings=settings)
     gain = np.where(staying | (operating.modelled > 0), 0.0, gain)
@@ -179,7 +181,6 @@ def _operating(
         [(rows.values[:, used] - level) / scale for rows in stretches],
         np.flatnonzero(gain > 0).tolist(),
         stands=lambda values: stands(values, settings.wander_limit),
-        stays=stays,
         scale=lambda values: float(robust_scale(values[:, None])[0]),
     )
 

@@ -114,20 +114,18 @@ def find_operating_point(
     wandering: Sequence[int],
     *,
     stands: Callable[[Floats], bool],
-    stays: Callable[[Sequence[Floats]], bool],
     scale: Callable[[Floats], float],
 ) -> OperatingPoint:
     """Seek drivers among deviations (n, u) of the healthy stretches, the first of which is fitted on.
 
-    `wandering`: channels to explain; `stands`, `stays`, `scale`: whether a series stands still, whether one that wanders
-    stays where it was, and its spread. Most follow the
+    `wandering`: channels to explain; `stands`, `scale`: whether a series stands still, and its spread. Most follow the
     same few drivers; what those leave, and the drivers themselves, are tried with others of their own.
     """
     fitted = stretches[0]
     channels = fitted.shape[1]
     if not len(wandering) or min(len(rows) for rows in stretches) < ROWS_MIN:
         return OperatingPoint.none(channels)
-    accepts = _Accepts(stretches, stands, stays, scale)
+    accepts = _Accepts(stretches, stands, scale)
     shared = _drivers(fitted, list(wandering), among=list(wandering)) if len(wandering) > 1 else []
     found: dict[int, tuple[list[int], Floats, float]] = {}
     for i in wandering:
@@ -149,7 +147,6 @@ class _Accepts:
 
     stretches: Sequence[Floats]
     stands: Callable[[Floats], bool]
-    stays: Callable[[Sequence[Floats]], bool]
     scale: Callable[[Floats], float]
 
     def of(self, i: int, drivers: list[int]) -> tuple[Floats, float] | None:
@@ -163,8 +160,7 @@ class _Accepts:
         unit = self.scale(left[0])
         carries = all(s <= STRANGE * spread[0] for s in spread)
         explains = all(s <= LEFT_MAX * w for s, w in zip(spread, wide, strict=True))
-        calm = all(self.stands(each) for each in left) or self.stays(left)
-        return (solved, unit) if carries and explains and unit > 0 and calm else None
+        return (solved, unit) if carries and explains and unit > 0 and all(self.stands(each) for each in left) else None
 
 
 def _joined(fitted: Floats, found: dict[int, tuple[list[int], Floats, float]]) -> OperatingPoint:
