@@ -31,7 +31,7 @@ EXPLAINED = {
 
 
 def is_telling(value: float, *, whole: bool) -> bool:
-    """Say whether a number is more than a round one: two digits, the second not 5, no hours or minutes of a clock (12, 24, 3600)."""
+    """Say whether a number is more than a round one: two digits, the second not 5, none of a clock (12, 24, 3600)."""
     digits = f"{abs(value):.12g}".partition("e")[0].replace(".", "").strip("0")
     is_round = len(digits) < 2 or (len(digits) == 2 and digits.endswith("5"))
     return not (is_round or value % 12 == 0 or (whole and value < ROUND_BELOW))
