@@ -108,6 +108,7 @@ class Assets(Blocking[AsyncAssets]):
     update = blocking(AsyncAssets.update)
     delete = blocking(AsyncAssets.delete)
     types = blocking(AsyncAssets.types)
+    type = blocking(AsyncAssets.type)
 
 
 class Tags(Blocking[AsyncTags]):

@@ -17,6 +17,7 @@ from penstock.platform.registry.schemas import (
     AssetOutput,
     AssetTypeInput,
     AssetTypeOutput,
+    FailureModeOutput,
     PlantStatusOutput,
     PropertyOutput,
     TagChange,
@@ -27,7 +28,7 @@ from penstock.platform.registry.schemas import (
     Tree,
 )
 from penstock.platform.registry.tags import ComputedTag, TagFilter, TagService, TagView
-from penstock.platform.registry.types import TypeService
+from penstock.platform.registry.types import TypeContent, TypeService
 
 Reader = Annotated[Principal, requires("assets:read")]
 Writer = Annotated[Principal, requires("assets:write")]
@@ -73,9 +74,9 @@ class AssetEndpoints:
     def publish(self, principal: Writer, body: AssetTypeInput, response: Response) -> AssetTypeOutput:
         """Publish a revision of an asset type; the same once more is answered 200."""
         properties = {name: _spec(spec.model_dump(mode="json")) for name, spec in body.properties.items()}
-        row, new = self._types.publish(
-            principal, body.name, body.revision, description=body.description, properties=properties
-        )
+        modes = {name: mode.model_dump(mode="json", exclude_defaults=True) for name, mode in body.failure_modes.items()}
+        content = TypeContent(body.description, properties, modes)
+        row, new = self._types.publish(principal, body.name, body.revision, content=content)
         response.status_code = 201 if new else 200
         return _type(row)
 
@@ -213,6 +214,7 @@ def _type(row: AssetType) -> AssetTypeOutput:
         revision=row.revision,
         description=row.description,
         properties=row.properties,
+        failure_modes={name: FailureModeOutput.model_validate(mode) for name, mode in row.failure_modes.items()},
         created=format_rfc3339_ns(row.created_ns),
     )
 

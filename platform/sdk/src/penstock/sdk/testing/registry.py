@@ -75,9 +75,19 @@ def delete_asset(state: State, call: Call) -> httpx.Response:
 
 
 def asset_types(state: State, call: Call) -> dict[str, Any]:
-    """Answer `GET /v1/asset-types`: the names in use, without a definition."""
-    names = sorted({a["type"] for a in state.assets.values() if a["type"]})
-    return paged(call, [{"name": n, "revision": 1, "properties": []} for n in names])
+    """Answer `GET /v1/asset-types`: those published, and names in use that have no definition."""
+    named = {(a["type"], a["type_revision"]) for a in state.assets.values() if a["type"]}
+    return paged(call, [state.type(*each) for each in sorted(named | state.types.keys())])
+
+
+def asset_type(state: State, call: Call) -> dict[str, Any]:
+    """Answer `GET /v1/asset-types/{name}`."""
+    name, revision = call.path[0], call.one("revision")
+    found = state.type(name, int(revision) if revision else None)
+    in_use = any(a["type"] == name for a in state.assets.values())
+    if (name, found["revision"]) not in state.types and not in_use:
+        raise Refused(404, "not-found", f"no asset type {name}")
+    return found
 
 
 def tree(state: State, _: Call) -> dict[str, Any]:
