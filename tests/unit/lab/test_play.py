@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from penstock.lab.play import play
+from penstock.lab.play import word as word_module
 from penstock.lab.play.compare import compare
 from penstock.lab.play.stage import Cast
 from penstock.lab.play.word import Word
@@ -84,6 +85,7 @@ async def test_the_word_on_all_assets_is_asked_at_once_and_its_tags_are_found_as
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told = Told()
+    monkeypatch.setattr(word_module, "FIND_S", 0.0)
     async with told.client() as client:
         word = Word(client, await told.casts(client), "remaining_useful_life")
         assert await word.newest() == {"m1": 0, "m3": 0}
