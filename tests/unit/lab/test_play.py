@@ -149,7 +149,8 @@ async def test_a_play_knows_whether_the_app_had_its_last_word(
 ) -> None:
     monkeypatch.setattr(play, "SETTLE_S", 0.001)
     word = Script(*range(1, 1000)) if grows else Script(5)
-    assert await play._settled(cast(Word, word), way=play.Way("run1", Path(), wait_s=0.02)) is settled
+    way = play.Way("run1", Path(), wait_s=0.02 if grows else 60.0)
+    assert await play._settled(cast(Word, word), way=way) is settled
 
 
 async def test_a_run_that_was_played_is_found_again_and_one_that_was_not_is_told() -> None:
