@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from penstock.apps.house.said import TROUBLE
 from penstock.apps.maintenance.channels import Channel
-from penstock.apps.maintenance.life.run import AssetRun
+from penstock.apps.maintenance.life.run import AssetRun, run_of
 from penstock.apps.maintenance.prognosis.runs import Run, RunError
 from penstock.apps.maintenance.reading import read_in, rows_between
 from penstock.sdk.async_client import AsyncClient
@@ -189,4 +189,11 @@ async def _read(client: AsyncClient, member: Member) -> Run:
     until_ns = member.run.until_ns
     assert until_ns is not None
     times, values = await rows_between(client, member.channels, (member.run.from_ns, until_ns))
-    return Run(member.asset.id, times, values, failed=True)
+    return Run(_name(member), times, values, failed=True)
+
+
+def _name(member: Member) -> str:
+    """Name a run: as its asset, and one that ended by a repair by its begin too, since the asset has others."""
+    named = run_of(member.asset.properties)
+    first = named is not None and named.from_ns == member.run.from_ns
+    return member.asset.id if first else f"{member.asset.id}/{member.run.from_ns}"
