@@ -59,6 +59,7 @@ class MachinePage:
         self._streaming = False
         self._title = title("…")
         self._path = ui.label("").classes("ps-path")
+        self._laboratory = ui.element("div")
         self._holder = ui.element("div").classes("ps-board")
         with self._holder:
             loading(2)
@@ -95,6 +96,9 @@ class MachinePage:
         asset = machine.watch.asset
         self._title.set_text(asset.name or asset.path)
         self._path.set_text(asset.path.replace("/", " › "))
+        if href := laboratory_href(self._fleet.settings.laboratory_url, asset.path):
+            with self._laboratory:
+                ui.link("Fault laboratory", href, new_tab=True).classes("ps-go")
         ui.page_title(f"{asset.name or asset.path} · Penstock Maintenance")
         alarms_href = await self._alarms_href()
         self._holder.clear()
@@ -134,6 +138,11 @@ class MachinePage:
 
         while True:
             await self._shell.attempt("live health", once)
+
+
+def laboratory_href(url: str, asset_path: str) -> str:
+    """Give the address of an asset in the fault laboratory, empty where none is named; it has a login of its own."""
+    return f"{url}/asset?{urlencode({'path': asset_path})}" if url else ""
 
 
 class Summary:

@@ -36,7 +36,7 @@ from penstock.apps.maintenance.state.drift import DRIFT, Drift
 from penstock.apps.maintenance.windows import Samples
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.errors import GoneError
-from penstock.sdk.models import Asset, Rule, Tag
+from penstock.sdk.models import Asset, ComputedTag, Rule, Tag
 from penstock.sdk.samples import Samples as Page
 
 PAGE_ROWS = 20_000
@@ -140,13 +140,8 @@ class Watch:
         if taken_up:
             self._position, self._marks = kept.position, kept.marks
         self._rule_made = kept.rule_made
-        self.health_tag = await self._declare(HEALTH, "Health index: 100 % behaves as when healthy")
-        for channel in self.channels:
-            if channel.role is not Role.LOAD:
-                said = f"Health points lost to {channel.name}"
-                self._losses[channel.name] = await self._declare(loss_property(channel), said)
-        for name, (unit, said) in self.judging.more.items():
-            self.more[name] = await self._declare(name, said, unit=unit)
+        await self._declare()
+        assert self.health_tag is not None
         latest, *others = await self._client.latest([self.health_tag, *self.more.values()])
         self.told = {
             name: (each.time, each.value)
@@ -158,10 +153,17 @@ class Watch:
         if not taken_up and self.model.begin_ns is not None:
             await self._begin(self.model.begin_ns, written_ns=self._written_ns)
 
-    async def _declare(self, name: str, description: str, *, unit: str = "%") -> Tag:
-        return await self._client.declare_tag(
-            asset=self.asset, property=name, type="float64", unit=unit, description=description
+    async def _declare(self) -> None:
+        """Declare the tags that will be written, in one request: a large machine has dozens."""
+        judged = [channel for channel in self.channels if channel.role is not Role.LOAD]
+        wished = [(HEALTH, "%", "Health index: 100 % behaves as when healthy")]
+        wished += [(loss_property(c), "%", f"Health points lost to {c.name}") for c in judged]
+        wished += [(name, unit, said) for name, (unit, said) in self.judging.more.items()]
+        self.health_tag, *others = await self._client.declare_tags(
+            ComputedTag(self.asset, name, unit=unit, description=said) for name, unit, said in wished
         )
+        self._losses = {channel.name: tag for channel, tag in zip(judged, others, strict=False)}
+        self._more = dict(zip(self.judging.more, others[len(judged) :], strict=True))
 
     async def _make_rule(self) -> None:
         assert self.health_tag is not None
