@@ -35,6 +35,8 @@ GROWN = 1.1
 TAIL = 20
 """Part of a run in which samples are awaited."""
 NAMED_MAX = 3
+VALUES_MAX = 50_000_000
+"""Rows times channels that a fleet's fit reads: 400 MB, and a few times that while it fits."""
 USED = "used.json"
 PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 log = logging.getLogger("penstock.apps.maintenance")
@@ -132,7 +134,7 @@ class Fleets:
             if any(member.names != names for member in failed):
                 message = f"the assets of fleet {fleet} have different channels"
                 raise RunError(message)
-            runs = [await _read(client, member) for member in failed]
+            runs = await _read_all(client, failed)
             self._models[fleet] = await asyncio.to_thread(self._fitted, fleet, runs, names)
             self.trouble.pop(fleet, None)
             log.info("fitted the prognosis of fleet %s on %d runs to failure", fleet, len(runs))
@@ -183,6 +185,21 @@ class Fleets:
         if PLAIN.fullmatch(fleet):
             return self._folder / fleet
         return self._folder / f"%{hashlib.sha256(fleet.encode(errors='surrogatepass')).hexdigest()}"
+
+
+async def _read_all(client: AsyncClient, failed: Sequence[Member]) -> list[Run]:
+    """Read runs; RunError where they are more than a fit may hold in memory."""
+    runs, values = [], 0
+    for member in failed:
+        runs.append(await _read(client, member))
+        values += runs[-1].values.size
+        if values > VALUES_MAX:
+            message = (
+                f"the runs to failure hold more than {VALUES_MAX:,} values, the most that is fitted on: part the fleet, "
+                "or bind fewer channels"
+            )
+            raise RunError(message)
+    return runs
 
 
 async def _read(client: AsyncClient, member: Member) -> Run:
