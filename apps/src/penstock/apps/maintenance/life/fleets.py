@@ -195,8 +195,8 @@ async def _read_all(client: AsyncClient, failed: Sequence[Member]) -> list[Run]:
         values += runs[-1].values.size
         if values > VALUES_MAX:
             message = (
-                f"the runs to failure hold more than {VALUES_MAX:,} values, the most that is fitted on: part the fleet, "
-                "or bind fewer channels"
+                f"the runs to failure hold more than {VALUES_MAX:,} values, the most that is fitted on: part the "
+                "fleet, or bind fewer channels"
             )
             raise RunError(message)
     return runs
