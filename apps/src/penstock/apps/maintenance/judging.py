@@ -15,6 +15,7 @@ from penstock.apps.maintenance.channels import Channel
 from penstock.apps.maintenance.health import HealthModel
 from penstock.apps.maintenance.marks import Mark
 from penstock.apps.maintenance.settings import MaintenanceSettings
+from penstock.apps.maintenance.state.drift import Expected
 from penstock.apps.maintenance.windows import Samples
 
 HEALTH = "health_index"
@@ -104,6 +105,8 @@ class Judging:
     more: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     low_health: float = 0.0
     """The health below which a machine is shown as in trouble, where the rule watches something else."""
+    expected: Expected | None = None
+    """How healthy rows score, where the drift from that is followed."""
 
     @property
     def by_health(self) -> bool:
