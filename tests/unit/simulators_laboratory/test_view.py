@@ -172,10 +172,14 @@ def test_words_are_short_and_have_units() -> None:
     assert [plain(span(one)) for one in (7, 449, 3600, 100_000)] == ["7 s", "7 min 29 s", "1 h", "1 d 3 h"]
     assert (plain(share(0.816)), share(None), severity(0.401), growth(0.0)) == ("82 %", "–", "0.4", "does not grow")
     assert moment(BEGIN, now_ns=BEGIN + 24 * 60 * MINUTE) == "2026-11-27 10:00:00"
-    assert [quantity(one) for one in ("shaft_power_kW", "flow_m3h", "heater_share", "npsh_margin_m", "choked")] == [
+    assert [
+        quantity(one)
+        for one in ("shaft_power_kW", "flow_m3h", "heater_share", "npsh_margin_m", "winding_degC", "choked")
+    ] == [
         ("shaft power", "kW"),
         ("flow", "m³/h"),
         ("heater", "of 1"),
         ("npsh margin", "m"),
+        ("winding temperature", "°C"),
         ("choked", ""),
     ]
