@@ -69,6 +69,7 @@ def test_tiles_count_machines_and_faults_and_say_what_the_platform_saw() -> None
     running, active, tripped, seen = view.tiles(cards, (1, 2))
     assert (running.figure, active.figure, tripped.figure, seen.figure) == ("1 of 2", "1", "0", "1 of 2")
     assert view.tiles(cards, None)[-1].note == "no platform named"
+    assert view.tiles(cards, (0, 0))[-1].note == "no fault lasts"
 
 
 def test_a_search_finds_by_name_asset_or_model_and_machines_come_first() -> None:
