@@ -164,7 +164,7 @@ def sorted_cards(devices: Sequence[DeviceFacts], wanted: str = "") -> list[Card]
         for one in devices
         if not word or any(word in text.lower() for text in (one.device, one.asset, one.model, one.description))
     ]
-    return [card(one) for one in sorted(found, key=lambda one: (not one.is_machine, one.device))][:CARDS_MAX]
+    return [card(one) for one in sorted(found, key=lambda one: (not one.is_machine, one.device))]
 
 
 def tiles(cards: Sequence[Card], seen: tuple[int, int] | None) -> tuple[Tile, ...]:
