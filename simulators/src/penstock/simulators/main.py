@@ -22,9 +22,10 @@ from penstock.simulators.folder import write_whole
 from penstock.simulators.generate import PlannedFault, simulate, write_parquet
 from penstock.simulators.laboratory.link_cli import laboratory_link
 from penstock.simulators.load import load_device_file
-from penstock.simulators.machine_file import machine_device_file
+from penstock.simulators.machine_file import machine_device_file, tag_names
+from penstock.simulators.machine_plant import place_machine
 from penstock.simulators.models.model import ParameterError
-from penstock.simulators.models.registry import UnknownModelError
+from penstock.simulators.models.registry import UnknownModelError, find_model
 from penstock.simulators.schedule import read_schedule
 from penstock.simulators.serving import serve
 from penstock.simulators.settings import SimSettings
@@ -195,7 +196,10 @@ def machine(
     seed: Annotated[int, typer.Option(min=0, help="another seed, another machine")] = 0,
     plant: Annotated[Path | None, typer.Option(help="running plant folder; default: write to standard output")] = None,
 ) -> None:
-    """Write a device file for a machine, with every output as a tag; running simulators take it up."""
+    """Write a device file for a machine, with every output as a tag; running simulators take it up.
+
+    Into a plant folder come its asset type, too, where it is not there yet, and its asset in plant.yaml.
+    """
     if driver not in ("mqtt", "opcua"):
         typer.echo(f"--driver {driver}: mqtt or opcua", err=True)
         raise typer.Exit(2)
@@ -213,12 +217,12 @@ def machine(
         if plant is None:
             typer.echo(text, nl=False)
             return
-        path = plant / "devices" / f"{name}.yaml"
-        write_whole(path, text)
+        outputs = tag_names(find_model(model).OUTPUTS).values()
+        for told in place_machine(plant, text, model=model, device=name, asset=f"{asset}/{name}", outputs=set(outputs)):
+            typer.echo(told)
     except UnknownModelError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
     except (ConfigError, ParameterError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
-    typer.echo(f"{path}: {model} over {driver}")

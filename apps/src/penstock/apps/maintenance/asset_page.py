@@ -24,8 +24,8 @@ from penstock.apps.house.trend import Trend
 from penstock.apps.house.widgets import card, chip, empty, loading, title, toned
 from penstock.apps.maintenance.assessment import Assessment, Finding
 from penstock.apps.maintenance.channels import Role
-from penstock.apps.maintenance.fleet_page import Machine, machines
 from penstock.apps.maintenance.frame import ZONE_TONE, change_text, frame, health_tone, phase_text, worst_of
+from penstock.apps.maintenance.machine import Machine, machine_of
 from penstock.apps.maintenance.orders.book import OrderBook
 from penstock.apps.maintenance.orders.page import MachineOrders
 from penstock.apps.maintenance.watch import Watch
@@ -66,9 +66,7 @@ class MachinePage:
         shell.every(READ_S, self._read)
 
     async def _read(self) -> None:
-        watch = self._fleet.watches.get(self._id)
-        found = await machines(self._shell, self._fleet)
-        machine = next((m for m in found if m.watch is watch), None)
+        machine = await machine_of(self._shell, self._fleet, self._id)
         if machine is None:
             self._absent()
             return

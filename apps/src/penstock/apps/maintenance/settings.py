@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from penstock.apps.maintenance.health import ModelSettings
+from penstock.apps.maintenance.risk.costs import SHIPPED
 from penstock.apps.maintenance.zones import boundaries
 
 
@@ -42,6 +44,7 @@ class MaintenanceSettings(BaseSettings):
     severity: int = Field(700, ge=1, le=1000)
     laboratory_url: Url = ""
     poll_s: float = Field(2.0, gt=0)
+    costs: Path = SHIPPED
 
     def model(self) -> ModelSettings:
         """Give what the health model needs."""
