@@ -41,11 +41,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "PENSTOCK_SIM_LABORATORY_PLATFORM_URL": made.url("platform"),
         "PENSTOCK_SIM_LABORATORY_PLATFORM_CREDENTIALS": str(folder / "secrets" / READER_FILE),
     }
-    for name in ("broker", "platform", "sim", "gateway", "maintenance"):
-        made.start(name)
-    assert make_reader(Layout(folder), Ports(platform=made.ports["platform"])) == ""
-    yield made
-    made.close()
+    try:
+        for name in ("broker", "platform", "sim", "gateway", "maintenance"):
+            made.start(name)
+        assert make_reader(Layout(folder), Ports(platform=made.ports["platform"])) == ""
+        yield made
+    finally:
+        made.close()
 
 
 def read_json(path: Path) -> dict[str, Any]:
