@@ -59,7 +59,7 @@ class MachinePage:
         self._streaming = False
         self._title = title("…")
         self._path = ui.label("").classes("ps-path")
-        self._laboratory = ui.element("div")
+        self._laboratory = ui.element("div").classes("ps-path")
         self._holder = ui.element("div").classes("ps-board")
         with self._holder:
             loading(2)
