@@ -133,17 +133,17 @@ class Watch:
             if channel.role is not Role.LOAD:
                 said = f"Health points lost to {channel.name}"
                 self._losses[channel.name] = await self._declare(loss_property(channel), said)
-        for name, (unit, said) in self.judging.more.items():
-            self._more[name] = await self._declare(name, said, unit=unit)
+        for name, written in self.judging.more.items():
+            self._more[name] = await self._declare(name, written.said, unit=written.unit, value_type=written.type)
         (latest,) = await self._client.latest(self.health_tag)
         self._written_ns = min(latest.time or 0, self.model.boundary_ns) if taken_up else latest.time or 0
         await self._make_rule()
         if not taken_up and self.model.begin_ns is not None:
             await self._begin(self.model.begin_ns, written_ns=self._written_ns)
 
-    async def _declare(self, name: str, description: str, *, unit: str = "%") -> Tag:
+    async def _declare(self, name: str, description: str, *, unit: str = "%", value_type: str = "float64") -> Tag:
         return await self._client.declare_tag(
-            asset=self.asset, property=name, type="float64", unit=unit, description=description
+            asset=self.asset, property=name, type=value_type, unit=unit or None, description=description
         )
 
     async def _make_rule(self) -> None:
@@ -289,10 +289,11 @@ class Watch:
 
     async def _write(self, assessed: Sequence[Assessment]) -> None:
         assert self.health_tag is not None
-        written: dict[int | str | Tag, list[tuple[int, float, int]]] = {
+        written: dict[int | str | Tag, list[tuple[int, float | str, int]]] = {
             self.health_tag: [(a.time_ns, a.health, a.status) for a in assessed]
         }
         for name, tag in self._losses.items():
+            lost: list[tuple[int, float | str, int]]
             lost = [(a.time_ns, f.loss, a.status) for a in assessed for f in a.findings if f.channel.name == name]
             if lost:
                 written[tag] = lost

@@ -22,13 +22,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.apps.maintenance.advice.modes import Direction, FailureMode
+from penstock.apps.maintenance.advice.modes import FailureMode
 from penstock.apps.maintenance.advice.sensors import MISSING_MIN, Looks
+from penstock.core.failure_modes import SignDirection
 
 Floats = NDArray[np.float64]
 SENSOR_FAULTS: Final = ("drift", "stuck", "noise", "spike", "dropout")
-FIRST, FURTHER, LAST = 0.95, 0.7, 0.15
-"""Probability that a mode's first sign shows, the factor from each sign to the next, and the least."""
+FIRST = 0.9
+"""Probability that a mode's first sign shows, whatever else does."""
+SEEN, LATER, RATIO = 4.0, 0.15, 0.7
+"""How much less than the largest deviation a further sign shows is log-normal, with a spread of `RATIO` decades: where
+the largest is at `SEEN` healthy spreads half of the second signs are seen; each sign is `LATER` decades behind."""
 EXTRA = 0.06
 """Probability that a machine's fault moves a channel that its mode does not name: lists are never complete."""
 STRAY = 0.004
@@ -37,8 +41,6 @@ ANY = 0.25
 """Probability that an unknown trouble of the machine moves a channel."""
 WIDTH = 5.0
 """Half of all displacements are smaller, in healthy spreads of the moving average."""
-VISIBLE = 3.0
-"""Spreads of the largest deviation at which half of a mode's signs show already."""
 DOUBT = 2.0
 """Healthy variance is taken as so much larger: models are never exact."""
 SENSOR, UNKNOWN, UNKNOWN_ALONE = 0.45, 0.03, 0.5
@@ -113,8 +115,8 @@ class _Weighing:
         self._channels = len(pattern.z)
         ridge = RIDGE * np.eye(self._channels)
         self._precision = np.linalg.inv(DOUBT * pattern.covariance + ridge)
-        self._visible = float(np.abs(self._z).max(initial=0.0))
-        self._visible /= self._visible + VISIBLE
+        alone = np.abs(self._precision @ self._z) / np.sqrt(np.maximum(np.diag(self._precision), FLOOR))
+        self._largest = max(float(np.abs(self._z).max(initial=0.0)), float(alone.max(initial=0.0)), 1.0)
         scale = self._looks.rough / self._looks.rough_spread
         normal = -2.5 * np.log1p(scale**2 / 4) - np.log(self._looks.rough_spread) - 0.98
         rougher = np.where(self._looks.rough > 0, -self._looks.rough, -8.0)
@@ -148,19 +150,26 @@ class _Weighing:
             if name not in places:
                 continue
             i = places[name]
-            shows = max(LAST, FIRST * FURTHER**seen) * self._visible
+            shows = self._shows(seen)
             seen += 1
             match direction:
-                case Direction.RISES:
+                case SignDirection.RISES:
                     up[i], down[i] = shows, FLOOR
-                case Direction.FALLS:
+                case SignDirection.FALLS:
                     up[i], down[i] = FLOOR, shows
-                case Direction.DEPARTS:
+                case SignDirection.DEPARTS:
                     up[i] = down[i] = shows / 2
-                case Direction.UNSTEADY:
+                case SignDirection.UNSTEADY:
                     up[i] = down[i] = shows / 6
                     rough[i] = ROUGHER["unsteady"]
         return up, down, rough
+
+    def _shows(self, order: int) -> float:
+        """Give the probability that a mode's sign is seen, by its place in the mode's order."""
+        if order == 0:
+            return FIRST
+        behind = (math.log10(self._largest / SEEN) - LATER * order) / RATIO
+        return 0.5 * math.erfc(-behind / math.sqrt(2.0))
 
     def of_sensors(self) -> list[tuple[float, float, Ranked]]:
         """Give prior, score and hypothesis of each sensor and each way in which it may be broken."""
