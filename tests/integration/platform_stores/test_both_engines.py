@@ -177,7 +177,7 @@ def test_registry_pages_filters_and_computed_tags(db: Database) -> None:
     directory = TagDirectory(db)
     entries = [entry(n, f"plc/tag_{n:02}", asset=f"e/s/a{n % 3}") for n in range(25)]
     directory.register("north", "gtw_1", EPOCH, entries)
-    tags, assets = TagService(db, directory), AssetService(db)
+    tags, assets = TagService(db, directory), AssetService(db, directory)
     seen, cursor = [], None
     while True:
         page, cursor = tags.page("north", TagFilter(), limit=7, cursor=cursor)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from penstock.apps.maintenance.health import ModelSettings
+from penstock.apps.maintenance.risk.costs import SHIPPED
 from penstock.apps.maintenance.zones import boundaries
 
 
@@ -16,6 +18,14 @@ def _checked(text: str) -> str:
     return text
 
 
+def _address(text: str) -> str:
+    if text and not text.startswith(("http://", "https://")):
+        message = f"{text!r} is no address; write http://localhost:8092, or nothing"
+        raise ValueError(message)
+    return text.rstrip("/")
+
+
+Url = Annotated[str, AfterValidator(_address)]
 Zones = Annotated[str, AfterValidator(_checked)]
 
 
@@ -32,7 +42,9 @@ class MaintenanceSettings(BaseSettings):
     deadband: float = Field(10.0, ge=0)
     on_delay_s: float = Field(30.0, ge=0)
     severity: int = Field(700, ge=1, le=1000)
+    laboratory_url: Url = ""
     poll_s: float = Field(2.0, gt=0)
+    costs: Path = SHIPPED
 
     def model(self) -> ModelSettings:
         """Give what the health model needs."""

@@ -156,6 +156,17 @@ class Tag(Answer):
     late_after_ns: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ComputedTag:
+    """A computed tag to declare: the asset by id or path or as Asset, and the property of it that the tag feeds."""
+
+    asset: str | Asset
+    property: str
+    type: str = "float64"
+    unit: str | None = None
+    description: str = ""
+
+
 def scalar_of(value: Any, value_type: str) -> Scalar:
     """Undo JSON's lack of NaN and infinities, and of a difference between 1 and 1.0."""
     if value is None or value_type in ("string", "bool", "int64"):

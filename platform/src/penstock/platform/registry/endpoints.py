@@ -23,9 +23,10 @@ from penstock.platform.registry.schemas import (
     TagChange,
     TagInput,
     TagOutput,
+    TagsInput,
+    TagsOutput,
     Tree,
 )
-from penstock.platform.registry.service import TagDirectory
 from penstock.platform.registry.tags import ComputedTag, TagFilter, TagService, TagView
 from penstock.platform.registry.types import TypeContent, TypeService
 
@@ -41,10 +42,9 @@ Revision = Annotated[int | None, Query(ge=1, le=1_000_000)]
 class AssetEndpoints:
     """Asset types, assets and the tree."""
 
-    def __init__(self, assets: AssetService, types: TypeService, directory: TagDirectory, plant: PlantFolder) -> None:
+    def __init__(self, assets: AssetService, types: TypeService, plant: PlantFolder) -> None:
         self._assets = assets
         self._types = types
-        self._directory = directory
         self._plant = plant
 
     def router(self) -> APIRouter:
@@ -119,14 +119,11 @@ class AssetEndpoints:
         """Change an asset that plant.yaml does not name."""
         changes = body.model_dump(exclude_unset=True)
         kept = {name: value for name, value in changes.items() if value is not None or name == "type"}
-        view = self._assets.change(principal, asset_id, kept)
-        self._directory.reload()
-        return _asset(view)
+        return _asset(self._assets.change(principal, asset_id, kept))
 
     def remove(self, principal: Writer, asset_id: PathId) -> Response:
         """Remove an asset; its tags and samples stay."""
         self._assets.remove(principal, asset_id)
-        self._directory.reload()
         return Response(status_code=204)
 
     def plant_status(self, principal: Reader) -> PlantStatusOutput:
@@ -157,6 +154,7 @@ class TagEndpoints:
         router = APIRouter(prefix="/v1/tags", tags=["tags"])
         router.get("")(self.tags)
         router.post("", status_code=201)(self.declare)
+        router.post("/batch", status_code=201)(self.declare_all)
         router.get("/{tag_id}")(self.tag)
         router.patch("/{tag_id}")(self.change)
         return router
@@ -188,10 +186,22 @@ class TagEndpoints:
         self, principal: Annotated[Principal, requires("samples:write")], body: TagInput, response: Response
     ) -> TagOutput:
         """Declare a computed tag, owned by the caller's client; the same once more is answered 200."""
-        wanted = ComputedTag(body.asset, body.property, body.type, body.unit, body.description)
-        view, new = self._tags.declare(principal, wanted)
+        view, new = self._tags.declare(principal, _computed(body))
         response.status_code = 201 if new else 200
         return _tag(view)
+
+    def declare_all(
+        self, principal: Annotated[Principal, requires("samples:write")], body: TagsInput, response: Response
+    ) -> TagsOutput:
+        """Declare computed tags, all or none; where none is new the answer is 200."""
+        told = self._tags.declare_all(principal, [_computed(each) for each in body.items])
+        created = sum(new for _, new in told)
+        response.status_code = 201 if created else 200
+        return TagsOutput(items=[_tag(view) for view, _ in told], created=created)
+
+
+def _computed(body: TagInput) -> ComputedTag:
+    return ComputedTag(body.asset, body.property, body.type, body.unit, body.description)
 
 
 def _spec(spec: dict[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,9 @@ from penstock.platform.kit.schemas import (
     TagId,
 )
 
+DECLARED_MAX = 1000
+"""Tags declared at once: what an app writes of a large machine; the store is locked for some 0.1 s meanwhile."""
+
 Unit = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Attributes = Annotated[dict[PropertyName, Scalar | None], Field(max_length=500)]
 
@@ -165,6 +168,12 @@ class TagInput(Input):
     description: Prose = ""
 
 
+class TagsInput(Input):
+    """Computed tags to declare at once."""
+
+    items: Annotated[list[TagInput], Field(min_length=1, max_length=DECLARED_MAX)]
+
+
 class TagChange(Input):
     """What shall be different of a computed tag."""
 
@@ -189,6 +198,13 @@ class TagOutput(Output):
     active: bool = Field(description="false: its type or unit changed, a newer tag stands under the key")
     rate_hz: float | None = Field(ge=0, le=1e9)
     late_after_ns: int | None = Field(ge=0, le=INT64_MAX)
+
+
+class TagsOutput(Output):
+    """The declared tags, in the order of the items."""
+
+    items: list[TagOutput] = Field(max_length=DECLARED_MAX)
+    created: int = Field(ge=0, le=DECLARED_MAX, description="how many of them are new")
 
 
 class PlantError(Output):

@@ -257,6 +257,7 @@ class FakePlatform(httpx.AsyncBaseTransport):
             ("GET", "/v1/asset-types/([^/]+)", "assets:read", registry.asset_type),
             ("GET", "/v1/tags", "assets:read", registry.tags),
             ("POST", "/v1/tags", "samples:write", registry.declare_tag),
+            ("POST", "/v1/tags/batch", "samples:write", registry.declare_tags),
             ("GET", r"/v1/tags/(\d+)", "assets:read", registry.tag),
             ("PATCH", r"/v1/tags/(\d+)", "assets:write", registry.change_tag),
             ("GET", "/v1/latest", "samples:read", history.latest),
