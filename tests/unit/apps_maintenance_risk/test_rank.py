@@ -11,7 +11,7 @@ from penstock.apps.maintenance.risk.costs import SHIPPED, CostBook, Costs, read_
 from penstock.apps.maintenance.risk.rank import By, Risk, Step, assess, ranked, total_loss
 from penstock.apps.maintenance.risk.standing import modes_of
 from penstock.core.errors import ConfigError
-from penstock.sdk.models import Property
+from penstock.sdk.models import AssetType, Property
 
 COSTS = Costs("EUR", 10_000.0, 2_000.0, 1_500.0, 150.0, 24.0)
 

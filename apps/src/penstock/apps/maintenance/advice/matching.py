@@ -27,12 +27,11 @@ from penstock.apps.maintenance.advice.sensors import MISSING_MIN, Looks
 from penstock.core.failure_modes import SignDirection
 
 Floats = NDArray[np.float64]
-SENSOR_FAULTS: Final = ("drift", "stuck", "noise", "spike", "dropout")
-FIRST = 0.9
-"""Probability that a mode's first sign shows, whatever else does."""
-SEEN, LATER, RATIO = 4.0, 0.15, 0.7
-"""How much less than the largest deviation a further sign shows is log-normal, with a spread of `RATIO` decades: where
-the largest is at `SEEN` healthy spreads half of the second signs are seen; each sign is `LATER` decades behind."""
+SENSOR_FAULTS: Final = ("bias", "drift", "stuck", "noise", "spike", "dropout")
+FIRST, FURTHER, LAST = 0.95, 0.7, 0.15
+"""Probability that a mode's first sign shows, the factor from each sign to the next, and the least."""
+SEEN = 3.0
+"""Healthy spreads of the largest deviation, given all others, at which half of the further signs show already."""
 EXTRA = 0.06
 """Probability that a machine's fault moves a channel that its mode does not name: lists are never complete."""
 STRAY = 0.004
@@ -41,15 +40,17 @@ ANY = 0.25
 """Probability that an unknown trouble of the machine moves a channel."""
 WIDTH = 5.0
 """Half of all displacements are smaller, in healthy spreads of the moving average."""
-DOUBT = 2.0
-"""Healthy variance is taken as so much larger: models are never exact."""
 SENSOR, UNKNOWN, UNKNOWN_ALONE = 0.45, 0.03, 0.5
 """Priors: of all sensors, and of an unknown trouble of the machine, with and without failure modes to choose from."""
-KINDS_OF_SENSOR: Final = {"drift": 0.55, "stuck": 0.2, "noise": 0.2, "spike": 0.03, "dropout": 0.02}
+KINDS_OF_SENSOR: Final = {"bias": 0.3, "drift": 0.25, "stuck": 0.2, "noise": 0.2, "spike": 0.03, "dropout": 0.02}
+STEPPED: Final = {"bias": (1.2, -1.6), "drift": (-0.9, 0.2)}
+"""Evidence, against damage of the machine, of a level that went over in one step and stands, and of one that did not:
+nearly all biases and few drifts do; of faults of a machine, which grow, every fourth looks like that at first."""
 ROUGHER = {
     "machine": 0.4,
     "still": 0.05,
     "unsteady": 0.9,
+    "bias": 0.1,
     "drift": 0.1,
     "stuck": 0.2,
     "noise": 0.98,
@@ -114,7 +115,7 @@ class _Weighing:
         self._z, self._looks = pattern.z, pattern.looks
         self._channels = len(pattern.z)
         ridge = RIDGE * np.eye(self._channels)
-        self._precision = np.linalg.inv(DOUBT * pattern.covariance + ridge)
+        self._precision = np.linalg.inv(pattern.covariance + ridge)
         alone = np.abs(self._precision @ self._z) / np.sqrt(np.maximum(np.diag(self._precision), FLOOR))
         self._largest = max(float(np.abs(self._z).max(initial=0.0)), float(alone.max(initial=0.0)), 1.0)
         scale = self._looks.rough / self._looks.rough_spread
@@ -166,10 +167,8 @@ class _Weighing:
 
     def _shows(self, order: int) -> float:
         """Give the probability that a mode's sign is seen, by its place in the mode's order."""
-        if order == 0:
-            return FIRST
-        behind = (math.log10(self._largest / SEEN) - LATER * order) / RATIO
-        return 0.5 * math.erfc(-behind / math.sqrt(2.0))
+        shows = max(LAST, FIRST * FURTHER**order)
+        return shows if order == 0 else shows * self._largest / (self._largest + SEEN)
 
     def of_sensors(self) -> list[tuple[float, float, Ranked]]:
         """Give prior, score and hypothesis of each sensor and each way in which it may be broken."""
@@ -185,6 +184,8 @@ class _Weighing:
             score -= self._rough_term(i, ROUGHER["machine"])
             for how, share in KINDS_OF_SENSOR.items():
                 said = float(own[how][i]) - WITHOUT if how in own else 0.0
+                if how in STEPPED and looks.stepped[i]:
+                    said += STEPPED[how][0 if looks.stepped[i] > 0 else 1]
                 whole = score + self._rough_term(i, ROUGHER[how]) + said
                 ranked = Ranked("sensor", 0.0, channel=i, how=how, displaced=displaced)
                 out.append((SENSOR / self._channels * share, whole, ranked))
