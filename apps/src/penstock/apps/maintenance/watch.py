@@ -27,7 +27,7 @@ from penstock.apps.house.figures import words
 from penstock.apps.maintenance.assessment import SECOND, Assessment
 from penstock.apps.maintenance.channels import Channel, Role
 from penstock.apps.maintenance.checkpoint import Checkpoint, Checkpoints
-from penstock.apps.maintenance.judging import HEALTH, Judge, Judging
+from penstock.apps.maintenance.judging import HEALTH, Judge, Judging, Written
 from penstock.apps.maintenance.marks import Marks
 from penstock.apps.maintenance.reading import samples_of
 from penstock.apps.maintenance.risk.trend import Trend, width_of
@@ -156,11 +156,11 @@ class Watch:
     async def _declare(self) -> None:
         """Declare the tags that will be written, in one request: a large machine has dozens."""
         judged = [channel for channel in self.channels if channel.role is not Role.LOAD]
-        wished = [(HEALTH, "%", "Health index: 100 % behaves as when healthy")]
-        wished += [(loss_property(c), "%", f"Health points lost to {c.name}") for c in judged]
-        wished += [(name, unit, said) for name, (unit, said) in self.judging.more.items()]
+        wished = {HEALTH: Written("%", "Health index: 100 % behaves as when healthy")}
+        wished |= {loss_property(c): Written("%", f"Health points lost to {c.name}") for c in judged}
+        wished |= self.judging.more
         self.health_tag, *others = await self._client.declare_tags(
-            ComputedTag(self.asset, name, unit=unit, description=said) for name, unit, said in wished
+            ComputedTag(self.asset, name, each.type, each.unit or None, each.said) for name, each in wished.items()
         )
         self._losses = {channel.name: tag for channel, tag in zip(judged, others, strict=False)}
         self.more = dict(zip(self.judging.more, others[len(judged) :], strict=True))
@@ -307,6 +307,8 @@ class Watch:
             if each.time_ns >= since_ns:
                 trend.on_health(each.time_ns, each.health)
             for name, value in ((HEALTH, each.health), *each.more.items()):
+                if isinstance(value, str):
+                    continue
                 if name not in self.told or self.told[name][0] <= each.time_ns:
                     self.told[name] = (each.time_ns, value)
 
@@ -338,10 +340,11 @@ class Watch:
 
     async def _write(self, assessed: Sequence[Assessment]) -> None:
         assert self.health_tag is not None
-        written: dict[int | str | Tag, list[tuple[int, float, int]]] = {
+        written: dict[int | str | Tag, list[tuple[int, float | str, int]]] = {
             self.health_tag: [(a.time_ns, a.health, a.status) for a in assessed]
         }
         for name, tag in self._losses.items():
+            lost: list[tuple[int, float | str, int]]
             lost = [(a.time_ns, f.loss, a.status) for a in assessed for f in a.findings if f.channel.name == name]
             if lost:
                 written[tag] = lost

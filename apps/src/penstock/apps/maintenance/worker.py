@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from penstock.apps.house.said import TROUBLE
+from penstock.apps.maintenance.advice.modes import FailureMode, modes_of_types
 from penstock.apps.maintenance.assessment import SECOND
 from penstock.apps.maintenance.channels import Channel, all_channels, find_channels
 from penstock.apps.maintenance.checkpoint import Checkpoints
@@ -82,6 +83,7 @@ class Fleet:
         self.artefacts = Artefacts(folder / "models")
         self.fleets = Fleets(folder / "fleets")
         self.members: list[Member] = []
+        self._modes: dict[tuple[str, int], tuple[FailureMode, ...]] = {}
         self._awaited: dict[str, str] = {}
         self._unfitted: dict[str, _Unfitted] = {}
         self._broken: set[str] = set()
@@ -113,6 +115,7 @@ class Fleet:
     async def look(self, client: AsyncClient) -> None:
         """Take assets that can be judged, take anew what changed, let go what is gone."""
         plant = await client.assets.list()
+        self._modes = modes_of_types(await client.assets.types())
         self.members = []
         self._labels = await self._labels_by_asset()
         there = {asset.id for asset in plant}
@@ -221,7 +224,15 @@ class Fleet:
         if used is None or used.model.fitted_on.channels != names:
             message = "the version of its model in use is of other channels: take another, or name a new stretch"
             raise ArtefactError(message)
-        return State(used.model, used.healthy.fit[0], used.healthy.until_ns, used.period_ns)
+        return State(
+            used.model, used.healthy.fit[0], used.healthy.until_ns, used.period_ns, self._modes_of(asset)
+        )  # fmt: skip
+
+    def _modes_of(self, asset: Asset) -> tuple[FailureMode, ...]:
+        """Give how machines of its type fail; none where it has no type, or nobody has said."""
+        if asset.type is None or asset.type_revision is None:
+            return ()
+        return self._modes.get((asset.type, asset.type_revision), ())
 
     async def _fit(
         self, client: AsyncClient, asset: Asset, channels: tuple[Channel, ...], healthy: Healthy
