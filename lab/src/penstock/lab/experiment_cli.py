@@ -10,6 +10,7 @@ import typer
 
 from penstock.lab.experiment.machines import SHIPPED, read_kinds
 from penstock.lab.experiment.plan import Draw
+from penstock.lab.experiment.report import report
 from penstock.lab.experiment.run import DRAWN, draw_experiment, judge_all, read_experiment, simulate_all
 from penstock.lab.parts import PARTS, read_parts
 from penstock.lab.scoring.costs import SHIPPED as COSTS
@@ -31,6 +32,8 @@ def experiment(
     costs: Annotated[Path, typer.Option(help="cost file; default: the one that ships")] = COSTS,
     parts: Annotated[Path, typer.Option(help="channel or part as said: part; default: what ships")] = PARTS,
     speed: Annotated[float, typer.Option(min=0.001, help="machines wear so many times as fast as in life")] = SPEED,
+    *,
+    events: Annotated[bool, typer.Option("--events", help="also each kind's score, event by event")] = False,
 ) -> None:
     """Draw machines, simulate them, let the app judge, and score what it said."""
     try:
@@ -44,10 +47,14 @@ def experiment(
         simulate_all(place, drawn, jobs=jobs, say=typer.echo)
         cases = judge_all(place, drawn, jobs=jobs, parts=read_parts(parts))
         book = read_costs(costs).sped_up(speed)
-        for own, case in zip(drawn.kinds, cases, strict=True):
-            typer.echo(f"\n== {own.model}")
+        named = [(kind.model, case) for kind, case in zip(drawn.kinds, cases, strict=True)]
+        for model, case in named if events else []:
+            typer.echo(f"\n== {model}")
             for line in table(score(case, book)):
                 typer.echo(line)
+        typer.echo("")
+        for line in report(named, book):
+            typer.echo(line)
     except StudyError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
