@@ -16,7 +16,7 @@ from penstock.apps.maintenance.channels import Channel, all_channels, find_chann
 from penstock.apps.maintenance.checkpoint import Checkpoints
 from penstock.apps.maintenance.detection.fitting import FitError
 from penstock.apps.maintenance.detection.model import ModelError
-from penstock.apps.maintenance.judging import Judging, by_vibration
+from penstock.apps.maintenance.judging import Judging, Written, by_vibration
 from penstock.apps.maintenance.life.fleets import Fleets, Member
 from penstock.apps.maintenance.life.repairs import runs_of
 from penstock.apps.maintenance.life.run import RunAttributeError, run_of
@@ -38,6 +38,7 @@ from penstock.sdk.models import Asset, Property
 
 LOOK_FOR_NEW_S = 10.0
 FIT_AGAIN_NS = 600 * SECOND
+DRIFTS = "Population stability index of the rows' scores; above 0.25: fit anew"
 """A fit reads up to 200,000 rows and takes seconds in which nothing else is judged; what it lacked may come late."""
 TROUBLE_OF_ONE = (ApiError, HealthyError, FitError, ModelError, ArtefactError, RunAttributeError)
 log = logging.getLogger("penstock.apps.maintenance")
@@ -200,7 +201,7 @@ class Fleet:
         used = self.artefacts.used(asset.id) if state else None
         if used is None or used.expected is None:
             return judging
-        more = {**judging.more, DRIFT: ("", "Population stability index of the rows' scores; above 0.25: fit anew")}
+        more = {**judging.more, DRIFT: Written("", DRIFTS)}
         return replace(judging, more=more, expected=used.expected)
 
     async def _state_of(

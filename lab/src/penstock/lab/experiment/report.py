@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -90,14 +90,24 @@ def joined(lines: Sequence[Line], cases: Sequence[Case]) -> Line:
         tuple(each for case in cases for each in case.episodes),
         ruls=tuple(each for case in cases for each in case.ruls),
     )
+
+    def total(of: Callable[[Line], int]) -> int:
+        return sum(of(line) for line in lines)
+
     return Line(
         "all",
-        *(sum(getattr(line, name) for line in lines) for name in ("machines", "faults", "found", "false", "months")),
+        total(lambda line: line.machines),
+        total(lambda line: line.faults),
+        total(lambda line: line.found),
+        total(lambda line: line.false),
+        sum(line.months for line in lines),
         tuple(share for line in lines for share in line.leads),
-        *(
-            sum(getattr(line, name) for line in lines)
-            for name in ("sensors", "sensors_found", "alarmed", "kind_right", "part_right", "machine_alarmed")
-        ),
+        total(lambda line: line.sensors),
+        total(lambda line: line.sensors_found),
+        total(lambda line: line.alarmed),
+        total(lambda line: line.kind_right),
+        total(lambda line: line.part_right),
+        total(lambda line: line.machine_alarmed),
         prognosis(whole),
     )
 

@@ -134,9 +134,15 @@ ARRAYS: Final = (
 
 
 def _operating(kept: dict[str, list[Any]], channels: int) -> OperatingPoint:
-    whole = ("drivers", "modelled")
     found = OperatingPoint(
-        **{name: np.array(kept[name], np.int64 if name in whole else np.float64) for name in OperatingPoint.__slots__}
+        np.array(kept["drivers"], np.int64),
+        np.array(kept["driver_centre"], np.float64),
+        np.array(kept["driver_scale"], np.float64),
+        np.array(kept["driver_low"], np.float64),
+        np.array(kept["driver_high"], np.float64),
+        np.array(kept["weights"], np.float64),
+        np.array(kept["modelled"], np.int64),
+        np.array(kept["unit"], np.float64),
     )
     return found if found.modelled.any() else OperatingPoint.none(channels)
 

@@ -1,10 +1,10 @@
 """Rows of a machine → deviations in scales: gaps, missing values, wandering levels, single spikes. Online, bounded.
 
 Theory of operation. Each used channel is held against its healthy level, or, where it wanders while healthy, against
-what the operating point lets expect, or else a moving average of its own past. A missing value is held for a while and is then what the other channels make of it
-(conditional mean). A large deviation of few channels counts when a second row confirms it, until then it is as if
-missing: one spike is no change of state. An interruption of the record starts moving levels anew; fixed levels stay, so
-that a machine that comes back changed is seen.
+what the operating point lets expect, or else a moving average of its own past. A missing value is held for a while and
+is then what the other channels make of it (conditional mean). A large deviation of few channels counts when a second
+row confirms it, until then it is as if missing: one spike is no change of state. An interruption of the record starts
+moving levels anew; fixed levels stay, so that a machine that comes back changed is seen.
 """
 
 from __future__ import annotations
