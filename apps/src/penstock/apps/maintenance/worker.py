@@ -38,8 +38,8 @@ from penstock.sdk.models import Asset, Property
 
 LOOK_FOR_NEW_S = 10.0
 FIT_AGAIN_NS = 600 * SECOND
-DRIFTS = "Population stability index of the rows' scores; above 0.25: fit anew"
 """A fit reads up to 200,000 rows and takes seconds in which nothing else is judged; what it lacked may come late."""
+DRIFTS = "Population stability index of the rows' scores; above 0.25: fit anew"
 TROUBLE_OF_ONE = (ApiError, HealthyError, FitError, ModelError, ArtefactError, RunAttributeError)
 log = logging.getLogger("penstock.apps.maintenance")
 
