@@ -9,7 +9,8 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from penstock.apps.maintenance.health import ModelSettings
-from penstock.apps.maintenance.risk.costs import SHIPPED
+from penstock.apps.maintenance.risk.costs import SHIPPED as SHIPPED_COSTS
+from penstock.apps.maintenance.state.scores import SHIPPED as SHIPPED_SCORES
 from penstock.apps.maintenance.zones import boundaries
 
 
@@ -44,7 +45,9 @@ class MaintenanceSettings(BaseSettings):
     severity: int = Field(700, ge=1, le=1000)
     laboratory_url: Url = ""
     poll_s: float = Field(2.0, gt=0)
-    costs: Path = SHIPPED
+    costs: Path = SHIPPED_COSTS
+    scores: Path = SHIPPED_SCORES
+    truth_score: Path | None = None
 
     def model(self) -> ModelSettings:
         """Give what the health model needs."""

@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import numpy as np
+
 from penstock.apps.maintenance.channels import Channel
+from penstock.apps.maintenance.detection.detector import Detector
 from penstock.apps.maintenance.detection.fitting import Rows, fit
 from penstock.apps.maintenance.detection.model import Model
+from penstock.apps.maintenance.detection.settings import DetectionSettings
 from penstock.apps.maintenance.reading import read_in, rows_between
 from penstock.apps.maintenance.rows import period_of
 from penstock.apps.maintenance.state.artefacts import Artefact, Artefacts
+from penstock.apps.maintenance.state.drift import Expected, expected_of
 from penstock.apps.maintenance.state.healthy import Healthy
+from penstock.apps.maintenance.state.lessons import Lessons, Span, inside
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.models import Asset
 
@@ -39,15 +45,59 @@ async def lacking_of(
 
 async def fitted(
     client: AsyncClient, asset: Asset, channels: Sequence[Channel], *, healthy: Healthy, artefacts: Artefacts,
-    now_ns: int,
+    now_ns: int, lessons: Lessons | None = None,
 ) -> Artefact:  # fmt: skip
-    """Fit and keep a new version; FitError where the stretch holds too little."""
-    healthy_rows = Rows(*await rows_between(client, channels, healthy.fit))
-    check = Rows(*await rows_between(client, channels, healthy.check)) if healthy.check else None
-    model = await asyncio.to_thread(_fit, healthy_rows, check, [c.name for c in channels], source=asset.id)
-    period_ns = period_of(healthy_rows.times_ns)
-    return artefacts.keep(asset.id, model, healthy, period_ns=period_ns, fitted_ns=now_ns)
+    """Fit and keep a new version; FitError where the stretch holds too little.
+
+    Rows of which an order says that something was at fault are left out of all that is taken for healthy.
+    """
+    faulty = lessons.faulty if lessons else ()
+    named = (healthy.fit, *((healthy.check,) if healthy.check else ()), *healthy.also)
+    left_out = tuple(s for s in faulty if any(s[0] < end and begin < s[1] for begin, end in named))
+    rows = await _read(client, channels, (healthy.fit,), left_out)
+    check = await _read(client, channels, (healthy.check,), left_out) if healthy.check else None
+    also = await _read(client, channels, healthy.also, left_out) if healthy.also else None
+    fit_on, limits = parted(rows, check, also)
+    model, expected = await asyncio.to_thread(_fit, fit_on, limits, [c.name for c in channels], source=asset.id)
+    period_ns = period_of(rows.times_ns)
+    return artefacts.keep(
+        asset.id, model, healthy, period_ns=period_ns, fitted_ns=now_ns, left_out=left_out, expected=expected
+    )  # fmt: skip
 
 
-def _fit(healthy: Rows, check: Rows | None, names: Sequence[str], *, source: str) -> Model:
-    return fit(healthy, check, channels=names, source=source)
+async def _read(
+    client: AsyncClient, channels: Sequence[Channel], spans: Sequence[Span], left_out: Sequence[Span]
+) -> Rows:  # fmt: skip
+    parts = [Rows(*await rows_between(client, channels, span)) for span in spans]
+    rows = joined_rows(parts)
+    own = ~inside(rows.times_ns, left_out)
+    return Rows(rows.times_ns[own], rows.values[own])
+
+
+def joined_rows(parts: Sequence[Rows]) -> Rows:
+    """Give rows in time order; of a time that several parts have, the first one's."""
+    times = np.concatenate([part.times_ns for part in parts])
+    values = np.concatenate([part.values for part in parts])
+    times, first = np.unique(times, return_index=True)
+    return Rows(times, values[first])
+
+
+def parted(rows: Rows, check: Rows | None, also: Rows | None) -> tuple[Rows, Rows | None]:
+    """Give the rows to fit on and those for the limits; None: the fit parts the first ones itself.
+
+    Rows that only give limits join those that do anyway; where none are named, the later part of the healthy ones.
+    """
+    if also is None:
+        return rows, check
+    if check is None:
+        cut = int(len(rows) * DetectionSettings().fit_share)
+        rows, check = rows.part(0, cut), rows.part(cut, len(rows))
+    return rows, joined_rows([check, also])
+
+
+def _fit(rows: Rows, limits: Rows | None, names: Sequence[str], *, source: str) -> tuple[Model, Expected | None]:
+    """Fit, and see how the held-out rows score: what newer rows are compared with."""
+    model = fit(rows, limits, channels=names, source=source)
+    held_out = limits if limits is not None else rows.part(len(rows) - model.fitted_on.limit_rows, len(rows))
+    scores = Detector(model).on_rows(held_out.times_ns, held_out.values).scores
+    return model, expected_of(scores, model.fitted_on.fit_rows + model.fitted_on.limit_rows)
