@@ -295,9 +295,10 @@ class Watch:
         if drift is None:
             return assessed
         for i, each in enumerate(assessed):
-            if SCORE in each.more:
-                alarmed = each.more.get(ANOMALY, 0.0) > 0
-                if drift.on_score(each.time_ns, each.more[SCORE], alarmed=alarmed) and drift.psi is not None:
+            score, anomaly = each.more.get(SCORE), each.more.get(ANOMALY, 0.0)
+            if isinstance(score, float):
+                alarmed = isinstance(anomaly, float) and anomaly > 0
+                if drift.on_score(each.time_ns, score, alarmed=alarmed) and drift.psi is not None:
                     assessed[i] = replace(each, more={**each.more, DRIFT: drift.psi})
         return assessed
 

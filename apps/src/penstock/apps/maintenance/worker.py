@@ -16,7 +16,7 @@ from penstock.apps.maintenance.channels import Channel, all_channels, find_chann
 from penstock.apps.maintenance.checkpoint import Checkpoints
 from penstock.apps.maintenance.detection.fitting import FitError
 from penstock.apps.maintenance.detection.model import ModelError
-from penstock.apps.maintenance.judging import Judging, by_vibration
+from penstock.apps.maintenance.judging import Judging, Written, by_vibration
 from penstock.apps.maintenance.life.fleets import Fleets, Member
 from penstock.apps.maintenance.life.repairs import runs_of
 from penstock.apps.maintenance.life.run import RunAttributeError, run_of
@@ -200,7 +200,8 @@ class Fleet:
         used = self.artefacts.used(asset.id) if state else None
         if used is None or used.expected is None:
             return judging
-        more = {**judging.more, DRIFT: ("", "Population stability index of the rows' scores; above 0.25: fit anew")}
+        said = "Population stability index of the rows' scores; above 0.25: fit anew"
+        more = {**judging.more, DRIFT: Written("", said)}
         return replace(judging, more=more, expected=used.expected)
 
     async def _state_of(
