@@ -8,7 +8,7 @@ from tests.faults.campaign import Options, run_campaign
 from tests.faults.registry import CAMPAIGNS
 
 KILLS = 12
-SAMPLES_MIN = 36_000
+SAMPLES_MIN = 12_000
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 
