@@ -37,9 +37,15 @@ def test_a_shifted_channel_raises_an_alarm_and_is_named(channel: int) -> None:
     made[ONSET:, channel] += 4.0 * made[:FIT, channel].std()
     said = judged(made)
     assert [alarm.raised for alarm in said.alarms] == [True]
-    assert ONSET <= said.alarms[0].time_ns // 10**9 < ONSET + 30
+    assert ONSET <= said.alarms[0].time_ns // 10**9 < ONSET + 80
     assert int(np.argmax(said.alarms[0].shares)) == channel
     assert sum(said.alarms[0].shares) == pytest.approx(1)
+
+
+def test_a_large_shift_raises_an_alarm_at_once() -> None:
+    made = values(ALL)
+    made[ONSET:, 3] += 12.0 * made[:FIT, 3].std()
+    assert ONSET <= judged(made).alarms[0].time_ns // 10**9 < ONSET + 15
 
 
 def test_a_broken_relation_is_found_though_every_channel_stays_in_its_range() -> None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.apps.maintenance.detection.alarms import Alarm, Delay
+from penstock.apps.maintenance.detection.alarms import Alarm, Standing
 from penstock.apps.maintenance.detection.judge import Averages, Statistics, worst
 from penstock.apps.maintenance.detection.model import VERSION, Model, ModelError
 from penstock.apps.maintenance.detection.numbers import Floats
@@ -71,12 +71,12 @@ class Detector:
             channel_scale=model.channel_scale,
         )
         self._per_limit = 1.0 / model.limits
-        self._delay = Delay(model.settings.on_rows, model.settings.off_rows)
+        self._standing = Standing(model.settings.on_rows, model.settings.off_rows)
 
     @property
     def active(self) -> bool:
         """Say whether an alarm stands."""
-        return self._delay.active
+        return self._standing.active
 
     def on_rows(self, times_ns: NDArray[np.int64], values: Floats) -> Judged:
         """Take n rows (n, c) in time order, NaN where nothing was read."""
@@ -91,9 +91,9 @@ class Detector:
                 average, statistic, scores[i] = self._judge(*seen)
                 reasons[i] = average, statistic
                 shares[i, used] = self._statistics.shares(self._averages, average, statistic=statistic)
-            if self._delay.on_score(float(scores[i])):
-                alarms.append(Alarm(time_ns, self._delay.active, float(scores[i]), tuple(shares[i].tolist())))
-            active[i] = self._delay.active
+            if self._standing.on_score(float(scores[i]), shares[i]):
+                alarms.append(Alarm(time_ns, self._standing.active, float(scores[i]), tuple(shares[i].tolist())))
+            active[i] = self._standing.active
             if self._follower is not None:
                 self._follower.on_row(
                     time_ns,
@@ -102,7 +102,7 @@ class Detector:
                     averages=self._averages,
                     average=int(reasons[i, 0]),
                     score=float(scores[i]),
-                    active=self._delay.active,
+                    active=self._standing.active,
                 )
         return Judged(times_ns, scores, shares, reasons, active, tuple(alarms))
 
@@ -119,7 +119,7 @@ class Detector:
             "digest": self.model.fitted_on.digest,
             "rows": self._rows.to_json(),
             "averages": self._averages.to_json(),
-            "delay": self._delay.to_json(),
+            "standing": self._standing.to_json(),
         }
 
     def restore(self, kept: dict[str, Any]) -> None:
@@ -129,4 +129,4 @@ class Detector:
             raise ModelError(message)
         self._rows.restore(kept["rows"])
         self._averages.restore(kept["averages"])
-        self._delay.restore(kept["delay"])
+        self._standing.restore(kept["standing"])

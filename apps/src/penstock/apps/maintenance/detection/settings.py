@@ -28,7 +28,8 @@ class DetectionSettings:
     fit_share: of a single healthy stretch that is fitted on; its later part gives the limits.
     hold_rows: a missing value is held so long, and is then what the other channels make of it.
     gap_periods: usual periods between rows above which the record counts as interrupted.
-    on_rows, off_rows: rows above the limit that raise an alarm, rows below that clear it.
+    on_rows, off_rows: rows at twice the limit or more that raise an alarm, later the nearer they are to it (`alarms`);
+        rows below that clear it.
     """
 
     lags: int = 1
