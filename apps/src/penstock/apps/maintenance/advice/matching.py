@@ -9,7 +9,7 @@ directions that it names, the first more probably than the last; a broken sensor
 (sensor validity, Dunia, Qin et al. 1996); anything else is *unknown*. Displacements have a wide density, with
 a square law's tail, so that size alone convinces nobody. The set is found greedily, one channel after the other, as
 long as the hypothesis gains. Roughness joins as a second observation a channel. Hypotheses are weighed by Bayes' rule
-with equal priors for machines and sensors, within each for all modes and all channels.
+with a prior of its own for all sensors, equal within it for all channels, and for a machine's modes alike.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from penstock.core.failure_modes import SignDirection
 
 Floats = NDArray[np.float64]
 SENSOR_FAULTS: Final = ("bias", "drift", "stuck", "noise", "spike", "dropout")
-FIRST, FURTHER, LAST = 0.95, 0.7, 0.15
+FIRST, FURTHER, LAST = 0.85, 0.7, 0.15
 """Probability that a mode's first sign shows, the factor from each sign to the next, and the least."""
-SEEN = 3.0
+SEEN = 10.0
 """Healthy spreads of the largest deviation, given all others, at which half of the further signs show already."""
 EXTRA = 0.06
 """Probability that a machine's fault moves a channel that its mode does not name: lists are never complete."""
@@ -40,8 +40,9 @@ ANY = 0.25
 """Probability that an unknown trouble of the machine moves a channel."""
 WIDTH = 5.0
 """Half of all displacements are smaller, in healthy spreads of the moving average."""
-SENSOR, UNKNOWN, UNKNOWN_ALONE = 0.45, 0.03, 0.5
-"""Priors: of all sensors, and of an unknown trouble of the machine, with and without failure modes to choose from."""
+SENSOR, UNKNOWN, UNKNOWN_ALONE = 0.25, 0.03, 0.5
+"""Priors: of all sensors, and of an unknown trouble of the machine, with and without failure modes to choose from. Most
+of what breaks in a sensor leaves the state as it is, so of what raises an alarm it is the smaller part."""
 KINDS_OF_SENSOR: Final = {"bias": 0.3, "drift": 0.25, "stuck": 0.2, "noise": 0.2, "spike": 0.03, "dropout": 0.02}
 STEPPED: Final = {"bias": (1.2, -1.6), "drift": (-0.9, 0.2)}
 """Evidence, against damage of the machine, of a level that went over in one step and stands, and of one that did not:
@@ -58,6 +59,8 @@ ROUGHER = {
     "dropout": 0.2,
 }
 """Probability that a channel is rougher than when healthy."""
+SPIKED_MAX = 5.0
+"""Evidence of spikes that counts at most while an alarm stands: what grows rough or changes its regime jumps, too."""
 WITHOUT = 4.0
 """Evidence that a sensor which stands still, spikes or drops out would show at least."""
 FLOOR = 1e-12
@@ -174,7 +177,7 @@ class _Weighing:
         """Give prior, score and hypothesis of each sensor and each way in which it may be broken."""
         out = []
         looks = self._looks
-        own = {"stuck": looks.stuck, "spike": looks.spiking, "dropout": looks.absent}
+        own = {"stuck": looks.stuck, "spike": np.minimum(looks.spiking, SPIKED_MAX), "dropout": looks.absent}
         stray = np.full(self._channels, STRAY / 2)
         still = np.full(self._channels, ROUGHER["still"])
         for i in range(self._channels):

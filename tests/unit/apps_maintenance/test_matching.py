@@ -1,0 +1,60 @@
+"""Hypotheses weighed against each other on one pattern: a mode's first sign, a later one, the wrong way, spikes."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from penstock.apps.maintenance.advice.matching import Pattern, rank
+from penstock.apps.maintenance.advice.modes import read_modes
+from penstock.apps.maintenance.advice.sensors import Looks
+
+CHANNELS = 12
+NAMES = [f"ch{i:02d}" for i in range(CHANNELS)]
+MODES = read_modes(
+    {
+        "cavitation": {
+            "part": "strainer",
+            "signs": {"ch00": "falls", "ch01": "falls", "ch02": "falls", "ch03": "rises"},
+        },
+        "clogging": {"part": "line", "signs": {"ch02": "rises", "ch01": "falls", "ch04": "falls"}},
+        "leak": {"part": "seal", "signs": {"ch06": "rises"}},
+        "heat": {"part": "motor fan", "signs": {"ch07": "rises"}},
+        "imbalance": {"part": "impeller", "signs": {"ch08": "rises", "ch09": "rises"}},
+        "misalignment": {"part": "coupling", "signs": {"ch10": "rises", "ch11": "rises"}},
+    }
+)
+
+
+def suspected(channel: int, by: float, spiking: float = 0.0) -> str:
+    """Give what one channel, displaced by so many spreads, is taken for: a part, or its sensor."""
+    z, nothing, spikes = np.zeros(CHANNELS), np.zeros(CHANNELS), np.zeros(CHANNELS)
+    z[channel], spikes[channel] = by, spiking
+    looks = Looks(nothing, np.ones(CHANNELS), nothing, spikes, nothing, nothing, nothing)
+    weights: Counter[str] = Counter()
+    for each in rank(Pattern(z, np.eye(CHANNELS), looks), MODES, NAMES):
+        weights[each.mode.part if each.mode else f"{each.kind} {each.channel}"] += each.probability
+    return max(weights, key=weights.__getitem__)
+
+
+@pytest.mark.parametrize("by", [-5.0, -10.0, -25.0])
+def test_the_first_sign_of_a_mode_alone_is_the_machine(by: float) -> None:
+    assert suspected(0, by) == "strainer"
+
+
+def test_a_later_sign_alone_is_its_sensor() -> None:
+    assert suspected(1, -10.0) == "sensor 1"
+
+
+def test_a_sign_that_goes_the_wrong_way_is_its_sensor() -> None:
+    assert suspected(0, 10.0) == "sensor 0"
+
+
+def test_a_sign_that_jumps_as_it_moves_is_the_machine() -> None:
+    assert suspected(6, 8.0, spiking=12.0) == "seal"
+
+
+def test_spikes_where_no_mode_has_a_sign_are_the_sensors() -> None:
+    assert suspected(5, 3.0, spiking=12.0) == "sensor 5"
