@@ -1,7 +1,8 @@
 """The judge of whole rows: all channels of one moment → is it as when healthy, and how long will it last?
 
-Either question may be asked alone. *State*: the score is 1 at the detection's limit; health falls from there as a
-vibration's does: 60 % at the limit, where the default rule of health stands, 0 % at four times the limit; what is
+Either question may be asked alone. *State*: judged by a model that was fitted on healthy rows or, for few channels and
+where it is asked, as a stream from the first row on. The score is 1 at the detection's limit; health falls from there
+as a vibration's does: 60 % at the limit, where the default rule of health stands, 0 % at four times the limit; what is
 below half the limit costs nothing. `anomaly` is 1 while the detection's own alarm stands, with its delays in rows; it
 is what the rule watches, so a replay at any speed raises the same alarms. *Life*: the estimate of the fleet's prognosis
 with its interval, in hours; its health is the share of the horizon that is left, since beyond the horizon nothing can
@@ -25,8 +26,9 @@ from penstock.apps.maintenance.detection.model import ModelError
 from penstock.apps.maintenance.judging import HEALTH, Judging, RuleWish
 from penstock.apps.maintenance.marks import Mark
 from penstock.apps.maintenance.prognosis.predicting import Estimates, Prognoser
-from penstock.apps.maintenance.rows import row_maker
+from penstock.apps.maintenance.rows import ALL_SETTLED, row_maker
 from penstock.apps.maintenance.settings import MaintenanceSettings
+from penstock.apps.maintenance.state.streamed import Streamed
 from penstock.apps.maintenance.windows import Samples
 
 if TYPE_CHECKING:
@@ -53,6 +55,18 @@ class State:
     def key(self) -> tuple[int | str, ...]:
         """Give what judges alike have in common."""
         return (self.from_ns, self.judge_ns, self.model.fitted_on.digest)
+
+    def detector(self) -> Detector:
+        """Give a new one, as after an interruption."""
+        return Detector(self.model)
+
+    def levels(self, channels: int) -> list[float | None]:
+        """Give each channel's healthy level; None where the model holds it against no fixed one."""
+        levels: list[float | None] = [None] * channels
+        model = self.model
+        for i, centre, gain in zip(model.used.tolist(), model.centre.tolist(), model.gain.tolist(), strict=True):
+            levels[i] = centre if gain == 0 else None
+        return levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +95,18 @@ class _Word:
 class RowJudge:
     """See the module, and judging.Judge."""
 
-    def __init__(self, channels: tuple[Channel, ...], state: State | None, life: Life | None) -> None:
+    def __init__(self, channels: tuple[Channel, ...], state: State | Streamed | None, life: Life | None) -> None:
         assert state is not None or life is not None, "one of the two is asked"
         self.channels = channels
         self._state, self._life = state, life
         begins = [part.from_ns for part in (state, life) if part is not None]
         period_ns = state.period_ns if state is not None else life.model.pace.period_ns if life is not None else SECOND
         self._rows = row_maker(len(channels), period_ns, min(begins))
-        self._detector = Detector(state.model) if state is not None else None
+        self._detector = state.detector() if state is not None else None
         self._prognoser = Prognoser(life.model) if life is not None else None
         self._since: list[int | None] = [None] * len(channels)
         self._held: dict[str, tuple[float, list[float]]] = {}
-        self._healthy = _levels(state.model, len(channels)) if state is not None else [None] * len(channels)
+        self._healthy = state.levels(len(channels)) if state is not None else [None] * len(channels)
 
     @property
     def late(self) -> int:
@@ -134,9 +148,11 @@ class RowJudge:
         """Give 0: the model was fitted before."""
         return 0.0
 
-    def on_samples(self, samples: Samples, now_ns: int = 0, *, in_order: bool = False) -> list[Assessment]:
+    def on_samples(
+        self, samples: Samples, now_ns: int = 0, *, in_order: bool = False, settled: int = ALL_SETTLED
+    ) -> list[Assessment]:
         """Take samples in commit order, or by time; give an assessment for each row that is over and says something."""
-        times, values = self._rows.on_samples(samples, now_ns, in_order=in_order)
+        times, values = self._rows.on_samples(samples, now_ns, in_order=in_order, settled=settled)
         words: dict[int, list[_Word]] = {}
         for time_ns, word in [*self._of_state(times, values), *self._of_life(times, values)]:
             words.setdefault(time_ns, []).append(word)
@@ -246,28 +262,21 @@ def _life_word(estimates: Estimates, i: int, horizon_ns: float) -> _Word:
     return _Word("life", 100.0 - lost, losses, more | ({LIFE_HIGH: high / HOUR_NS} if np.isfinite(high) else {}))
 
 
-def _levels(model: StateModel, channels: int) -> list[float | None]:
-    """Give each channel's healthy level; None where the model holds it against no fixed one."""
-    levels: list[float | None] = [None] * channels
-    for i, centre, gain in zip(model.used.tolist(), model.centre.tolist(), model.gain.tolist(), strict=True):
-        levels[i] = centre if gain == 0 else None
-    return levels
-
-
 def by_rows(
-    channels: tuple[Channel, ...], state: State | None, life: Life | None, *, settings: MaintenanceSettings
+    channels: tuple[Channel, ...], state: State | Streamed | None, life: Life | None, *, settings: MaintenanceSettings
 ) -> Judging:
     """Judge by whole rows; the rule watches `anomaly` where the state is judged, else the health that life leaves."""
     more: dict[str, tuple[str, str]] = {}
+    usual = "as it was before" if isinstance(state, Streamed) else "as when healthy"
     if state is not None:
-        more[SCORE] = ("", "Departure from the healthy state: 1 is the limit")
-        more[ANOMALY] = ("", "1 while the state is not as when healthy")
+        more[SCORE] = ("", f"Departure from a state {usual}: 1 is the limit")
+        more[ANOMALY] = ("", f"1 while the state is not {usual}")
     if life is not None:
         level = f"{life.model.settings.coverage:.0%}"
         more[LIFE] = ("h", "Remaining useful life, estimated; held at the prognosis's horizon")
         more[LIFE_LOW] = ("h", f"Lower end of the {level} interval of the remaining useful life")
         more[LIFE_HIGH] = ("h", f"Upper end of the {level} interval; none where it is open above")
-    said = "is not as when healthy: see the evidence in Maintenance"
+    said = f"is not {usual}: see the evidence in Maintenance"
     wish = RuleWish(ANOMALY, "high", 0.5, 0.1, 0.0, settings.severity, said)
     if state is None:
         worn = f"below {settings.limit:g} %: little life is left, see Maintenance"

@@ -27,6 +27,7 @@ from penstock.apps.house.figures import words
 from penstock.apps.maintenance.assessment import SECOND, Assessment
 from penstock.apps.maintenance.channels import Channel, Role
 from penstock.apps.maintenance.checkpoint import Checkpoint, Checkpoints
+from penstock.apps.maintenance.heads import Heads
 from penstock.apps.maintenance.judging import HEALTH, Judge, Judging
 from penstock.apps.maintenance.marks import Marks
 from penstock.apps.maintenance.reading import samples_of
@@ -86,6 +87,7 @@ class Watch:
         *,
         checkpoints: Checkpoints,
         now_ns: Callable[[], int],
+        heads: Heads | None = None,
     ) -> None:
         self.asset = asset
         self.channels = judging.channels
@@ -99,6 +101,7 @@ class Watch:
         self._client = client
         self._checkpoints = checkpoints
         self._now_ns = now_ns
+        self._heads = heads or Heads()
         self._losses: dict[str, Tag] = {}
         self._more: dict[str, Tag] = {}
         self._position = 0
@@ -196,6 +199,7 @@ class Watch:
             if commits.head < self._position:
                 await self._begin_after_loss("the platform has not come so far: is it an older state?")
                 return True
+            self._heads.saw(commits.head, self._now_ns())
             moved = commits.position > self._position
             if len(commits.samples):
                 await self._judge(commits.samples.table)
@@ -226,7 +230,9 @@ class Watch:
         if mark is None or not model.restore(mark.model):
             mark = None
         head = (await self._client.since(None, tags, limit=1)).head
-        start = mark.boundary_ns if mark else model.begin_ns or now_ns - int(model.redo_s * SECOND)
+        self._heads.saw(head, now_ns)
+        begin_ns = now_ns - int(model.redo_s * SECOND) if model.begin_ns is None else model.begin_ns
+        start = mark.boundary_ns if mark else begin_ns
         pages = self._client.iterate(tags, start=start, end=now_ns + AHEAD_MAX_NS, chunk=PAGE_ROWS, include_status=True)
         self._redo = _Redo(model, self._marks.up_to(mark), pages, head, from_ns, now_ns, max(from_ns, written_ns))
         self._unsettled = 0
@@ -241,7 +247,9 @@ class Watch:
                 await self._take_over(redo)
                 return True
             known = page.table.filter(pc.less_equal(page.table.column("position"), redo.head))
-            assessed = redo.model.on_samples(self._rows(known), self._now_ns(), in_order=True)
+            now_ns = self._now_ns()
+            settled = self._heads.settled(now_ns)
+            assessed = redo.model.on_samples(self._rows(known), now_ns, in_order=True, settled=settled)
             self._mark(redo.model, redo.marks)
             redo.newest = assessed[-1] if assessed else redo.newest
             redo.written_ns = await self._write_later(assessed, redo.written_ns)

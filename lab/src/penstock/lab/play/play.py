@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from penstock.lab.play.collect import LIFE, SCORE, collect, said_rows
+from penstock.lab.play.collect import collect, said_rows, word_of
 from penstock.lab.play.stage import Cast, attributes_of, cast, tags_of
 from penstock.lab.study import Family, Study, StudyAsset, StudyError, read_rows, read_study
 from penstock.sdk.async_client import AsyncClient
@@ -132,7 +132,7 @@ async def _judged(client: AsyncClient, family: Family, casts: Sequence[Cast], *,
 
     A row without values has no word, nor has a run that is shorter than the shortest window, so quiet is an end too.
     """
-    wished = SCORE if family == "detection" else LIFE["rul_ns"]
+    wished = word_of(family)
     until_s, moved_s = time.monotonic() + way.wait_s, time.monotonic()
     seen: dict[str, int] = {}
     while True:
