@@ -30,7 +30,7 @@ class Played:
 
     study: Path
     offline: Path
-    plays: dict[tuple[str, str], tuple[subprocess.Popen[str], Path]]
+    plays: dict[tuple[str, str], tuple[subprocess.Popen[bytes], Path]]
     proxy: MqttProxy
 
 
@@ -48,7 +48,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     (root / "ports.json").write_text(json.dumps(stack.ports))
     proxy = MqttProxy(stack.ports["mqtt"], loses=lambda _topic, _payload: chance.random() < LOST_SHARE)
     proxy.start()
-    plays: dict[tuple[str, str], tuple[subprocess.Popen[str], Path]] = {}
+    plays: dict[tuple[str, str], tuple[subprocess.Popen[bytes], Path]] = {}
     try:
         for name in ("broker", "platform", "gateway", "maintenance"):
             stack.start(name)
@@ -58,10 +58,10 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
             words = f"lab play {study} --out {out} --driver {driver} --speed {speed} --run {driver}{speed} --wait 900"
             places = ["--plant", str(plant), "--platform", stack.url("platform")]
             places += ["--credentials", str(stack.folder / "secrets" / "cli.json")]
-            process = subprocess.Popen(
-                [str(BIN / "penstock"), *words.split(), *places],
-                env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            )  # fmt: skip
+            with told_of(out).open("wb") as told:
+                process = subprocess.Popen(
+                    [str(BIN / "penstock"), *words.split(), *places], env=environment, stdout=told, stderr=told
+                )
             plays[driver, speed] = process, out
         yield Played(study, offline, plays, proxy)
     finally:
@@ -72,14 +72,18 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
         stack.close()
 
 
+def told_of(out: Path) -> Path:
+    """Name the file with what a play said."""
+    return out.with_suffix(".log")
+
+
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way[0]} x{way[1]}")
 def test_a_play_raises_the_alarms_of_the_offline_run(played: Played, way: tuple[str, str]) -> None:
     process, out = played.plays[way]
-    told, _ = process.communicate(timeout=1400)
-    assert process.returncode == 0, told
+    assert process.wait(1400) == 0, told_of(out).read_text()
     command = [str(BIN / "penstock"), "lab", "compare", str(played.study), str(played.offline), str(out)]
     compared = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert compared.returncode == 0, told + compared.stdout
+    assert compared.returncode == 0, compared.stdout + told_of(out).read_text()
     assert events(out) == events(played.offline)
 
 

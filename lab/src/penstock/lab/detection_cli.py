@@ -11,8 +11,8 @@ import typer
 
 from penstock.lab.detection_truth import read_truth
 from penstock.lab.offline import backtest
-from penstock.lab.scores.detection import Figures
-from penstock.lab.scores.detection import score as score_of
+from penstock.lab.public_scores.detection import Figures
+from penstock.lab.public_scores.detection import score as score_of
 from penstock.lab.sets import nab, skab, tep
 from penstock.lab.study import StudyError, read_study
 

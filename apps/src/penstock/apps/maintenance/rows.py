@@ -167,7 +167,7 @@ class RowMaker:
 
     def mark_to_json(self) -> dict[str, Any]:
         """Give the state at `boundary_ns`, for who goes on with the samples from there on in time order."""
-        state = {"late": 0, "late_from": None, "given": self._given_ns, "open": {}, "newest_ns": NEVER}
+        state: dict[str, Any] = {"late": 0, "late_from": None, "given": self._given_ns, "open": {}, "newest_ns": NEVER}
         return state | {"apart": list(self._apart)}
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from penstock.apps.maintenance.fanout.place import Place
 from penstock.apps.maintenance.health import ModelSettings
 from penstock.apps.maintenance.zones import boundaries
 
@@ -33,6 +35,15 @@ class MaintenanceSettings(BaseSettings):
     on_delay_s: float = Field(30.0, ge=0)
     severity: int = Field(700, ge=1, le=1000)
     poll_s: float = Field(2.0, gt=0)
+    jobs: int = Field(1, ge=1, le=256)
+    dask: str = ""
+    dask_ca: Path | None = None
+    dask_cert: Path | None = None
+    dask_key: Path | None = None
+
+    def place(self) -> Place:
+        """Give where the fits of fleets run."""
+        return Place(self.jobs, self.dask, self.dask_ca, self.dask_cert, self.dask_key)
 
     def model(self) -> ModelSettings:
         """Give what the health model needs."""

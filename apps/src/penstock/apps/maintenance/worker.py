@@ -64,7 +64,7 @@ class Fleet:
         self._looked_s = float("-inf")
         self._said: dict[str, str] = {}
         self.artefacts = Artefacts(folder / "models")
-        self.fleets = Fleets(folder / "fleets")
+        self.fleets = Fleets(folder / "fleets", settings.place())
         self._members: list[Member] = []
         self._awaited: dict[str, str] = {}
         self._unfitted: dict[str, _Unfitted] = {}

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from penstock.core.times import NS_PER_S
 from penstock.lab.play.collect import collect, said_rows, word_of
 from penstock.lab.play.stage import Cast, attributes_of, cast, tags_of
 from penstock.lab.study import Family, Study, StudyAsset, StudyError, read_rows, read_study
@@ -24,6 +25,10 @@ from penstock.sdk.async_client import AsyncClient
 LOOK_S: Final = 1.0
 SETTLE_S: Final = 45.0
 """The app waits for late rows that keep coming for half a minute before it reads the history again."""
+VALUES_PER_S: Final = 500.0
+"""A gateway takes some thousands in a second; one that shares two cores with many others a tenth of that."""
+LIMIT_MIN_S: Final = 900.0
+"""Devices come up some at a time; each may wait two minutes for the gateway."""
 END_S: Final = 10.0
 """A playback that is told to end closes its servers within a second or two."""
 RUN: Final = re.compile(r"[a-z0-9]{1,16}")
@@ -32,7 +37,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a study is played: `run` names the play and goes into every name; `wait_s`: at most, for the app's word."""
+    """How a study is played: `run` names the play and goes into every name; `wait_s`: at most, for the app's word.
+
+    `limit_s`: at most, for the playback; None: what the rows let expect. `clean`: no device file is left.
+    """
 
     run: str
     plant: Path
@@ -40,6 +48,8 @@ class Way:
     speed: float = 0.0
     wait_s: float = 900.0
     quiet_s: float = 60.0
+    limit_s: float | None = None
+    clean: bool = False
 
 
 async def play(client: AsyncClient, folder: Path, out: Path, *, way: Way, say: Say) -> str:
@@ -55,10 +65,12 @@ async def play(client: AsyncClient, folder: Path, out: Path, *, way: Way, say: S
         for asset in study.assets:
             source = (folder / f"{asset.name}.parquet").resolve()
             (Path(made) / f"{devices[asset.name]}.parquet").symlink_to(source)
-        playing = asyncio.create_task(_playback(Path(made), way, say))
+        limit_s = limit_of(folder, study, way.speed) if way.limit_s is None else way.limit_s
+        playing = asyncio.create_task(_playback(Path(made), way, say, limit_s=limit_s))
         try:
             casts = await _all_cast(client, folder, study, devices=devices, way=way, playing=playing)
             await playing
+            casts.sort(key=lambda each: study.assets.index(each.studied))
         finally:
             playing.cancel()
             await asyncio.wait([playing])  # its process ends before the files that it plays go
@@ -69,17 +81,46 @@ async def play(client: AsyncClient, folder: Path, out: Path, *, way: Way, say: S
     return await collect(client, study.family, casts, out)
 
 
-async def _playback(folder: Path, way: Way, say: Say) -> None:
+def limit_of(folder: Path, study: Study, speed: float) -> float:
+    """Give the seconds after which a playback hangs: thrice what it should take one machine after another.
+
+    With a rate of the recording as it is; as fast as it goes, with `VALUES_PER_S`.
+    """
+    tables = [read_rows(folder, asset.name) for asset in study.assets]
+    if speed > 0:
+        times = [table.column("time") for table in tables if table.num_rows]
+        takes_s = sum((time[-1].as_py() - time[0].as_py()) / NS_PER_S for time in times) / speed
+    else:
+        takes_s = sum(table.num_rows * table.num_columns for table in tables) / VALUES_PER_S
+    return LIMIT_MIN_S + 3 * takes_s
+
+
+async def _playback(folder: Path, way: Way, say: Say, *, limit_s: float) -> None:
+    """Play a folder; StudyError where it fails, or has not ended in time."""
+    lines: list[str] = []
+    try:
+        async with asyncio.timeout(limit_s):
+            await _play_folder(folder, way, say, lines=lines)
+    except TimeoutError:
+        last = f"its last word was: {lines[-1]}" if lines else "it has said nothing"
+        message = (
+            f"the playback has not ended within {limit_s:g} s and was ended; {last}. Does the gateway run, and follow "
+            f"{way.plant}? --limit gives it more time"
+        )
+        raise StudyError(message) from None
+
+
+async def _play_folder(folder: Path, way: Way, say: Say, *, lines: list[str]) -> None:
     command = [str(Path(sys.executable).with_name("penstock")), "playback", str(folder), "--plant", str(way.plant)]
     command += ["--driver", way.driver, "--speed", f"{way.speed:g}", "--stamps", "original"]
+    command += ["--clean"] if way.clean else []
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     try:
         assert process.stdout is not None
-        lines: list[str] = []
         async for line in process.stdout:
-            lines = [*lines[-20:], line.decode(errors="replace").rstrip()]
+            lines[:] = [*lines[-20:], line.decode(errors="replace").rstrip()]
             say(lines[-1])
         if await process.wait():
             message = f"the playback failed: {' | '.join(lines[-3:])}"
