@@ -10,7 +10,7 @@ import json
 import random
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -19,57 +19,72 @@ from tests.builders.mqtt_proxy import MqttProxy
 from tests.builders.stack import BIN, Stack
 from tests.builders.studies import FAULTS, write_detection_study
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(1000)]
 LOST_SHARE = 0.04
 WAYS = [("opcua", "0"), ("opcua", "20"), ("opcua", "200"), ("mqtt", "0"), ("mqtt", "20"), ("mqtt", "200")]
 
 
-@dataclass(frozen=True, slots=True)
-class Played:
-    """A study with its offline findings, and the plays of it that run."""
+@dataclass(slots=True)
+class Stage:
+    """A stack, a study with its offline findings, and the plays of it; those over one protocol run at once."""
 
-    study: Path
-    offline: Path
-    plays: dict[tuple[str, str], tuple[subprocess.Popen[bytes], Path]]
+    root: Path
+    stack: Stack
     proxy: MqttProxy
+    plays: dict[tuple[str, str], subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def study(self) -> Path:
+        return self.root / "study"
+
+    @property
+    def offline(self) -> Path:
+        return self.root / "offline"
+
+    def out(self, way: tuple[str, str]) -> Path:
+        return self.root / "-".join(way)
+
+    def play(self, driver: str) -> None:
+        """Start the plays over a protocol, unless they have been."""
+        environment = self.stack.process_environment("sim")
+        environment |= {"PENSTOCK_MQTT_URL": f"mqtt://127.0.0.1:{self.proxy.port}"}
+        for way in [way for way in WAYS if way[0] == driver and way not in self.plays]:
+            words = f"lab play {self.study} --out {self.out(way)} --driver {driver} --speed {way[1]} --clean"
+            places = ["--run", "".join(way), "--plant", str(self.stack.plant), "--platform", self.stack.url("platform")]
+            places += ["--credentials", str(self.stack.folder / "secrets" / "cli.json")]
+            with told_of(self.out(way)).open("wb") as told:
+                self.plays[way] = subprocess.Popen(
+                    [str(BIN / "penstock"), *words.split(), *places], env=environment, stdout=told, stderr=told
+                )
+
+    def close(self) -> None:
+        for process in self.plays.values():
+            process.terminate()
+            process.wait(60)
+        self.proxy.stop()
+        self.stack.close()
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
-    """All plays at once, through one stack: as short of time as a plant can be."""
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     root = tmp_path_factory.mktemp("replay")
-    plant, study, offline = root / "plant", root / "study", root / "offline"
     for folder in ("devices", "types"):
-        (plant / folder).mkdir(parents=True)
-    (plant / "plant.yaml").write_text("version: 1\nenterprise: penstock\n")
-    write_detection_study(study)
-    subprocess.run([str(BIN / "penstock"), "maintenance", "backtest", str(study), "--out", str(offline)], check=True)
-    stack, chance = Stack(root / "run", plant), random.Random(20)
+        (root / "plant" / folder).mkdir(parents=True)
+    (root / "plant" / "plant.yaml").write_text("version: 1\nenterprise: penstock\n")
+    stack, chance = Stack(root / "run", root / "plant"), random.Random(20)
     (root / "ports.json").write_text(json.dumps(stack.ports))
     proxy = MqttProxy(stack.ports["mqtt"], loses=lambda _topic, _payload: chance.random() < LOST_SHARE)
     proxy.start()
-    plays: dict[tuple[str, str], tuple[subprocess.Popen[bytes], Path]] = {}
+    stage = Stage(root, stack, proxy)
+    write_detection_study(stage.study)
+    command = [str(BIN / "penstock"), "maintenance", "backtest", str(stage.study), "--out", str(stage.offline)]
+    subprocess.run(command, check=True)
     try:
         for name in ("broker", "platform", "gateway", "maintenance"):
             stack.start(name)
-        environment = stack.process_environment("sim") | {"PENSTOCK_MQTT_URL": f"mqtt://127.0.0.1:{proxy.port}"}
-        for driver, speed in WAYS:
-            out = root / f"{driver}-{speed}"
-            words = f"lab play {study} --out {out} --driver {driver} --speed {speed} --run {driver}{speed} --wait 900"
-            places = ["--plant", str(plant), "--platform", stack.url("platform")]
-            places += ["--credentials", str(stack.folder / "secrets" / "cli.json")]
-            with told_of(out).open("wb") as told:
-                process = subprocess.Popen(
-                    [str(BIN / "penstock"), *words.split(), *places], env=environment, stdout=told, stderr=told
-                )
-            plays[driver, speed] = process, out
-        yield Played(study, offline, plays, proxy)
+        yield stage
     finally:
-        for process, _ in plays.values():
-            process.terminate()
-            process.wait(60)
-        proxy.stop()
-        stack.close()
+        stage.close()
 
 
 def told_of(out: Path) -> Path:
@@ -78,25 +93,28 @@ def told_of(out: Path) -> Path:
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way[0]} x{way[1]}")
-def test_a_play_raises_the_alarms_of_the_offline_run(played: Played, way: tuple[str, str]) -> None:
-    process, out = played.plays[way]
-    assert process.wait(1400) == 0, told_of(out).read_text()
-    command = [str(BIN / "penstock"), "lab", "compare", str(played.study), str(played.offline), str(out)]
+def test_a_play_raises_the_alarms_of_the_offline_run(stage: Stage, way: tuple[str, str]) -> None:
+    stage.play(way[0])
+    assert stage.plays[way].wait(900) == 0, told_of(stage.out(way)).read_text()
+    command = [str(BIN / "penstock"), "lab", "compare", str(stage.study), str(stage.offline), str(stage.out(way))]
     compared = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert compared.returncode == 0, compared.stdout + told_of(out).read_text()
-    assert events(out) == events(played.offline)
+    assert compared.returncode == 0, compared.stdout + told_of(stage.out(way)).read_text()
+    assert events(stage.out(way)) == events(stage.offline)
 
 
-def test_the_offline_run_finds_both_faults_of_each_machine_and_their_channels(played: Played) -> None:
-    raised = [event for event in events(played.offline) if event[2]]
+def test_the_offline_run_finds_both_faults_of_each_machine_and_their_channels(stage: Stage) -> None:
+    raised = [event for event in events(stage.offline) if event[2]]
     assert len(raised) == 3 * len(FAULTS)
     assert len({part for _, _, _, part in raised}) > len(FAULTS)
 
 
-def test_messages_came_again_behind_newer_ones(played: Played) -> None:
-    for driver, speed in WAYS:
-        played.plays[driver, speed][0].wait(1400)
-    assert played.proxy.lost > 0.5 * LOST_SHARE * 3 * 3 * 900
+def test_messages_came_again_behind_newer_ones_and_no_device_file_is_left(stage: Stage) -> None:
+    for driver, _ in WAYS:
+        stage.play(driver)
+    for process in stage.plays.values():
+        assert process.wait(900) == 0
+    assert stage.proxy.lost > 0.5 * LOST_SHARE * 3 * 3 * 900
+    assert list((stage.stack.plant / "devices").iterdir()) == []
 
 
 def events(findings: Path) -> list[tuple[str, int, bool, str | None]]:
