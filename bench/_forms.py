@@ -6,6 +6,7 @@ A figure of the small form says that the benchmark works, not how quick anything
 CAMPAIGN, CI = "campaign", "CI"
 
 SHORT: dict[str, tuple[str, ...]] = {
+    "declare": ("--tags", "500", "--machines", "8"),
     "e2e": ("--rate", "2000", "--per", "400", "--minutes", "0.2", "--outage", "3"),
     "ingest": ("--rows", "5000", "--batches", "20", "--turns", "1"),
     "maintenance": ("--assets", "20", "--channels", "10", "--seconds", "5", "--block", "5"),

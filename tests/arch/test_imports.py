@@ -35,6 +35,7 @@ PLANTED = {
         "platform/src/penstock/platform/historian/files/planted.py",
         "penstock.platform.historian.writing.store",
     ),
+    "Apps know no simulator": ("apps/src/penstock/apps/maintenance/planted.py", "penstock.simulators.models.pump"),
     "Apps do not know one another": ("apps/src/penstock/apps/monitoring/planted.py", "penstock.apps.maintenance"),
 }
 

@@ -17,8 +17,8 @@ from tests.builders.stack import BIN, free_port, wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 PORTS = (
-    "platform", "platform-tls", "monitoring", "maintenance", "gateway", "simulators", "mqtt", "broker", "pump-plc",
-    "filling-plc",
+    "platform", "platform-tls", "monitoring", "maintenance", "gateway", "simulators", "laboratory", "mqtt", "broker",
+    "pump-plc", "filling-plc",
 )  # fmt: skip
 FIRST_VALUE_WITHIN_S = 60.0
 
@@ -80,6 +80,8 @@ def test_demo_from_first_start_to_going_on(tmp_path: Path) -> None:
         assert link, demo.said()
         secrets_are_private(demo)
         the_link_logs_in_once(link.group())
+        wait_for(lambda: "Ctrl-C stops everything" in demo.said(), "all said", 60)
+        the_laboratory_is_open_to_its_link_alone(demo)
         a_killed_process_comes_back(demo)
         another_demo_is_refused(demo)
         before = demo.stored()
@@ -119,6 +121,24 @@ def the_link_logs_in_once(link: str) -> None:
         assert browser.get(link).status_code == 200
     with httpx.Client(follow_redirects=True, timeout=10) as late:
         assert late.get(link).status_code == 401
+
+
+def the_laboratory_is_open_to_its_link_alone(demo: Demo) -> None:
+    link = re.search(rf"http://localhost:{demo.ports['laboratory']}(/login\?token=\S+)", demo.said())
+    assert link, demo.said()
+    host = {"Host": f"localhost:{demo.ports['laboratory']}"}
+    with httpx.Client(base_url=demo.url("laboratory"), headers=host, timeout=10) as browser:
+        assert browser.get("/").status_code == 401
+        entered = browser.get(link.group(1))
+        assert entered.status_code == 303
+        session = {"Cookie": entered.headers["set-cookie"].partition(";")[0]}
+        shown = wait_for(lambda: named(browser.get("/", headers=session).text), "the platform's alarms are read", 60)
+        assert "pump-plc" in shown
+
+
+def named(page: str) -> str:
+    """Give the page once it has asked the platform."""
+    return "" if "No alarms of the platform" in page or "No platform is named" in page else page
 
 
 def a_killed_process_comes_back(demo: Demo) -> None:

@@ -91,6 +91,10 @@ CASES: dict[tuple[str, str], list[Case]] = {
         Case(body=NEW_TAG | {"asset": "$path"}),
         Case(body=NEW_TAG | {"owner": "x"}),
     ],
+    ("post", "/v1/tags/batch"): [
+        Case(body={"items": [NEW_TAG]}),
+        Case(body={"items": [{"asset": "$path", "property": "stolen"}, NEW_TAG]}),
+    ],
     ("get", "/v1/tags/{tag_id}"): [NONE],
     ("patch", "/v1/tags/{tag_id}"): [Case(body={"description": "stolen"})],
     ("post", "/v1/ingest"): [

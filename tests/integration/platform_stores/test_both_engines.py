@@ -1,6 +1,7 @@
 """One model, two engines: identity, registry and alarms on SQLite and on a real PostgreSQL."""
 
 import importlib
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from penstock.platform.kit.problems import Problem
 from penstock.platform.registry.assets import AssetFilter, AssetService
 from penstock.platform.registry.service import TagDirectory
 from penstock.platform.registry.tags import ComputedTag, TagFilter, TagService
+from penstock.platform.registry.types import TypeContent, TypeService
 from tests.builders.platform_control import EPOCH, entry, store
 
 pytestmark = pytest.mark.integration
@@ -44,16 +46,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give where an empty store is."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'relational.sqlite'}"
-    else:
-        url = request.getfixturevalue("server")
-        fresh = Database(url)
-        Base.metadata.drop_all(fresh.engine)
-        with fresh.engine.begin() as connection:
-            connection.exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
-        fresh.close()
+        return f"sqlite:///{tmp_path / 'relational.sqlite'}"
+    place = str(request.getfixturevalue("server"))
+    fresh = Database(place)
+    Base.metadata.drop_all(fresh.engine)
+    with fresh.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
+    fresh.close()
+    return place
+
+
+@pytest.fixture
+def db(url: str) -> Iterator[Database]:
     made = store(url, "north", "south")
     yield made
     made.close()
@@ -69,17 +76,54 @@ def test_the_newest_revision_is_where_the_migrations_end() -> None:
     assert ScriptDirectory(str(MIGRATIONS)).get_heads() == [NEWEST]
 
 
-def test_an_older_store_is_brought_to_the_newest_revision(tmp_path: Path) -> None:
-    db = Database(f"sqlite:///{tmp_path / 'relational.sqlite'}")
+def as_of(db: Database, revision: str) -> None:
+    """Make the store as a platform of that revision left it."""
     with db.engine.begin() as connection:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        command.upgrade(config, revision)
+
+
+def test_an_older_store_is_brought_to_the_newest_revision(url: str) -> None:
+    db = Database(url)
+    as_of(db, "0001")
     db.create_or_migrate()
     with db.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
     db.close()
+
+
+def test_types_published_before_there_were_failure_modes_stay_as_they_are(url: str) -> None:
+    db = Database(url)
+    as_of(db, "0002")
+    flow = {"flow": {"kind": "measurement", "type": "float64"}}
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO tenants (id, name, created_ns) VALUES ('north', 'north', 1)")
+        connection.exec_driver_sql(
+            "INSERT INTO asset_types (id, tenant, name, revision, description, properties, created_ns)"
+            f" VALUES ('typ_1', 'north', 'pump', 1, 'old', '{json.dumps(flow)}', 1)"
+        )
+    db.create_or_migrate()
+    types = TypeService(db)
+    assert types.get("north", "pump").failure_modes == {}
+    known, new = types.publish(ENGINEER, "pump", 1, content=TypeContent("old", flow))
+    assert (known.id, new) == ("typ_1", False)
+    modes = {"wear": {"part": "impeller", "signs": {"flow": "falls"}}}
+    with pytest.raises(Problem, match="type-published"):
+        types.publish(ENGINEER, "pump", 1, content=TypeContent("old", flow, modes))
+    assert types.publish(ENGINEER, "pump", 2, content=TypeContent("old", flow, modes))[1]
+    assert types.get("north", "pump").failure_modes == modes
+    db.close()
+
+
+def test_the_order_of_signs_is_kept(db: Database) -> None:
+    properties = {name: {"kind": "measurement", "type": "float64"} for name in "abcz"}
+    modes = {"wear": {"part": "x", "signs": {name: "rises" for name in "zbac"}}}
+    types = TypeService(db)
+    types.publish(ENGINEER, "pump", 1, content=TypeContent("", properties, modes))
+    assert list(types.get("north", "pump").failure_modes["wear"]["signs"]) == list("zbac")
+    assert not types.publish(ENGINEER, "pump", 1, content=TypeContent("", properties, modes))[1]
 
 
 def test_people_log_in_and_out(db: Database) -> None:
@@ -133,7 +177,7 @@ def test_registry_pages_filters_and_computed_tags(db: Database) -> None:
     directory = TagDirectory(db)
     entries = [entry(n, f"plc/tag_{n:02}", asset=f"e/s/a{n % 3}") for n in range(25)]
     directory.register("north", "gtw_1", EPOCH, entries)
-    tags, assets = TagService(db, directory), AssetService(db)
+    tags, assets = TagService(db, directory), AssetService(db, directory)
     seen, cursor = [], None
     while True:
         page, cursor = tags.page("north", TagFilter(), limit=7, cursor=cursor)

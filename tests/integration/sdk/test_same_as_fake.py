@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from penstock.sdk import AsyncClient, ForbiddenError, InvalidRequestError, NotFoundError
+from penstock.sdk import AsyncClient, ComputedTag, ForbiddenError, InvalidRequestError, NotFoundError, Tag
 from penstock.sdk.testing import FakePlatform
 from tests.builders.sdk import CALC_SCOPES, PUMP, S, real_platform, register_calc
 
@@ -39,10 +39,28 @@ async def test_an_app_finds_writes_reads_and_follows_alike_on_both(calc: AsyncCl
         assert tag.key == f"calc/{PUMP}/health_index"
         assert [t.id for t in await client.tags.list(asset=PUMP)] == [tag.id]
         assert (await client.assets.retrieve(PUMP)).property("health_index").tag == tag.id
+        await many(client, tag)
         await values(client, tag.id)
         await corrected(client)
         await typed(client)
         await refusals(client, tag.id)
+
+
+async def many(client: AsyncClient, known: Tag) -> None:
+    wished = [ComputedTag(PUMP, name, unit="%", description="") for name in ("health_index", "loss_a", "loss_b")]
+    same, first, second = await client.declare_tags(wished)
+    assert (same.id, first.key, second.property) == (known.id, f"calc/{PUMP}/loss_a", "loss_b")
+    assert client.tags.known(second.id) == second
+    before = {tag.id for tag in await client.tags.list(asset=PUMP)}
+    assert before == {same.id, first.id, second.id}
+    with pytest.raises(NotFoundError):
+        await client.declare_tags([ComputedTag(PUMP, "more"), ComputedTag("works/none", "more")])
+    with pytest.raises(InvalidRequestError):
+        await client.declare_tags([ComputedTag(PUMP, "more"), ComputedTag(PUMP, "more", unit="%")])
+    with pytest.raises(InvalidRequestError):
+        await client.declare_tags(ComputedTag(PUMP, f"more_{n}") for n in range(1001))
+    assert {tag.id for tag in await client.tags.list(asset=PUMP)} == before
+    assert await client.declare_tags([]) == []
 
 
 async def values(client: AsyncClient, tag: int) -> None:

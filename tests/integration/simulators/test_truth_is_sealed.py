@@ -14,9 +14,11 @@ import httpx
 import pytest
 import yaml
 
+from penstock.cli.demo.layout import Layout, Ports
+from penstock.cli.demo.reader import READER_FILE, make_reader
 from penstock.lab.truth_source import read_door, read_file
 from penstock.simulators.demo_plant import DEMO_PLANT
-from tests.builders.stack import BIN, NO_AUTHORITIES, Stack, wait_for
+from tests.builders.stack import BIN, NO_AUTHORITIES, Stack, free_port, wait_for
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[3]
@@ -34,8 +36,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     shutil.copy(DEMO_PLANT / "devices" / "pump-vibration.yaml", plant / "devices")
     shutil.copy(DEMO_PLANT / "devices" / "energy-meter.yaml", plant / "devices")
     made = Stack(folder, plant)
+    made.environment |= {
+        "PENSTOCK_SIM_LABORATORY_PORT": str(free_port()),
+        "PENSTOCK_SIM_LABORATORY_PLATFORM_URL": made.url("platform"),
+        "PENSTOCK_SIM_LABORATORY_PLATFORM_CREDENTIALS": str(folder / "secrets" / READER_FILE),
+    }
     for name in ("broker", "platform", "sim", "gateway", "maintenance"):
         made.start(name)
+    assert make_reader(Layout(folder), Ports(platform=made.ports["platform"])) == ""
     yield made
     made.close()
 
@@ -43,6 +51,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def read_json(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(path.read_text())
     return content
+
+
+@pytest.fixture(scope="module")
+def headers(stack: Stack) -> dict[str, dict[str, str]]:
+    wait_for((stack.folder / "gateway" / "credential.json").is_file, "an enrolled gateway")
+    return owned_headers(stack)
 
 
 def owned_headers(stack: Stack) -> dict[str, dict[str, str]]:
@@ -87,12 +101,16 @@ def session_cookies(stack: Stack) -> str:
     return "; ".join(f"{name}={value}" for name, value in cookies.items())
 
 
-def test_every_credential_but_its_own_is_refused(stack: Stack) -> None:
+def test_every_credential_but_its_own_is_refused(stack: Stack, headers: dict[str, dict[str, str]]) -> None:
     own = read_json(stack.folder / "simulators" / "truth" / "truth.json")
-    wait_for((stack.folder / "gateway" / "credential.json").is_file, "an enrolled gateway")
-    headers = owned_headers(stack)
     kinds = " ".join(headers)
-    for needed in ("cli.json: access token", "maintenance.json: access token", "credential.json", "sim-control.json"):
+    for needed in (
+        f"{READER_FILE}: access token",
+        "cli.json: access token",
+        "maintenance.json: access token",
+        "credential.json",
+        "sim-control.json",
+    ):
         assert needed in kinds, needed
     with httpx.Client(base_url=own["url"], timeout=10, verify=NO_AUTHORITIES) as client:
         for path in DOOR:
@@ -103,6 +121,63 @@ def test_every_credential_but_its_own_is_refused(stack: Stack) -> None:
                 assert answer.status_code == 401, f"{name} opens {path}"
                 assert "items" not in answer.text
             assert client.get(path).status_code == 401
+
+
+PAGES = ("/", "/asset?path=x", "/machines/energy-meter")
+DEEDS = ("/machines/energy-meter/inject", "/machines/energy-meter/clear", "/machines/energy-meter/repair", "/logout")
+
+
+def laboratory(stack: Stack) -> tuple[httpx.Client, str]:
+    """Give a client of the page under its own host name, without a credential, and its token."""
+    own = read_json(stack.folder / "simulators" / "truth" / "laboratory.json")
+    port = own["url"].rpartition(":")[2]
+    client = httpx.Client(base_url=own["url"], headers={"Host": f"localhost:{port}"}, timeout=10, verify=NO_AUTHORITIES)
+    return client, own["token"]
+
+
+def test_no_other_credential_opens_the_laboratory(stack: Stack, headers: dict[str, dict[str, str]]) -> None:
+    client, token = laboratory(stack)
+    truth = read_json(stack.folder / "simulators" / "truth" / "truth.json")["token"]
+    headers = {**headers, "the truth's token": {"Authorization": f"Bearer {truth}"}}
+    values = [value for given in headers.values() for value in given.values()]
+    with client:
+        for name, given in headers.items():
+            cookies = {"Cookie": f"penstock_laboratory={next(iter(given.values())).rpartition(' ')[2]}"}
+            for sent in (given, cookies):
+                for path in PAGES:
+                    answer = client.get(path, headers=sent)
+                    assert answer.status_code in (401, 403), f"{name} opens {path}"
+                    assert "energy-meter" not in answer.text
+                for path in DEEDS:
+                    assert client.post(path, headers=sent, data={"fault": "drift", "tag": "power"}).status_code in (
+                        401,
+                        403,
+                    )
+            assert client.post("/link", headers=given).status_code in (401, 403), f"{name} makes a link"
+        link = client.post("/link", headers={"Authorization": f"Bearer {token}"}).raise_for_status().json()["link"]
+        entered = client.get("/login", params={"token": link.partition("token=")[2]})
+        cookie = {"Cookie": entered.headers["set-cookie"].partition(";")[0]}
+        page = client.get("/machines/energy-meter", headers=cookie)
+        assert page.status_code == 200, "the page is open to its own session, so that a refusal means something"
+        assert "True condition" in page.text
+    assert token not in " ".join(values)
+    door = read_json(stack.folder / "simulators" / "truth" / "truth.json")["url"]
+    for sent in (cookie, {"Authorization": f"Bearer {token}"}):
+        assert httpx.get(f"{door}/truth/events", headers=sent, verify=NO_AUTHORITIES).status_code == 401
+        assert httpx.get(stack.url("platform") + "/v1/assets", headers=sent, verify=NO_AUTHORITIES).status_code == 401
+
+
+def test_the_laboratory_s_client_of_the_platform_may_only_read_alarms_and_assets(stack: Stack) -> None:
+    reader = read_json(stack.folder / "secrets" / READER_FILE)
+    bearer = {"Authorization": f"Bearer {access_token(stack, reader)}"}
+    with httpx.Client(base_url=stack.url("platform"), headers=bearer, timeout=10, verify=NO_AUTHORITIES) as client:
+        me = client.get("/v1/me").raise_for_status().json()
+        assert sorted(me["scopes"]) == ["alarms:read", "assets:read"]
+        assert client.get("/v1/alarms").status_code == 200
+        for path in ("/v1/samples?tag=1", "/v1/latest?all=true", "/v1/audit", "/v1/users"):
+            assert client.get(path).status_code == 403, path
+        for path in ("/v1/ingest", "/v1/rules", "/v1/tags", "/v1/assets"):
+            assert client.post(path, json={}).status_code == 403, path
 
 
 def test_the_platform_has_no_way_to_the_truth(stack: Stack) -> None:
@@ -118,10 +193,12 @@ def test_the_platform_has_no_way_to_the_truth(stack: Stack) -> None:
         assert operator.get("/v1/assets", headers=with_truth).status_code == 401, "nor does the truth open the platform"
         keys = [tag["key"] for tag in operator.get("/v1/tags").raise_for_status().json()["items"]]
         assert [key for key in keys if any(word in key for word in TELLING)] == []
+    _, of_the_page = laboratory(stack)
     environment = " ".join(
         value for name in ("platform", "gateway", "maintenance") for value in stack.process_environment(name).values()
     )
     assert own["token"] not in environment
+    assert of_the_page not in environment
 
 
 def test_door_and_copied_file_tell_the_same(stack: Stack, tmp_path: Path) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
 from penstock.sdk.errors import ConnectionFailedError, ForbiddenError
-from penstock.sdk.models import Asset, Tag
+from penstock.sdk.models import Asset, ComputedTag, Tag
 from tests.builders.apps import SECOND, START_NS, pump_samples
 from tests.builders.maintenance import PATH, Bench
 
@@ -146,14 +146,16 @@ async def test_a_refusal_of_one_asset_does_not_keep_the_others_from_being_watche
     bench.fake.add_asset("works/hall/new", name="New")
     bench.fake.add_tag("new/v", unit="mm/s", asset="works/hall/new", property="vibration")
     async with bench.client() as client:
-        declare = client.declare_tag
+        declare = client.declare_tags
 
-        async def declare_all_but_one(*, asset: Asset, **wished: Any) -> Tag:
-            if asset.id == bench.asset.id:
-                raise ForbiddenError(403, {"title": "forbidden", "detail": "not yours"}, method="POST", url="/v1/tags")
-            return await declare(asset=asset, **wished)
+        async def declare_all_but_one(wished: Iterable[ComputedTag]) -> Sequence[Tag]:
+            wished = list(wished)
+            if any(isinstance(wish.asset, Asset) and wish.asset.id == bench.asset.id for wish in wished):
+                problem = {"title": "forbidden", "detail": "not yours"}
+                raise ForbiddenError(403, problem, method="POST", url="/v1/tags/batch")
+            return await declare(wished)
 
-        monkeypatch.setattr(client, "declare_tag", declare_all_but_one)
+        monkeypatch.setattr(client, "declare_tags", declare_all_but_one)
         await bench.fleet.look(client)
         assert [w.asset.name for w in bench.fleet.watches.values()] == ["New"]
         monkeypatch.undo()

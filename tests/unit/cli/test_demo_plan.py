@@ -167,6 +167,19 @@ def test_each_app_has_its_own_credential_and_folder(layout: Layout) -> None:
     assert "PENSTOCK_APP_CREDENTIALS" not in specs["gateway"]
 
 
+def test_the_laboratory_has_another_host_name_than_the_apps_and_no_link_where_no_machine_runs(layout: Layout) -> None:
+    """Cookies know no ports: under 127.0.0.1 the platform and the apps would be sent the laboratory's."""
+    ports = Ports(laboratory=9092)
+    environ = environment(layout, ports, {})
+    assert environ["PENSTOCK_SIM_LABORATORY_URL"] == "http://localhost:9092"
+    others = [environ["PENSTOCK_PLATFORM_PUBLIC_URL"], *(ports.url(name) for name in ("monitoring", "maintenance"))]
+    assert not any("localhost" in url for url in others)
+    specs = {one.name: one.environ for one in plan.plan(layout, ports, Parts())}
+    assert specs["maintenance"]["PENSTOCK_MAINTENANCE_LABORATORY_URL"] == "http://localhost:9092"
+    alone = {one.name: one.environ for one in plan.plan(layout, ports, Parts(simulators=False))}
+    assert "PENSTOCK_MAINTENANCE_LABORATORY_URL" not in alone["maintenance"]
+
+
 def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
     with only_one(tmp_path), pytest.raises(DemoError, match="another demo is running"), only_one(tmp_path):
         pass

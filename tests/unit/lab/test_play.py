@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import os
 import sys
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,9 +16,12 @@ import pytest
 from penstock.lab.play import play
 from penstock.lab.play.compare import compare
 from penstock.lab.play.stage import Cast
+from penstock.lab.play.word import Word
 from penstock.lab.study import Stretch, Study, StudyAsset, StudyError
 from penstock.sdk.async_client import AsyncClient
-from penstock.sdk.models import Asset
+from penstock.sdk.errors import ConnectionFailedError
+from penstock.sdk.models import Asset, ComputedTag
+from penstock.sdk.testing import FakePlatform
 from tests.builders.studies import write_detection_study
 
 STUDY = Study("prognosis", (StudyAsset("m1", (Stretch("watch", 0, 10),)),))
@@ -118,18 +120,104 @@ def test_assets_that_would_share_a_device_are_refused(names: tuple[str, str]) ->
         play._devices(Study("detection", tuple(StudyAsset(name, ()) for name in names)), "run1")
 
 
+T = 1_700_000_000_000_000_000
+WATCHED = StudyAsset("m1", (Stretch("watch", T, T + 10),))
+LEARNED = StudyAsset("m2", (Stretch("fit", T, T + 10),), ended="failure")
+
+
+class Told:
+    """A platform on which the app has told something of a run."""
+
+    def __init__(self) -> None:
+        self.fake = FakePlatform()
+        for name in ("m1", "m2", "m3"):
+            self.fake.add_asset(f"lab/run1/{name}", name=name)
+
+    def client(self) -> AsyncClient:
+        return self.fake.client(app="maintenance", scopes=("assets:read", "samples:read", "samples:write"))
+
+    async def casts(self, client: AsyncClient) -> list[Cast]:
+        return [Cast(each, each.name, await client.assets.by_path(f"lab/run1/{each.name}"), {}) for each in
+                (WATCHED, LEARNED, StudyAsset("m3", (Stretch("watch", T, T + 20),)))]  # fmt: skip
+
+
+async def test_the_word_on_all_assets_is_asked_at_once_and_its_tags_are_found_as_they_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = Told()
+    async with told.client() as client:
+        word = Word(client, await told.casts(client), "remaining_useful_life")
+        assert await word.newest() == {"m1": 0, "m3": 0}
+        assert await word.rows() == 0
+        names = ("remaining_useful_life", "remaining_useful_life_low")
+        tags = await client.declare_tags(ComputedTag(f"lab/run1/{m}", n) for m in ("m1", "m2", "m3") for n in names)
+        await client.write_many(
+            {tags[0]: [(T + 5, 1.0), (T + 7, 2.0)], tags[1]: [(T + 8, 0.0)], tags[2]: [(T + 9, 0.0)]}
+        )
+        assert await word.newest() == {"m1": T + 7, "m3": 0}
+        await client.write_many({tags[4]: [(T + 19, None, 0x80310000)]})
+        asked: list[str] = []
+        request = client.transport.request
+
+        async def counted(method: str, path: str, **more: Any) -> Any:
+            asked.append(path)
+            return await request(method, path, **more)
+
+        monkeypatch.setattr(client.transport, "request", counted)
+        assert await word.newest() == {"m1": T + 7, "m3": T + 19}
+        assert await word.rows() == 3
+    assert asked == ["/v1/latest", "/v1/samples"]
+
+
+class Script:
+    """A word that goes on as it is written here; an exception is raised."""
+
+    def __init__(self, *told: int | Exception) -> None:
+        self._told = list(told)
+
+    async def newest(self) -> dict[str, int]:
+        return {"m1": self._next()}
+
+    async def rows(self) -> int:
+        return self._next()
+
+    def _next(self) -> int:
+        one = self._told.pop(0) if len(self._told) > 1 else self._told[0]
+        if isinstance(one, Exception):
+            raise one
+        return one
+
+
+NO_ANSWER = ConnectionFailedError("no answer", url="http://x", attempts=6)
+
+
+async def test_a_platform_that_does_not_answer_for_a_while_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(play, "LOOK_S", 0.001)
+    monkeypatch.setattr(play, "SETTLE_S", 0.001)
+    one = Cast(WATCHED, "m1", cast(Asset, None), {})
+    way = play.Way("run1", Path(), wait_s=5.0)
+    await play._judged(cast(Word, Script(NO_ANSWER, T + 3, NO_ANSWER, T + 9)), [one], way=way)
+    assert await play._settled(cast(Word, Script(4, NO_ANSWER, 4)), way=way)
+    with pytest.raises(StudyError, match="--run run1 --played"):
+        await play._judged(cast(Word, Script(0)), [one], way=play.Way("run1", Path(), wait_s=0.01))
+
+
 @pytest.mark.parametrize(("grows", "settled"), [(True, False), (False, True)])
 async def test_a_play_knows_whether_the_app_had_its_last_word(
     monkeypatch: pytest.MonkeyPatch, grows: bool, settled: bool
 ) -> None:
-    said = itertools.count(1) if grows else itertools.repeat(5)
-
-    async def said_rows(*_: object) -> int:
-        return next(said)
-
     monkeypatch.setattr(play, "SETTLE_S", 0.001)
-    monkeypatch.setattr(play, "said_rows", said_rows)
-    (studied,) = STUDY.assets
-    way = play.Way("run1", Path(), wait_s=0.02)
-    one = Cast(studied, "m1", cast(Asset, None), {})
-    assert await play._settled(cast(AsyncClient, None), "prognosis", [one], way=way) is settled
+    word = Script(*range(1, 1000)) if grows else Script(5)
+    assert await play._settled(cast(Word, word), way=play.Way("run1", Path(), wait_s=0.02)) is settled
+
+
+async def test_a_run_that_was_played_is_found_again_and_one_that_was_not_is_told() -> None:
+    told = Told()
+    async with told.client() as client:
+        study = Study("prognosis", (WATCHED, LEARNED))
+        found = await play._cast_before(client, study, play.Way("run1", Path(), is_played=True))
+        assert [(each.studied.name, each.asset.path) for each in found] == [
+            ("m1", "lab/run1/m1"), ("m2", "lab/run1/m2"),
+        ]  # fmt: skip
+        with pytest.raises(StudyError, match="run2 has no assets for m1, m2"):
+            await play._cast_before(client, study, play.Way("run2", Path(), is_played=True))

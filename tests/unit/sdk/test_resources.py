@@ -10,6 +10,7 @@ from penstock.sdk import (
     AsyncClient,
     Client,
     ConflictError,
+    FailureMode,
     ForbiddenError,
     InvalidRequestError,
     NotFoundError,
@@ -39,6 +40,26 @@ async def test_an_asset_is_found_by_id_path_and_text_with_its_properties() -> No
     assert by_path.property("flow").unit == "m3/h"
     with pytest.raises(KeyError, match="it has rated_power, flow"):
         by_path.property("nix")
+
+
+async def test_an_asset_leads_to_its_type_and_to_the_failure_modes_of_its_revision() -> None:
+    fake = small_plant()
+    seal = {"part": "shaft seal", "signs": {"leakage": "rises", "flow": "falls"}, "notice_h": 24.0, "new": "ignored"}
+    fake.add_type("pump", properties={"flow": {"kind": "measurement"}}, failure_modes={"seal-leak": seal})
+    fake.add_asset("works/site/hall/pump-2", type="pump")
+    fake.add_type("pump", revision=2)
+    async with fake.client() as sdk:
+        asset = await sdk.assets.retrieve("works/site/hall/pump-2")
+        assert (asset.type, asset.type_revision) == ("pump", 1)
+        old = await sdk.assets.type("pump", asset.type_revision)
+        assert old.failure_modes["seal-leak"] == FailureMode("shaft seal", seal["signs"], notice_h=24.0)  # type: ignore[arg-type]
+        assert list(old.failure_modes["seal-leak"].signs) == ["leakage", "flow"]
+        assert (await sdk.assets.type("pump")).revision == 2
+        assert [(t.name, t.revision) for t in await sdk.assets.types()] == [("pump", 1), ("pump", 2)]
+        with pytest.raises(NotFoundError):
+            await sdk.assets.type("fan")
+    with fake.sync_client() as sync:
+        assert sync.assets.type("pump", 1) == old
 
 
 async def test_lists_walk_all_pages_and_stop_at_the_limit() -> None:

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from penstock.core.errors import ConfigError
+from penstock.core.failure_modes import SignDirection
+from penstock.core.plant import PropertyKind, parse_asset_type
 from penstock.core.status import GOOD
-from penstock.simulators.models.fault import Faulty
+from penstock.simulators.machine_file import tag_names
+from penstock.simulators.models.fault import FaultRequest, Faulty
 from penstock.simulators.models.model import ModelContext, Parameters
 from penstock.simulators.models.registry import find_model, model_names
 from penstock.simulators.models.shaking import SHAKING_OUTPUTS
@@ -113,6 +116,30 @@ def test_machine_of_the_reference_wears_and_trips() -> None:
     for _ in range(3600):
         heater.step(1.0)
     assert heater.power_kW > 1.0
+
+
+def test_type_of_the_reference_fits_the_machine_beside_it() -> None:
+    """Units, tags and signs are those of the file above it, as test_machine_types.py asks of those that ship."""
+    [source] = re.findall(r"^```python\n(.*?)^```", MACHINES, re.MULTILINE | re.DOTALL)
+    [text] = re.findall(r"^```yaml\n(.*?)^```", MACHINES, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {"__name__": "heater"}
+    exec(compile(source, "heater.py", "exec"), names)
+    kind = parse_asset_type(text, file="heater.yaml", environ={})
+    tags = {tag: names["Heater"].OUTPUTS[output] for output, tag in tag_names(names["Heater"].OUTPUTS).items()}
+    measured = {name: spec.unit for name, spec in kind.properties.items() if spec.kind is PropertyKind.MEASUREMENT}
+    assert measured == tags
+    seen = []
+    for severity in (0.0, 0.85):
+        heater = names["Heater"](ModelContext("heater", Parameters({}), Random(1), World()))
+        assert {state.fault: state.component for state in heater.faults()} == {
+            name: mode.part for name, mode in kind.failure_modes.items()
+        }
+        heater.inject(FaultRequest("scale", severity, growth_per_h=0.0))
+        for _ in range(3600):
+            heater.step(1.0)
+        seen.append(heater.outputs()["rod_degC"])
+    assert kind.failure_modes["scale"].signs == {"rod": SignDirection.RISES}
+    assert seen[1] > seen[0] + 10.0
 
 
 def test_error_shown_is_the_error_made() -> None:

@@ -195,3 +195,23 @@ async def test_the_door_answers_in_pages_and_says_what_is_wrong(store: TruthStor
             assert answer.status_code == 422, wrong
             assert json.loads(answer.text)["detail"]
         assert (await client.post("/truth/events")).status_code == 405
+
+
+def test_the_newest_events_and_the_state_at_a_moment_are_found(store: TruthStore) -> None:
+    happened = (event(0, Action.ONSET), event(1, Action.ONSET, "fan"), event(2, Action.REPAIRED))
+    store.write(Told(happened, (state(0), state(1), state(2), state(1.5, "fan"))))
+    assert store.last_events() == list(happened)
+    assert store.last_events(limit=2) == list(happened[1:])
+    assert store.last_events(device="pump") == [happened[0], happened[2]]
+    assert store.state_at("pump", BEGIN + HOUR + 1) == state(1)
+    assert store.state_at("pump", BEGIN - 1) is None
+
+
+def test_of_many_states_so_many_are_given_with_the_first_and_the_last(store: TruthStore) -> None:
+    store.write(Told((), tuple(state(at / 100) for at in range(1000))))
+    few = store.thinned("pump", start_ns=BEGIN, end_ns=BEGIN + 20 * HOUR, points=50)
+    assert 50 <= len(few) <= 53
+    assert (few[0], few[-1]) == (state(0), state(9.99))
+    assert few == sorted(few, key=lambda one: one.time_ns)
+    all_of_them = store.thinned("pump", start_ns=BEGIN + HOUR, end_ns=BEGIN + 2 * HOUR, points=500)
+    assert len(all_of_them) == 101

@@ -22,6 +22,7 @@ from penstock.core.config_file import (
 )
 from penstock.core.device_file import DeviceFile
 from penstock.core.errors import ConfigError
+from penstock.core.failure_modes import FailureModes, sign_findings
 from penstock.core.units import UNIT_MAX_CHARS
 from penstock.core.values import ValueType
 
@@ -66,6 +67,7 @@ class AssetTypeFile(FileModel):
     revision: int = Field(ge=1)
     description: str = Field(default="", max_length=4096)
     properties: dict[PropertyName, PropertySpec] = Field(default_factory=dict, max_length=10_000)
+    failure_modes: FailureModes = Field(default_factory=dict)
 
     _origin: Origin = PrivateAttr(default=NOWHERE)
 
@@ -142,13 +144,13 @@ def parse_asset_type(text: str, *, file: str, environ: Mapping[str, str]) -> Ass
     values, origin = read_yaml(text, file=file, environ=environ)
     asset_type = validate(AssetTypeFile, values, origin)
     asset_type._origin = origin
-    found = [origin.error(message, path) for message, path in _property_findings(asset_type)]
+    found = [origin.error(message, path) for message, path in _type_findings(asset_type)]
     if found:
         raise combined(found)
     return asset_type
 
 
-def _property_findings(asset_type: AssetTypeFile) -> Iterator[tuple[str, Path]]:
+def _type_findings(asset_type: AssetTypeFile) -> Iterator[tuple[str, Path]]:
     for name, spec in asset_type.properties.items():
         path = ("properties", name)
         if (spec.expression is not None) != (spec.kind is PropertyKind.TRANSFORM):
@@ -157,6 +159,9 @@ def _property_findings(asset_type: AssetTypeFile) -> Iterator[tuple[str, Path]]:
             yield "only an attribute has a default; other kinds get their values from tags", (*path, "default")
         elif spec.default is not None and not is_of_type(spec.default, spec.type):
             yield f"{spec.default!r} is no {spec.type}", (*path, "default")
+    known = {name: (str(spec.kind), str(spec.type)) for name, spec in asset_type.properties.items()}
+    signs = {name: mode.signs for name, mode in asset_type.failure_modes.items()}
+    yield from sign_findings(signs, known)
 
 
 def is_of_type(value: Any, value_type: ValueType) -> bool:

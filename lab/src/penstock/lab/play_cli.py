@@ -27,6 +27,7 @@ def play_study(
     driver: Annotated[str, typer.Option(help="opcua or mqtt")] = "opcua",
     speed: Annotated[float, typer.Option(min=0.0, help="times real time; 0: as fast as the gateway takes it")] = 0.0,
     run: Annotated[str | None, typer.Option(help="name of this play, in every device and asset; else random")] = None,
+    played: Annotated[bool, typer.Option("--played", help="--run was played before: only wait and read back")] = False,
     platform: Annotated[str | None, typer.Option(envvar="PENSTOCK_APP_PLATFORM_URL", help=PLATFORM_HELP)] = None,
     credentials: Annotated[Path | None, typer.Option(help="credentials; else <data>/secrets/cli.json")] = None,
     wait: Annotated[float, typer.Option(min=1.0, help="seconds that the app may take at most")] = 900.0,
@@ -39,19 +40,24 @@ def play_study(
 
     async def work() -> str:
         found = credentials or data / "secrets" / "cli.json"
+        name = run or f"run{secrets.token_hex(3)}"
         way = Way(
-            run or f"run{secrets.token_hex(3)}",
+            name,
             plant or data / "plant",
             driver,
             speed,
             wait,
             limit_s=limit,
             clean=clean,
+            is_played=played,
         )
         async with AsyncClient(platform_of(platform, data), credentials=found) as client:
             return await play(client, study, out, way=way, say=typer.echo)
 
     try:
+        if played and run is None:
+            message = "--played needs the name that the play said, as --run"
+            raise StudyError(message)
         if out.exists() and any(out.iterdir()):
             message = f"{out} is not empty: name a new folder"
             raise StudyError(message)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -40,11 +40,16 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class StudyAsset:
-    """`ended`: how the record ends; a run to failure is what a prognosis is fitted on."""
+    """`ended`: how the record ends; a run to failure is what a prognosis is fitted on.
+
+    `failure_modes`: what is known beforehand of how the machine fails, as an asset type has it: name → `part`, `signs`
+    (channel → rises, falls, departs, unsteady), `action`, `notice_h`. Not a label: it says nothing of this record.
+    """
 
     name: str
     stretches: tuple[Stretch, ...]
     ended: Ended = "running"
+    failure_modes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,11 @@ def _asset(body: Mapping[str, object]) -> StudyAsset:
     stretches = body["stretches"]
     assert isinstance(stretches, Sequence)
     named = tuple(Stretch(**each) for each in stretches)
-    return StudyAsset(_name(str(body["name"])), named, body.get("ended", "running"))  # type: ignore[arg-type]
+    modes = body.get("failure_modes") or {}
+    if not isinstance(modes, Mapping):
+        message = f"{body['name']}: failure_modes: a mapping is needed, not {type(modes).__name__}"
+        raise StudyError(message)
+    return StudyAsset(_name(str(body["name"])), named, body.get("ended", "running"), modes)  # type: ignore[arg-type]
 
 
 def _name(name: str) -> str:

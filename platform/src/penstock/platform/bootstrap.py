@@ -89,7 +89,7 @@ class Platform:
         self.apps = AppService(self.db, allow_plain_http=settings.allow_plain_http)
         self.tokens = TokenService(self.db, self.keys, issuer)
         self.directory = TagDirectory(self.db)
-        self.assets = AssetService(self.db)
+        self.assets = AssetService(self.db, self.directory)
         self.plant = PlantFolder(self.db, settings.plant, os.environ)
         self.historian = historian_bootstrap.open(settings, on_deletion=self._note_deletion)
         self.live = LiveAlarms()
@@ -126,7 +126,7 @@ class Platform:
             oauth.router(),
             IdentityEndpoints(self.db, self.people, self.gateways, issuer).router(),
             AppEndpoints(self.apps).router(),
-            AssetEndpoints(self.assets, TypeService(self.db), self.directory, self.plant).router(),
+            AssetEndpoints(self.assets, TypeService(self.db), self.plant).router(),
             TagEndpoints(TagService(self.db, self.directory)).router(),
             IngestEndpoints(self.ingest, Uplinks(self.historian, self.gateways, self.ingest)).router(),
             HistorianEndpoints(self.historian, self.directory).router(),

@@ -182,6 +182,10 @@ class SimulatedDevice:
         )
         return Emission(emission.device, emission.time_ns, points)
 
+    def said(self, output: str) -> Value:
+        """Give what the model last put out under a name, such as `running`; None where it has no such, or not yet."""
+        return self._values.get(f"={output}")
+
     def faults(self) -> list[FaultState]:
         """List every fault of the machine, and those of sensors and wire that were asked for."""
         model: object = self.model

@@ -76,6 +76,10 @@ class DeviceFaults:
             for process in self._processes.values():
                 process.step(dt_s, 1.0)
 
+    def possible(self, tag: str) -> tuple[SensorFault, ...]:
+        """Give the faults that the sensor behind a tag can have: all for numbers, those of any type otherwise."""
+        return tuple(kind for kind in SensorFault if self._numeric[tag] or kind in ANY_TYPE)
+
     @property
     def silent(self) -> bool:
         """Say whether the wire is dead at this moment."""

@@ -38,7 +38,7 @@ def machine_device_file(
     """Give the text of a device file; UnknownModelError, and ParameterError for parameters that the model has not."""
     kind = find_model(model)
     made = kind(ModelContext(device, Parameters(parameters or {}), Random(seed), World()))  # noqa: S311  physics
-    values, names = made.outputs(), _names(kind.OUTPUTS)
+    values, names = made.outputs(), tag_names(kind.OUTPUTS)
     tags: dict[str, Any] = {}
     for output, unit in kind.OUTPUTS.items():
         tags[names[output]] = {
@@ -60,7 +60,7 @@ def machine_device_file(
     return MADE_BY + yaml.safe_dump(content, sort_keys=False, width=200)
 
 
-def _names(outputs: Iterable[str]) -> dict[str, str]:
+def tag_names(outputs: Iterable[str]) -> dict[str, str]:
     """Give a tag's name for every output: without its unit, where that leaves a name of its own."""
     short = {output: UNIT_LAST.sub("", output) for output in outputs}
     twice = {name for name, count in Counter(short.values()).items() if count > 1}

@@ -6,40 +6,34 @@ import asyncio
 import logging
 import os
 import shutil
-import signal
-import socket
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
-from starlette.applications import Starlette
 
 from penstock.core.device_file import TAGS_MAX
 from penstock.core.errors import ConfigError, PenstockError
 from penstock.core.settings import settings_of, unknown_settings
 from penstock.core.times import NS_PER_S, parse_duration_ns, parse_time
-from penstock.simulators.control import control_app, write_control_file
 from penstock.simulators.demo_plant import DEMO_PLANT
 from penstock.simulators.device import STEP_MAX_s
 from penstock.simulators.folder import write_whole
 from penstock.simulators.generate import PlannedFault, simulate, write_parquet
+from penstock.simulators.laboratory.link_cli import laboratory_link
 from penstock.simulators.load import load_device_file
-from penstock.simulators.machine_file import machine_device_file
+from penstock.simulators.machine_file import machine_device_file, tag_names
+from penstock.simulators.machine_plant import place_machine
 from penstock.simulators.models.model import ParameterError
-from penstock.simulators.models.registry import UnknownModelError
-from penstock.simulators.runner import Runner
+from penstock.simulators.models.registry import UnknownModelError, find_model
 from penstock.simulators.schedule import read_schedule
+from penstock.simulators.serving import serve
 from penstock.simulators.settings import SimSettings
-from penstock.simulators.truth.door import truth_app
 from penstock.simulators.truth.keeper import TruthKeeper
 from penstock.simulators.truth.store import TruthStore
 
-LOOPBACK = "127.0.0.1"
 commands = typer.Typer(help="Simulated machines.", no_args_is_help=True)
+commands.command("laboratory-link")(laboratory_link)
 log = logging.getLogger("penstock.simulators")
 
 
@@ -50,17 +44,22 @@ def run(
     trust: Annotated[Path | None, typer.Option(help="folder of trusted OPC UA certificates")] = None,
     ledger: Annotated[Path | None, typer.Option(help="file of the independent ledger")] = None,
     control_port: Annotated[int | None, typer.Option(help="port of the control API, 0: any")] = None,
+    laboratory_port: Annotated[
+        int | None, typer.Option(help="port of the fault laboratory's page on loopback, 0: any; absent: no page")
+    ] = None,
     schedule: Annotated[Path | None, typer.Option(help="YAML file of faults and when they come")] = None,
 ) -> None:
     """Serve the simulated devices of a plant folder until stopped."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("asyncua").setLevel(logging.ERROR)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     given = {
         "plant": plant,
         "data": data,
         "trust": trust,
         "ledger": ledger,
         "control_port": control_port,
+        "laboratory_port": laboratory_port,
         "schedule": schedule,
     }
     settings = settings_of(SimSettings, **given)
@@ -197,7 +196,10 @@ def machine(
     seed: Annotated[int, typer.Option(min=0, help="another seed, another machine")] = 0,
     plant: Annotated[Path | None, typer.Option(help="running plant folder; default: write to standard output")] = None,
 ) -> None:
-    """Write a device file for a machine, with every output as a tag; running simulators take it up."""
+    """Write a device file for a machine, with every output as a tag; running simulators take it up.
+
+    Into a plant folder come its asset type, too, where it is not there yet, and its asset in plant.yaml.
+    """
     if driver not in ("mqtt", "opcua"):
         typer.echo(f"--driver {driver}: mqtt or opcua", err=True)
         raise typer.Exit(2)
@@ -215,75 +217,12 @@ def machine(
         if plant is None:
             typer.echo(text, nl=False)
             return
-        path = plant / "devices" / f"{name}.yaml"
-        write_whole(path, text)
+        outputs = tag_names(find_model(model).OUTPUTS).values()
+        for told in place_machine(plant, text, model=model, device=name, asset=f"{asset}/{name}", outputs=set(outputs)):
+            typer.echo(told)
     except UnknownModelError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
     except (ConfigError, ParameterError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
-    typer.echo(f"{path}: {model} over {driver}")
-
-
-class QuietServer(uvicorn.Server):
-    """Leave the signals to the process: it stops the plant first."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
-
-
-async def serve(settings: SimSettings) -> None:
-    """Run the plant, its control API and the truth's door until SIGTERM or SIGINT."""
-    runner = Runner(settings, os.environ)
-    control, truth = settings.data / "sim-control.json", settings.data / "truth" / "truth.json"
-    listener = _listen(settings.control_host, settings.control_port, key="PENSTOCK_SIM_CONTROL_PORT")
-    door = _listen(LOOPBACK, settings.truth_port, key="PENSTOCK_SIM_TRUTH_PORT")
-    servers = [
-        _server(control_app(runner, write_control_file(control, _url(listener)))),
-        _server(truth_app(runner.truth, write_control_file(truth, _url(door)))),
-    ]
-    work = asyncio.create_task(runner.run(), name="plant")
-    apis = [
-        asyncio.create_task(server.serve(sockets=[one]), name=name)
-        for server, one, name in zip(servers, (listener, door), ("control", "truth"), strict=True)
-    ]
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, servers, work)
-    try:
-        await asyncio.wait({work, *apis}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        _stop(servers, work)
-        results = await asyncio.gather(work, *apis, return_exceptions=True)
-        runner.truth.close()
-        for path in (control, truth):
-            path.unlink(missing_ok=True)
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
-
-
-def _server(app: Starlette) -> QuietServer:
-    return QuietServer(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://{host}:{port}"
-
-
-def _stop(servers: Sequence[uvicorn.Server], work: asyncio.Task[None]) -> None:
-    for server in servers:
-        server.should_exit = True
-    work.cancel()
-
-
-def _listen(host: str, port: int, *, key: str) -> socket.socket:
-    try:
-        return socket.create_server((host, port))
-    except OSError as error:
-        message = f"cannot listen on {host}:{port}: {error.strerror}; set another port"
-        raise ConfigError(message, file="environment", line=None, key=key) from error

@@ -28,6 +28,7 @@ from penstock.simulators.settling import Settler
 from penstock.simulators.signals.spec import reader_below
 from penstock.simulators.state import StateFile
 from penstock.simulators.truth.keeper import NotedPlant, TruthKeeper
+from penstock.simulators.truth.records import TruthState
 from penstock.simulators.truth.store import open_store
 from penstock.simulators.wires import Wire, Wires
 
@@ -207,6 +208,10 @@ class Runner:
         if wire is not None:
             await wire.close()
             log.info("device %s: off its wire", name)
+
+    def known_truth(self) -> Mapping[str, TruthState]:
+        """Give the truth of each device at its last look; for the laboratory alone."""
+        return self._keeper.known
 
     def inject(self, device: str, request: FaultRequest) -> None:
         """Start a fault, and note it in the truth."""

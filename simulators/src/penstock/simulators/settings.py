@@ -27,6 +27,14 @@ class SimSettings(BaseSettings):
     """Port of the truth's own door, on loopback alone; 0: any, truth.json names it."""
     truth_days: int = Field(default=90, ge=1, le=36_500)
     """So long hidden states are kept; events stay."""
+    laboratory_port: int | None = Field(default=None, ge=0, le=65535)
+    """Port of the fault laboratory's page, on loopback alone; absent: there is no page; 0: any."""
+    laboratory_url: str | None = None
+    """How a browser reaches that page; absent: http://localhost:PORT. Its cookie belongs to this host name."""
+    laboratory_platform_url: str | None = None
+    """The platform whose alarms the page shows beside the truth; absent: it knows of no platform."""
+    laboratory_platform_credentials: Path | None = None
+    """JSON file with client_id and client_secret of a client of that platform that may only read."""
     opcua_host: str = "127.0.0.1"
     """Address that OPC UA servers listen on, whatever host their endpoint names."""
     ledger: Path | None = None

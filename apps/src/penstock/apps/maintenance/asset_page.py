@@ -24,8 +24,8 @@ from penstock.apps.house.trend import Trend
 from penstock.apps.house.widgets import card, chip, empty, loading, title, toned
 from penstock.apps.maintenance.assessment import Assessment, Finding
 from penstock.apps.maintenance.channels import Role
-from penstock.apps.maintenance.fleet_page import Machine, machines
 from penstock.apps.maintenance.frame import ZONE_TONE, change_text, frame, health_tone, phase_text, worst_of
+from penstock.apps.maintenance.machine import Machine, machine_of
 from penstock.apps.maintenance.orders.book import OrderBook
 from penstock.apps.maintenance.orders.page import MachineOrders
 from penstock.apps.maintenance.watch import Watch
@@ -59,15 +59,14 @@ class MachinePage:
         self._streaming = False
         self._title = title("…")
         self._path = ui.label("").classes("ps-path")
+        self._laboratory = ui.element("div")
         self._holder = ui.element("div").classes("ps-board")
         with self._holder:
             loading(2)
         shell.every(READ_S, self._read)
 
     async def _read(self) -> None:
-        watch = self._fleet.watches.get(self._id)
-        found = await machines(self._shell, self._fleet)
-        machine = next((m for m in found if m.watch is watch), None)
+        machine = await machine_of(self._shell, self._fleet, self._id)
         if machine is None:
             self._absent()
             return
@@ -97,6 +96,9 @@ class MachinePage:
         asset = machine.watch.asset
         self._title.set_text(asset.name or asset.path)
         self._path.set_text(asset.path.replace("/", " › "))
+        if href := laboratory_href(self._fleet.settings.laboratory_url, asset.path):
+            with self._laboratory:
+                ui.link("Fault laboratory", href, new_tab=True).classes("ps-go")
         ui.page_title(f"{asset.name or asset.path} · Penstock Maintenance")
         alarms_href = await self._alarms_href()
         self._holder.clear()
@@ -136,6 +138,11 @@ class MachinePage:
 
         while True:
             await self._shell.attempt("live health", once)
+
+
+def laboratory_href(url: str, asset_path: str) -> str:
+    """Give the address of an asset in the fault laboratory, empty where none is named; it has a login of its own."""
+    return f"{url}/asset?{urlencode({'path': asset_path})}" if url else ""
 
 
 class Summary:

@@ -40,7 +40,7 @@ def build(settings: AppSettings | None = None, maintenance: MaintenanceSettings 
 
     @app.page("/")
     async def overview(ctx: Context) -> None:
-        await fleet_page.page(ctx, fleet)
+        await fleet_page.page(ctx, fleet, book)
 
     @app.page("/models")
     async def models(ctx: Context) -> None:

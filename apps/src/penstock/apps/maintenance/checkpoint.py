@@ -22,13 +22,14 @@ log = logging.getLogger("penstock.apps.maintenance")
 class Checkpoint:
     """`position`: commit up to which rows are in `model`; `rule_made`: the limit rule has been created once.
 
-    `marks`: places from which the model can be run again.
+    `marks`: places from which the model can be run again; `trend`: how the health has moved lately.
     """
 
     position: int = 0
     model: dict[str, Any] | None = None
     rule_made: bool = False
     marks: Marks = field(default_factory=Marks)
+    trend: dict[str, Any] | None = None
 
 
 class Checkpoints:
@@ -43,7 +44,7 @@ class Checkpoints:
         try:
             body = json.loads(self._file(asset_id).read_text(encoding="utf-8"))
             marks = Marks.of_json(body.get("marks", []))
-            return Checkpoint(int(body["position"]), body["model"], bool(body["rule_made"]), marks)
+            return Checkpoint(int(body["position"]), body["model"], bool(body["rule_made"]), marks, body.get("trend"))
         except FileNotFoundError:
             return Checkpoint()
         except (ValueError, KeyError, TypeError) as broken:
@@ -59,6 +60,7 @@ class Checkpoints:
             "model": checkpoint.model,
             "rule_made": checkpoint.rule_made,
             "marks": checkpoint.marks.to_json(),
+            "trend": checkpoint.trend,
         }
         with draft.open("w", encoding="utf-8") as out:
             json.dump(body, out)

@@ -1,86 +1,96 @@
-"""The fleet page: every watched machine, the worst first."""
+"""The fleet page: every watched machine, ranked by what may happen to it or by what that would cost.
+
+The order is made of what the app last said of each machine, without a request; only the machines on the page shown are
+read from the historian, with the rights of who looks.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nicegui import ui
 
-from penstock.apps.house.figures import NOTHING, age_text, moment_text
-from penstock.apps.house.said import trouble_of
+from penstock.apps.house.figures import NOTHING, count_text
+from penstock.apps.house.pager import Pager
 from penstock.apps.house.shell import Shell
-from penstock.apps.house.tables import Cell, Row, Table
-from penstock.apps.house.widgets import Tile, card, empty, title
-from penstock.apps.maintenance.frame import ZONE_TONE, evidence_text, frame, health_tone, phase_text, worst_of
+from penstock.apps.house.tables import Row, Table
+from penstock.apps.house.widgets import Segments, Tile, card, empty, title
+from penstock.apps.maintenance.assessment import Phase
+from penstock.apps.maintenance.fleet_row import COLUMNS, Told, fleet_row, money_text
+from penstock.apps.maintenance.frame import frame
+from penstock.apps.maintenance.judging import HEALTH
+from penstock.apps.maintenance.machine import Machine, active_alarms, limit_of, machines_of
+from penstock.apps.maintenance.orders.book import OrderBook
+from penstock.apps.maintenance.orders.order import Order
+from penstock.apps.maintenance.risk.rank import URGENT, By, Risk, Step, ranked, total_loss
+from penstock.apps.maintenance.risk.standing import SUSPECTED, Modes, modes_of, risk_of
 from penstock.apps.maintenance.watch import Watch
 from penstock.apps.maintenance.worker import Fleet
 from penstock.sdk.app import Context
-from penstock.sdk.models import Alarm, Latest
+from penstock.sdk.models import Alarm, Asset, Tag
 
 READ_S = 2.0
+LOOK_S = 30.0
+"""Between looks at which machines there are and what they cost: the whole plant's answer is large."""
+ROWS = 20
+"""Machines on a page: with five tags each one request of the platform's most."""
+SUSPECTS_MAX = 500
+"""Machines whose suspected part is read though they are not shown: those with the least health."""
+SOUND = 95.0
+"""Health at and above which nobody asks what is suspected."""
+ALL, TO_ACT, LOW = "All", "To act on", "Below their limit"
 
 
-async def page(ctx: Context, fleet: Fleet) -> None:
+async def page(ctx: Context, fleet: Fleet, book: OrderBook) -> None:
     """Show the fleet."""
     with frame(ctx, here="/", title="Fleet") as shell:
-        FleetPage(shell, fleet)
+        FleetPage(shell, fleet, book)
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
-    """A watched asset with its newest health as the historian has it, and its active alarm."""
+class Entry:
+    """A machine as it is ranked: the newest health that was said, and its risk."""
 
     watch: Watch
-    latest: Latest | None
-    alarm: Alarm | None
+    risk: Risk
+    health: float | None
 
     @property
-    def health(self) -> float | None:
-        """Give the newest health, None before the first."""
-        value = self.latest.value if self.latest else None
-        return value if isinstance(value, float) else None
-
-    @property
-    def limit(self) -> float:
-        """Give the limit of the rule of the health; where the rule watches something else, that of a low health."""
-        rule, judging = self.watch.rule, self.watch.judging
-        if not judging.by_health:
-            return judging.low_health
-        return rule.limit if rule else 0.0
+    def name(self) -> str:
+        """Give its name, or its path."""
+        return self.watch.asset.name or self.watch.asset.path
 
     @property
     def is_low(self) -> bool:
         """Say whether the health is below the limit."""
-        return self.health is not None and self.health < self.limit
-
-
-async def machines(shell: Shell, fleet: Fleet) -> list[Machine]:
-    """Give the machines that this person may see, the worst first."""
-    client = shell.ctx.client
-    seen = {a.id for a in await client.assets.list()}
-    watches = [w for w in fleet.watches.values() if w.asset.id in seen and w.health_tag is not None]
-    newest = await client.latest([w.health_tag for w in watches if w.health_tag]) if watches else []
-    by_tag: Mapping[int, Latest] = {n.tag: n for n in newest}
-    active = {a.rule: a for a in await client.alarms.list(active=True, limit=500)}
-    found = [
-        Machine(w, by_tag.get(w.health_tag.id) if w.health_tag else None, active.get(w.rule.id) if w.rule else None)
-        for w in watches
-    ]
-    return sorted(found, key=lambda m: (m.health if m.health is not None else 101.0, m.watch.asset.path))
+        return self.health is not None and self.health < limit_of(self.watch)
 
 
 class FleetPage:
-    """The tiles and the table."""
+    """The tiles, the choices and the table."""
 
-    def __init__(self, shell: Shell, fleet: Fleet) -> None:
-        self._shell, self._fleet = shell, fleet
-        title("Fleet health")
+    def __init__(self, shell: Shell, fleet: Fleet, book: OrderBook) -> None:
+        self._shell, self._fleet, self._book = shell, fleet, book
+        self._assets: dict[str, Asset] = {}
+        self._suspects: dict[str, Tag] = {}
+        self._suspected: dict[str, str] = {}
+        self._modes: Modes = {}
+        self._looked_s = float("-inf")
+        self._by, self._only, self._text = By.RISK, ALL, ""
+        title("Fleet")
         with ui.element("div").classes("ps-tiles"):
             self._count, self._low = Tile("Machines watched"), Tile("Below their limit")
-            self._worst, self._learning = Tile("Lowest health"), Tile("Still learning")
+            self._act, self._loss = Tile("Stop or repair"), Tile("Expected loss")
+        with ui.element("div").classes("ps-row ps-wrap"):
+            self._filter = ui.input(placeholder="Filter by machine or part", on_change=self._on_filter)
+            self._filter.props("outlined dense clearable").classes("ps-filter").mark("fleet-filter")
+            Segments([ALL, TO_ACT, LOW], ALL, self._on_only)
+            Segments([By.RISK, By.MONEY], By.RISK, self._on_by)
         with card():
-            self._table = Table(["Machine", "Health", "·Zone", "What stands out", "·Since", "Alarm", "·Model", "›·Age"])
+            self._table = Table(COLUMNS)
             with ui.element("div") as self._empty:
                 empty(
                     "vibration",
@@ -88,55 +98,116 @@ class FleetPage:
                     "An asset is watched as soon as a vibration velocity (mm/s) is bound to it, or a healthy "
                     "stretch of it is named under Models.",
                 )
+            with ui.element("div") as self._none:
+                empty("filter_alt", "No machine like that", "Take the filter away to see the others.")
+            self._pager = Pager(ROWS, self._again)
         self._empty.set_visibility(False)
+        self._none.set_visibility(False)
         shell.every(READ_S, self._read)
+
+    def _on_filter(self) -> None:
+        self._text = (self._filter.value or "").strip().lower()
+        self._from_start()
+
+    def _on_only(self, choice: str) -> None:
+        self._only = choice
+        self._from_start()
+
+    def _on_by(self, choice: str) -> None:
+        self._by = By(choice)
+        self._from_start()
+
+    def _from_start(self) -> None:
+        self._pager.to_start()
+        self._again()
+
+    def _again(self) -> None:
+        async def once() -> None:
+            await self._shell.attempt("fleet", self._read)
+
+        self._shell.ctx.task(once(), name="fleet")
 
     async def _read(self) -> None:
         if self._fleet.failure is not None and not self._fleet.watches:
             raise self._fleet.failure
-        found = await machines(self._shell, self._fleet)
-        self._show_tiles(found)
-        self._table.show([self._row(m) for m in found])
-        self._empty.set_visibility(not found)
+        alarms = await active_alarms(self._shell)
+        if time.monotonic() - self._looked_s > LOOK_S:
+            await self._look(alarms)
+        entries = self._entries(alarms)
+        self._show_tiles(entries)
+        chosen = [e for e in entries if self._is_wanted(e)]
+        by_asset = {e.risk.asset: e for e in chosen}
+        order = ranked([e.risk for e in chosen], self._by, currency=self._fleet.costs.default.currency)
+        shown = [by_asset[risk.asset] for risk in order[self._pager.part(len(order))]]
+        machines = await machines_of(self._shell, [e.watch for e in shown], alarms, self._suspects)
+        for machine in machines:
+            if (said := machine.more.get(SUSPECTED)) is not None:
+                self._suspected[machine.watch.asset.id] = said.value if isinstance(said.value, str) else ""
+        orders = await asyncio.to_thread(self._book.open_by_asset)
+        self._table.show([self._row(e, machine, orders) for e, machine in zip(shown, machines, strict=True)])
+        self._empty.set_visibility(not entries)
+        self._none.set_visibility(bool(entries) and not chosen)
 
-    def _show_tiles(self, found: Sequence[Machine]) -> None:
-        low = sum(m.is_low for m in found)
-        self._count.show(str(len(found)), "by vibration, or by their healthy state")
-        self._low.show(str(low), "see the evidence" if low else "none", "bad" if low else "mute")
-        judged = [m for m in found if m.health is not None]
-        if judged:
-            worst = judged[0]
-            tone = health_tone(worst.health, worst.limit)
-            name = worst.watch.asset.name or worst.watch.asset.path
-            self._worst.show(f"{worst.health:.0f} %", name, tone if tone in ("bad", "warn") else "mute")
-        else:
-            self._worst.show(NOTHING, "no health yet")
-        learning = sum(m.watch.model.phase.value == "learning" for m in found)
-        self._learning.show(str(learning), "judged by zones alone" if learning else "all have a baseline")
-
-    def _row(self, machine: Machine) -> Row:
-        watch, now_ns = machine.watch, self._shell.now_ns
-        newest = watch.newest
-        finding = worst_of(newest)
-        age_s = (now_ns - machine.latest.time) / 1e9 if machine.latest and machine.latest.time else None
-        trouble = trouble_of(watch.failure).title if watch.failure else ""
-        said = trouble or (evidence_text(finding) if finding else "Nothing" if newest else "Waiting for samples")
-        alarm = machine.alarm
-        word, tone = ("Active", "bad") if alarm and alarm.acknowledged is None else ("Acknowledged", "warn")
-        zone_tone = ZONE_TONE[newest.zone] if newest and newest.zone else "mute"
-        cells = (
-            Cell(watch.asset.name or watch.asset.path, href=f"/asset/{watch.asset.id}"),
-            Cell(
-                "–" if machine.health is None else f"{machine.health:.0f} %",
-                "meter",
-                health_tone(machine.health, machine.limit),
-                share=machine.health,
-            ),
-            Cell(newest.zone.value if newest and newest.zone else NOTHING, "chip", zone_tone),
-            Cell(said),
-            Cell(moment_text(finding.since_ns if finding else None, now_ns=now_ns), "time"),
-            Cell(word if alarm else "None", "chip", tone if alarm else "mute"),
-            Cell(phase_text(watch.model), "sub"),
-            Cell(age_text(age_s), "num"),
+    async def _look(self, alarms: Mapping[str, Alarm]) -> None:
+        """See which machines there are, what they cost, and what is suspected of those that are not well."""
+        client = self._shell.ctx.client
+        self._assets = {asset.id: asset for asset in await client.assets.list()}
+        tags = await client.tags.list(q=SUSPECTED)
+        self._suspects = {t.asset: t for t in tags if t.property == SUSPECTED and t.asset in self._assets}
+        self._modes = modes_of(await client.assets.types()) if self._suspects else {}
+        unwell = sorted(
+            (e.health or 0.0, e.watch.asset.id)
+            for e in self._entries(alarms)
+            if e.watch.asset.id in self._suspects and (e.risk.step in URGENT or (e.health or 0.0) < SOUND)
         )
-        return Row(watch.asset.id, cells)
+        asked = {self._suspects[asset].id: asset for _, asset in unwell[:SUSPECTS_MAX]}
+        newest = await client.latest([self._suspects[asset] for asset in asked.values()]) if asked else []
+        self._suspected = {asked[each.tag]: each.value for each in newest if isinstance(each.value, str)}
+        self._looked_s = time.monotonic()
+
+    def _entries(self, alarms: Mapping[str, Alarm]) -> list[Entry]:
+        """Give the machines that this person may see."""
+        found = []
+        for watch in list(self._fleet.watches.values()):
+            asset = self._assets.get(watch.asset.id)
+            if asset is None or watch.health_tag is None:
+                continue
+            alarmed = watch.rule is not None and watch.rule.id in alarms
+            suspected = self._suspected.get(asset.id, "")
+            risk = risk_of(
+                watch, asset, self._fleet.costs, suspected=suspected, alarmed=alarmed, modes=self._modes
+            )  # fmt: skip
+            found.append(Entry(watch, risk, watch.told[HEALTH][1] if HEALTH in watch.told else None))
+        return found
+
+    def _is_wanted(self, entry: Entry) -> bool:
+        if self._only == TO_ACT and entry.risk.step not in URGENT:
+            return False
+        if self._only == LOW and not entry.is_low:
+            return False
+        said = (entry.name, entry.watch.asset.path, self._suspected.get(entry.risk.asset, ""))
+        return not self._text or any(self._text in text.lower() for text in said)
+
+    def _show_tiles(self, entries: Sequence[Entry]) -> None:
+        learning = sum(e.watch.model.phase is Phase.LEARNING for e in entries)
+        note = (
+            f"{learning} still learning, judged by zones alone" if learning else "by vibration, or their healthy state"
+        )
+        self._count.show(count_text(len(entries)), note)
+        low = [e for e in entries if e.is_low]
+        worst = min(low, key=lambda e: e.health or 0.0, default=None)
+        note = f"lowest: {worst.name}, {worst.health:.0f} %" if worst else "none"
+        self._low.show(count_text(len(low)), note, "bad" if low else "mute")
+        urgent = [e for e in entries if e.risk.step in (Step.STOP, Step.ORDER)]
+        inspect = sum(e.risk.step is Step.INSPECT for e in entries)
+        self._act.show(count_text(len(urgent)), f"{inspect} more to inspect", "bad" if urgent else "mute")
+        sums = total_loss([e.risk for e in entries])
+        first, *others = [money_text(loss, currency) for currency, loss in sorted(sums.items())] or [NOTHING]
+        self._loss.show(first, f"and {', '.join(others)}" if others else "within the notice of each")
+
+    def _row(self, entry: Entry, machine: Machine, orders: Mapping[str, Order]) -> Row:
+        asset = entry.risk.asset
+        suspected = self._suspected.get(asset, "")
+        mode = self._modes.get((self._assets[asset].type or "", suspected))
+        told = Told(suspected, mode.action if mode else "", orders.get(asset))
+        return fleet_row(machine, entry.risk, told, now_ns=self._shell.now_ns)

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from penstock.apps.maintenance.fanout.place import Place
 from penstock.apps.maintenance.health import ModelSettings
+from penstock.apps.maintenance.risk.costs import SHIPPED
 from penstock.apps.maintenance.zones import boundaries
 
 
@@ -18,6 +19,14 @@ def _checked(text: str) -> str:
     return text
 
 
+def _address(text: str) -> str:
+    if text and not text.startswith(("http://", "https://")):
+        message = f"{text!r} is no address; write http://localhost:8092, or nothing"
+        raise ValueError(message)
+    return text.rstrip("/")
+
+
+Url = Annotated[str, AfterValidator(_address)]
 Zones = Annotated[str, AfterValidator(_checked)]
 
 
@@ -34,7 +43,9 @@ class MaintenanceSettings(BaseSettings):
     deadband: float = Field(10.0, ge=0)
     on_delay_s: float = Field(30.0, ge=0)
     severity: int = Field(700, ge=1, le=1000)
+    laboratory_url: Url = ""
     poll_s: float = Field(2.0, gt=0)
+    costs: Path = SHIPPED
     jobs: int = Field(1, ge=1, le=256)
     dask: str = ""
     dask_ca: Path | None = None

@@ -31,10 +31,11 @@ from penstock.apps.maintenance.heads import Heads
 from penstock.apps.maintenance.judging import HEALTH, Judge, Judging
 from penstock.apps.maintenance.marks import Marks
 from penstock.apps.maintenance.reading import samples_of
+from penstock.apps.maintenance.risk.trend import Trend, width_of
 from penstock.apps.maintenance.windows import Samples
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.errors import GoneError
-from penstock.sdk.models import Asset, Rule, Tag
+from penstock.sdk.models import Asset, ComputedTag, Rule, Tag
 from penstock.sdk.samples import Samples as Page
 
 PAGE_ROWS = 20_000
@@ -73,6 +74,7 @@ class _Redo:
     from_ns: int
     began_ns: int
     written_ns: int
+    trend: Trend
     newest: Assessment | None = None
 
 
@@ -88,12 +90,16 @@ class Watch:
         checkpoints: Checkpoints,
         now_ns: Callable[[], int],
         heads: Heads | None = None,
+        notice_h: float = 24.0,
     ) -> None:
         self.asset = asset
         self.channels = judging.channels
         self.judging = judging
         self.model: Judge = judging.make()
         self.newest: Assessment | None = None
+        self.told: dict[str, tuple[int, float]] = {}
+        """Property → time and value of what was said last, also by the run before this one."""
+        self.trend = Trend(width_of(notice_h))
         self.rule: Rule | None = None
         self.health_tag: Tag | None = None
         self.ahead = 0
@@ -103,7 +109,7 @@ class Watch:
         self._now_ns = now_ns
         self._heads = heads or Heads()
         self._losses: dict[str, Tag] = {}
-        self._more: dict[str, Tag] = {}
+        self.more: dict[str, Tag] = {}
         self._position = 0
         self._written_ns = 0
         self._rule_made = False
@@ -128,31 +134,39 @@ class Watch:
         """Declare what will be written, make the rule once, and take up where the last run ended."""
         kept = await asyncio.to_thread(self._checkpoints.load, self.asset.id)
         taken_up = kept.model is not None and self.model.restore(kept.model)
+        self.trend.restore(kept.trend)
         if taken_up:
             self._position, self._marks = kept.position, kept.marks
         self._rule_made = kept.rule_made
-        self.health_tag = await self._declare(HEALTH, "Health index: 100 % behaves as when healthy")
-        for channel in self.channels:
-            if channel.role is not Role.LOAD:
-                said = f"Health points lost to {channel.name}"
-                self._losses[channel.name] = await self._declare(loss_property(channel), said)
-        for name, (unit, said) in self.judging.more.items():
-            self._more[name] = await self._declare(name, said, unit=unit)
-        (latest,) = await self._client.latest(self.health_tag)
+        await self._declare()
+        assert self.health_tag is not None
+        latest, *others = await self._client.latest([self.health_tag, *self.more.values()])
+        self.told = {
+            name: (each.time, each.value)
+            for name, each in zip((HEALTH, *self.more), (latest, *others), strict=True)
+            if each.time is not None and isinstance(each.value, float)
+        }
         self._written_ns = min(latest.time or 0, self.model.boundary_ns) if taken_up else latest.time or 0
         await self._make_rule()
         if not taken_up and self.model.begin_ns is not None:
             await self._begin(self.model.begin_ns, written_ns=self._written_ns)
 
-    async def _declare(self, name: str, description: str, *, unit: str = "%") -> Tag:
-        return await self._client.declare_tag(
-            asset=self.asset, property=name, type="float64", unit=unit, description=description
+    async def _declare(self) -> None:
+        """Declare the tags that will be written, in one request: a large machine has dozens."""
+        judged = [channel for channel in self.channels if channel.role is not Role.LOAD]
+        wished = [(HEALTH, "%", "Health index: 100 % behaves as when healthy")]
+        wished += [(loss_property(c), "%", f"Health points lost to {c.name}") for c in judged]
+        wished += [(name, unit, said) for name, (unit, said) in self.judging.more.items()]
+        self.health_tag, *others = await self._client.declare_tags(
+            ComputedTag(self.asset, name, unit=unit, description=said) for name, unit, said in wished
         )
+        self._losses = {channel.name: tag for channel, tag in zip(judged, others, strict=False)}
+        self._more = dict(zip(self.judging.more, others[len(judged) :], strict=True))
 
     async def _make_rule(self) -> None:
         assert self.health_tag is not None
         wish = self.judging.rule
-        tag = self._more.get(wish.property, self.health_tag)
+        tag = self.more.get(wish.property, self.health_tag)
         rules = await self._client.rules.list()
         mine = (r for r in rules if r.tag == tag.id or (r.asset == self.asset.id and r.property == wish.property))
         self.rule = next(mine, None)
@@ -234,7 +248,9 @@ class Watch:
         begin_ns = now_ns - int(model.redo_s * SECOND) if model.begin_ns is None else model.begin_ns
         start = mark.boundary_ns if mark else begin_ns
         pages = self._client.iterate(tags, start=start, end=now_ns + AHEAD_MAX_NS, chunk=PAGE_ROWS, include_status=True)
-        self._redo = _Redo(model, self._marks.up_to(mark), pages, head, from_ns, now_ns, max(from_ns, written_ns))
+        written_ns = max(from_ns, written_ns)
+        trend = self.trend.before(from_ns)
+        self._redo = _Redo(model, self._marks.up_to(mark), pages, head, from_ns, now_ns, written_ns, trend)
         self._unsettled = 0
 
     async def _go_on(self, redo: _Redo) -> bool:
@@ -252,6 +268,7 @@ class Watch:
             assessed = redo.model.on_samples(self._rows(known), now_ns, in_order=True, settled=settled)
             self._mark(redo.model, redo.marks)
             redo.newest = assessed[-1] if assessed else redo.newest
+            self._tell(assessed, redo.trend, since_ns=redo.from_ns)
             redo.written_ns = await self._write_later(assessed, redo.written_ns)
         self._redo = redo
         return True
@@ -260,7 +277,7 @@ class Watch:
         self._late += self.model.late
         self.model, self._marks = redo.model, redo.marks
         self._position, self._written_ns = redo.head, redo.written_ns
-        self.newest = redo.newest or self.newest
+        self.newest, self.trend = redo.newest or self.newest, redo.trend
         self._keep_next_ns = 0
         await self._keep()
 
@@ -272,7 +289,22 @@ class Watch:
             return False
         self._written_ns = await self._write_later(assessed, self._written_ns)
         self.newest = assessed[-1]
+        self._tell(assessed, self.trend)
         return True
+
+    def _tell(self, assessed: Sequence[Assessment], trend: Trend, *, since_ns: int = 0) -> None:
+        """Remember what was said last, and how the health has moved."""
+        for each in assessed:
+            if each.time_ns >= since_ns:
+                trend.on_health(each.time_ns, each.health)
+            for name, value in ((HEALTH, each.health), *each.more.items()):
+                if name not in self.told or self.told[name][0] <= each.time_ns:
+                    self.told[name] = (each.time_ns, value)
+
+    def for_notice(self, notice_h: float) -> None:
+        """Follow the health in windows that suit this notice; those of another width begin anew."""
+        if self.trend.width_ns != width_of(notice_h):
+            self.trend = Trend(width_of(notice_h))
 
     def _mark(self, model: Judge, marks: Marks) -> None:
         if model.late_from_ns is None and model.boundary_ns > 0 and marks.is_due(model.boundary_ns):
@@ -289,7 +321,7 @@ class Watch:
     async def _write_later(self, assessed: Sequence[Assessment], than_ns: int) -> int:
         """Write what is later than `than_ns`; give the time of the newest."""
         later = [a for a in assessed if a.time_ns > than_ns]
-        each = 1 + len(self._losses) + len(self._more)
+        each = 1 + len(self._losses) + len(self.more)
         step = max(1, min(WRITE_ASSESSMENTS, WRITE_SAMPLES // each))
         for first in range(0, len(later), step):
             await self._write(later[first : first + step])
@@ -304,7 +336,7 @@ class Watch:
             lost = [(a.time_ns, f.loss, a.status) for a in assessed for f in a.findings if f.channel.name == name]
             if lost:
                 written[tag] = lost
-        for name, tag in self._more.items():
+        for name, tag in self.more.items():
             if told := [(a.time_ns, a.more[name], a.status) for a in assessed if name in a.more]:
                 written[tag] = told
         content = hashlib.sha256(repr(sorted((str(tag), samples) for tag, samples in written.items())).encode())
@@ -316,7 +348,7 @@ class Watch:
         began_ns = self._now_ns()
         if self._kept_ns <= began_ns < self._keep_next_ns:
             return
-        kept = Checkpoint(self._position, self.model.to_json(), self._rule_made, self._marks)
+        kept = Checkpoint(self._position, self.model.to_json(), self._rule_made, self._marks, self.trend.to_json())
         await asyncio.to_thread(self._checkpoints.save, self.asset.id, kept)
         self._kept_ns = self._now_ns()
         self._keep_next_ns = self._kept_ns + REST * (self._kept_ns - began_ns)

@@ -19,6 +19,7 @@ from penstock.apps.maintenance.heads import Heads
 from penstock.apps.maintenance.judging import Judging, by_vibration
 from penstock.apps.maintenance.life.fleets import Fleets, Member
 from penstock.apps.maintenance.life.run import RunAttributeError, run_of
+from penstock.apps.maintenance.risk.costs import read_costs
 from penstock.apps.maintenance.rowjudge import Life, State, by_rows
 from penstock.apps.maintenance.settings import MaintenanceSettings
 from penstock.apps.maintenance.state.artefacts import ArtefactError, Artefacts
@@ -56,6 +57,7 @@ class Fleet:
         self, settings: MaintenanceSettings, folder: Path, *, now_ns: Callable[[], int] = time.time_ns
     ) -> None:
         self.settings = settings
+        self.costs = read_costs(settings.costs)
         self.watches: dict[str, Watch] = {}
         self.failure: Exception | None = None
         self.unfit: dict[str, str] = {}
@@ -134,14 +136,17 @@ class Fleet:
 
     async def _take_if_due(self, client: AsyncClient, asset: Asset) -> None:
         self._awaited.pop(asset.id, None)
+        notice_h = self.costs.of(asset.type, asset.properties).notice_h
         judging = await self._judging_of(client, asset)
         known = self.watches.get(asset.id)
         is_broken = asset.id in self._broken
         if judging is None and not _is_asked(asset):
             self.watches.pop(asset.id, None)  # what it was judged by was taken away
+        if known is not None:
+            known.for_notice(notice_h)
         if judging is None or (known is not None and known.judging.key == judging.key and not is_broken):
             return
-        await self._take(client, asset, judging)
+        await self._take(client, asset, judging, notice_h=notice_h)
         if not is_broken:
             self._said.pop(asset.id, None)
         self._broken.discard(asset.id)
@@ -224,9 +229,11 @@ class Fleet:
         tags = await client.tags.list(asset=asset)
         return [Property(t.property or t.name, "measurement", t.type, t.unit, t.id) for t in tags]
 
-    async def _take(self, client: AsyncClient, asset: Asset, judging: Judging) -> None:
+    async def _take(self, client: AsyncClient, asset: Asset, judging: Judging, *, notice_h: float) -> None:
         checkpoints = Checkpoints(self._folder / judging.kind)
-        watch = Watch(client, asset, judging, checkpoints=checkpoints, now_ns=self._now_ns, heads=self._heads)
+        watch = Watch(
+            client, asset, judging, checkpoints=checkpoints, now_ns=self._now_ns, heads=self._heads, notice_h=notice_h
+        )
         await watch.start()
         self.watches[asset.id] = watch
         log.info("watching %s by %s", asset.path, ", ".join(c.name for c in judging.channels))

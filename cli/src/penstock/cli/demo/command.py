@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import typer
 
 from penstock.cli.demo.layout import DemoError, Layout, Ports
 from penstock.cli.demo.plan import Parts, check_ports, environment, ignored, penstock, plan
+from penstock.cli.demo.reader import make_reader
 from penstock.cli.demo.readiness import delivery_problem
 from penstock.cli.demo.supervisor import Supervisor
 
@@ -40,6 +41,9 @@ def demo(
     maintenance_port: int = typer.Option(DEFAULT.maintenance, min=1, max=65535, help="App maintenance."),
     gateway_port: int = typer.Option(DEFAULT.gateway, min=1, max=65535, help="Gateway's health and metrics."),
     simulators_port: int = typer.Option(DEFAULT.simulators, min=1, max=65535, help="Simulators' control."),
+    laboratory_port: int = typer.Option(
+        DEFAULT.laboratory, min=1, max=65535, help="Fault laboratory, a page of the simulators."
+    ),
     mqtt_port: int = typer.Option(DEFAULT.mqtt, min=1, max=65535, help="MQTT broker."),
     broker_port: int = typer.Option(DEFAULT.broker, min=1, max=65535, help="The broker's own protocol."),
     pump_plc_port: int = typer.Option(
@@ -61,6 +65,7 @@ def demo(
         maintenance=maintenance_port,
         gateway=gateway_port,
         simulators=simulators_port,
+        laboratory=laboratory_port,
         mqtt=mqtt_port,
         broker=broker_port,
         pump_plc=pump_plc_port,
@@ -100,7 +105,7 @@ async def _supervise(layout: Layout, ports: Ports, parts: Parts, *, browser: boo
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     supervisor = Supervisor(plan(layout, ports, parts), say)
-    running = asyncio.create_task(_run(supervisor, layout, ports, browser=browser))
+    running = asyncio.create_task(_run(supervisor, layout, ports, parts, browser=browser))
     stopping = asyncio.create_task(stopped.wait())
     try:
         await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -117,10 +122,12 @@ async def _supervise(layout: Layout, ports: Ports, parts: Parts, *, browser: boo
         raise failure
 
 
-async def _run(supervisor: Supervisor, layout: Layout, ports: Ports, *, browser: bool) -> None:
+async def _run(supervisor: Supervisor, layout: Layout, ports: Ports, parts: Parts, *, browser: bool) -> None:
     await supervisor.start()
     link = await asyncio.to_thread(login_link, layout, ports)
     say(f"\nAll is up. Log in once with this link:\n\n    {link}\n")
+    if parts.simulators:
+        await asyncio.to_thread(_open_laboratory, layout, ports)
     say(f"Plant folder: {layout.plant.absolute()}: drop a device file into devices/ and it appears.")
     say("Ctrl-C stops everything.")
     if problem := await delivery_problem(ports.url("gateway") + "/health"):
@@ -130,24 +137,36 @@ async def _run(supervisor: Supervisor, layout: Layout, ports: Ports, *, browser:
     await supervisor.watch()
 
 
+def _open_laboratory(layout: Layout, ports: Ports) -> None:
+    if problem := make_reader(layout, ports):
+        say(f"The fault laboratory shows no alarms of the platform: {problem}")
+    link = _asked_for_link("sim", "laboratory-link", environ=environment(layout, ports)) or ports.laboratory_url
+    say(f"The fault laboratory, where machines are broken, has a login of its own, once with:\n\n    {link}\n")
+
+
 def login_link(layout: Layout, ports: Ports) -> str:
     """Give the one-time link that the platform left, or have it make a new one; else the start page."""
     file = layout.secret("login-link")
     if file.exists():
         return file.read_text(encoding="utf-8").strip()
+    return _asked_for_link("platform", "login-link", environ=environment(layout, ports)) or ports.url("platform")
+
+
+def _asked_for_link(*words: str, environ: Mapping[str, str]) -> str:
+    """Give the link that a command of ours prints; empty where it prints none."""
     try:
         made = subprocess.run(  # noqa: S603 - our own command
-            penstock("platform", "login-link"),
-            env=environment(layout, ports),
+            penstock(*words),
+            env=environ,
             capture_output=True,
             text=True,
             timeout=LOGIN_LINK_WITHIN_S,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return ports.url("platform")
+        return ""
     lines = [line.strip() for line in made.stdout.splitlines() if "http" in line]
-    return lines[-1] if made.returncode == 0 and lines else ports.url("platform")
+    return lines[-1] if made.returncode == 0 and lines else ""
 
 
 @contextmanager

@@ -30,6 +30,7 @@ class Ports:
     maintenance: int = 8082
     gateway: int = 8090
     simulators: int = 8091
+    laboratory: int = 8092
     mqtt: int = 18830
     broker: int = 18831
     platform_tls: int = 8443
@@ -39,6 +40,11 @@ class Ports:
     def url(self, name: str) -> str:
         """Give the address of a process that speaks HTTP."""
         return f"http://127.0.0.1:{getattr(self, name)}"
+
+    @property
+    def laboratory_url(self) -> str:
+        """Give the fault laboratory's address: under another name than the apps', which its cookie is not sent to."""
+        return f"http://localhost:{self.laboratory}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from penstock.cli.demo import broker
 from penstock.cli.demo.layout import APPS, GATEWAY, DemoError, Layout, Ports
 from penstock.cli.demo.ports import holder, is_taken
+from penstock.cli.demo.reader import READER_FILE
 from penstock.cli.demo.readiness import http_ok, mqtt_login, serves
 from penstock.cli.demo.supervisor import ProcessSpec
 
@@ -53,7 +54,7 @@ def check_ports(ports: Ports, parts: Parts) -> None:
 def _is_used(name: str, parts: Parts) -> bool:
     if name in APPS:
         return parts.apps
-    return parts.simulators or name not in ("simulators", "pump_plc", "filling_plc")
+    return parts.simulators or name not in ("simulators", "laboratory", "pump_plc", "filling_plc")
 
 
 def environment(layout: Layout, ports: Ports, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -91,6 +92,11 @@ def environment(layout: Layout, ports: Ports, inherited: Mapping[str, str] = os.
         "PENSTOCK_SIM_MQTT_CREDENTIALS": str(secrets / "mqtt-sim.json"),
         "PENSTOCK_SIM_CONTROL_HOST": LOOPBACK,
         "PENSTOCK_SIM_CONTROL_PORT": str(ports.simulators),
+        "PENSTOCK_SIM_LABORATORY_PORT": str(ports.laboratory),
+        "PENSTOCK_SIM_LABORATORY_URL": ports.laboratory_url,
+        "PENSTOCK_SIM_LABORATORY_PLATFORM_URL": ports.url("platform"),
+        "PENSTOCK_SIM_LABORATORY_PLATFORM_CREDENTIALS": str(secrets / READER_FILE),
+        "PENSTOCK_MAINTENANCE_LABORATORY_URL": ports.laboratory_url,
         "PENSTOCK_APP_HOST": LOOPBACK,
         "PENSTOCK_APP_PLATFORM_URL": ports.url("platform"),
         "PENSTOCK_APP_PLATFORM_PUBLIC_URL": ports.url("platform"),
@@ -120,6 +126,8 @@ def app_environment(name: str, layout: Layout, ports: Ports) -> dict[str, str]:
 def plan(layout: Layout, ports: Ports, parts: Parts) -> Sequence[ProcessSpec]:
     """List the processes, those first that others need."""
     environ = environment(layout, ports)
+    if not parts.simulators:
+        del environ["PENSTOCK_MAINTENANCE_LABORATORY_URL"]
     configuration = broker.configure(layout, ports)
     user, password = layout.mqtt_user("mqtt-sim", "simulators")
 

@@ -31,6 +31,7 @@ HEALTH = {
     "platform": "/health/ready",
     "gateway": "/health",
     "simulators": "/health",
+    "laboratory": "/health",
     "monitoring": "/health",
     "maintenance": "/health",
 }

@@ -60,18 +60,6 @@ def word_of(family: Family) -> str:
     return SCORE if family in STATES else LIFE["rul_ns"]
 
 
-async def said_rows(client: AsyncClient, family: Family, cast: Cast) -> int:
-    """Count the samples of the app's word on an asset, those that it wrote anew as well."""
-    assert cast.watched is not None
-    name = word_of(family)
-    properties = (await client.assets.retrieve(cast.asset.id)).properties
-    tags = [p.tag for p in properties if p.name == name and p.tag is not None]
-    if not tags:
-        return 0
-    pages = client.iterate(tags, start=cast.watched.start_ns, end=cast.watched.end_ns)
-    return sum([len(page) async for page in pages])
-
-
 async def _of_state(client: AsyncClient, properties: Mapping[str, int], watched: Stretch) -> pa.Table:
     scores = await _series(client, properties.get(SCORE), watched)
     active = await _series(client, properties.get(ANOMALY), watched)

@@ -1,12 +1,14 @@
 """Play a study through a running stack, and wait until the app has judged all of it.
 
 The devices are played by `penstock playback`, a process of its own over OPC UA or MQTT. As each comes up its asset is
-made, bound and told what is known of it; the app fits itself on what the historian holds, and judges the rest.
+made and bound, and told what is known of it, a fleet's assets when all of them are there; the app fits itself on what
+the historian holds, and judges the rest.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import sys
 import tempfile
@@ -17,10 +19,12 @@ from pathlib import Path
 from typing import Final
 
 from penstock.core.times import NS_PER_S
-from penstock.lab.play.collect import collect, said_rows, word_of
-from penstock.lab.play.stage import Cast, attributes_of, cast, tags_of
-from penstock.lab.study import Family, Study, StudyAsset, StudyError, read_rows, read_study
+from penstock.lab.play.collect import collect, word_of
+from penstock.lab.play.stage import Cast, attributes_of, cast, heard_of, tags_of, tell
+from penstock.lab.play.word import Word
+from penstock.lab.study import Study, StudyAsset, StudyError, read_rows, read_study
 from penstock.sdk.async_client import AsyncClient
+from penstock.sdk.errors import BusyError, ConnectionFailedError
 
 LOOK_S: Final = 1.0
 SETTLE_S: Final = 45.0
@@ -33,6 +37,7 @@ END_S: Final = 10.0
 """A playback that is told to end closes its servers within a second or two."""
 RUN: Final = re.compile(r"[a-z0-9]{1,16}")
 Say = Callable[[str], None]
+NO_ANSWER: Final = (ConnectionFailedError, BusyError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Way:
     """How a study is played: `run` names the play and goes into every name; `wait_s`: at most, for the app's word.
 
     `limit_s`: at most, for the playback; None: what the rows let expect. `clean`: no device file is left.
+    `is_played`: the run has been played before, and is only waited for and read back.
     """
 
     run: str
@@ -50,6 +56,7 @@ class Way:
     quiet_s: float = 60.0
     limit_s: float | None = None
     clean: bool = False
+    is_played: bool = False
 
 
 async def play(client: AsyncClient, folder: Path, out: Path, *, way: Way, say: Say) -> str:
@@ -60,8 +67,18 @@ async def play(client: AsyncClient, folder: Path, out: Path, *, way: Way, say: S
         raise StudyError(message)
     for asset in study.assets:
         attributes_of(study.family, asset, way.run)  # what cannot be played is told before anything is
+    casts = await (_cast_before(client, study, way) if way.is_played else _played(client, folder, study, way, say))
+    say(f"{len(casts)} assets are played and bound; waiting for the app")
+    word = Word(client, casts, word_of(study.family))
+    await _judged(word, casts, way=way)
+    if not await _settled(word, way=way):
+        say(f"the app still writes after {way.wait_s:g} s: what is read back is not its last word")
+    return await collect(client, study.family, casts, out)
+
+
+async def _played(client: AsyncClient, folder: Path, study: Study, way: Way, say: Say) -> list[Cast]:
+    devices = _devices(study, way.run)
     with tempfile.TemporaryDirectory(prefix="penstock-play-") as made:
-        devices = _devices(study, way.run)
         for asset in study.assets:
             source = (folder / f"{asset.name}.parquet").resolve()
             (Path(made) / f"{devices[asset.name]}.parquet").symlink_to(source)
@@ -71,14 +88,27 @@ async def play(client: AsyncClient, folder: Path, out: Path, *, way: Way, say: S
             casts = await _all_cast(client, folder, study, devices=devices, way=way, playing=playing)
             await playing
             casts.sort(key=lambda each: study.assets.index(each.studied))
+            if study.family == "prognosis":  # a fleet that is told bit by bit would be fitted on its first runs
+                await tell(client, casts, study.family, way.run)
         finally:
             playing.cancel()
             await asyncio.wait([playing])  # its process ends before the files that it plays go
-    say(f"{len(casts)} assets are played and bound; waiting for the app")
-    await _judged(client, study.family, casts, way=way)
-    if not await _settled(client, study.family, casts, way=way):
-        say(f"the app still writes after {way.wait_s:g} s: what is read back is not its last word")
-    return await collect(client, study.family, casts, out)
+    return casts
+
+
+async def _cast_before(client: AsyncClient, study: Study, way: Way) -> list[Cast]:
+    """Give the assets of a run that was played before; StudyError where one is missing."""
+    devices = _devices(study, way.run)
+    there = {asset.path: asset for asset in await client.assets.list(parent=f"lab/{way.run}")}
+    missing = [asset.name for asset in study.assets if _path(way, asset) not in there]
+    if missing:
+        message = f"run {way.run} has no assets for {', '.join(missing[:5])}: was it played, all of it, and this study?"
+        raise StudyError(message)
+    return [Cast(asset, devices[asset.name], there[_path(way, asset)], {}) for asset in study.assets]
+
+
+def _path(way: Way, asset: StudyAsset) -> str:
+    return f"lab/{way.run}/{_slug(asset.name)}"
 
 
 def limit_of(folder: Path, study: Study, speed: float) -> float:
@@ -150,13 +180,16 @@ async def _all_cast(
     casts: list[Cast] = []
     ended_s: float | None = None
     while waiting:
-        for asset in list(waiting):
-            tags = await tags_of(client, devices[asset.name], channels[asset.name])
-            if tags is not None:
-                path, known = f"lab/{way.run}/{_slug(asset.name)}", attributes_of(study.family, asset, way.run)
-                casts.append(
-                    await cast(client, asset, device=devices[asset.name], path=path, tags=tags, attributes=known)
-                )
+        with contextlib.suppress(*NO_ANSWER):
+            heard = await heard_of(client, {f"{devices[a.name]}/{channels[a.name][0]}": a.name for a in waiting})
+            for asset in [each for each in waiting if each.name in heard]:
+                tags = await tags_of(client, devices[asset.name], channels[asset.name])
+                if tags is None:
+                    continue
+                one = await cast(client, asset, device=devices[asset.name], path=_path(way, asset), tags=tags)
+                if study.family == "detection":
+                    await tell(client, [one], study.family, way.run)
+                casts.append(one)
                 waiting.remove(asset)
         if playing.done():
             playing.result()
@@ -168,20 +201,20 @@ async def _all_cast(
     return casts
 
 
-async def _judged(client: AsyncClient, family: Family, casts: Sequence[Cast], *, way: Way) -> None:
+async def _judged(word: Word, casts: Sequence[Cast], *, way: Way) -> None:
     """Wait until the app's word has reached the last row of each watched asset, or is quiet for `quiet_s`.
 
     A row without values has no word, nor has a run that is shorter than the shortest window, so quiet is an end too.
+    A platform that does not answer for a while is waited for like the app.
     """
-    wished = word_of(family)
     until_s, moved_s = time.monotonic() + way.wait_s, time.monotonic()
-    seen: dict[str, int] = {}
+    last = {each.studied.name: each.watched.end_ns for each in casts if each.watched is not None}
+    seen: dict[str, int] = dict.fromkeys(last, 0)
     while True:
-        now: dict[str, int] = {}
-        for each in casts:
-            if each.watched is not None:
-                now[each.studied.name] = await _newest(client, each, wished)
-        last = {each.studied.name: each.watched.end_ns for each in casts if each.watched is not None}
+        try:
+            now = await word.newest()
+        except NO_ANSWER:
+            now, moved_s = seen, time.monotonic()
         if all(now[name] >= end_ns - 1 for name, end_ns in last.items()):
             return
         if now != seen:
@@ -190,33 +223,28 @@ async def _judged(client: AsyncClient, family: Family, casts: Sequence[Cast], *,
             return
         if time.monotonic() > until_s:
             silent = [name for name, newest in now.items() if not newest]
-            message = f"the app has said nothing of {len(silent)} assets within {way.wait_s:g} s: {silent[:5]}"
+            message = (
+                f"the app has said nothing of {len(silent)} assets within {way.wait_s:g} s: {silent[:5]}; wait on with "
+                f"--run {way.run} --played"
+            )
             raise StudyError(message)
         await asyncio.sleep(LOOK_S)
 
 
-async def _settled(client: AsyncClient, family: Family, casts: Sequence[Cast], *, way: Way) -> bool:
+async def _settled(word: Word, *, way: Way) -> bool:
     """Wait until nothing is added any more: the app reads the history again where rows came late.
 
     False where something was still added at the end of the wait.
     """
     until_s, seen = time.monotonic() + way.wait_s, -1
     while time.monotonic() < until_s:
-        rows = [await said_rows(client, family, each) for each in casts if each.watched is not None]
-        if sum(rows) == seen:
-            return True
-        seen = sum(rows)
+        with contextlib.suppress(*NO_ANSWER):
+            rows = await word.rows()
+            if rows == seen:
+                return True
+            seen = rows
         await asyncio.sleep(SETTLE_S)
     return False
-
-
-async def _newest(client: AsyncClient, each: Cast, name: str) -> int:
-    asset = await client.assets.retrieve(each.asset.id)
-    tag = next((p.tag for p in asset.properties if p.name == name and p.tag is not None), None)
-    if tag is None:
-        return 0
-    (newest,) = await client.latest([tag])
-    return newest.time or 0
 
 
 def _devices(study: Study, run: str) -> dict[str, str]:

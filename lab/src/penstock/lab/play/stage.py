@@ -6,15 +6,20 @@ how a run ended; of a stream nothing is known. Labels never enter.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Final, assert_never
 
 from penstock.core.times import format_rfc3339_ns
 from penstock.lab.study import Family, Stretch, StudyAsset, StudyError
 from penstock.sdk.async_client import AsyncClient
-from penstock.sdk.errors import ApiError
-from penstock.sdk.models import Asset, Tag
+from penstock.sdk.models import Asset
+
+KEYS_A_REQUEST: Final = 50
+"""Keys asked for at once, at most: keeps the address of a request below 8 KiB."""
+AT_ONCE: Final = 8
+"""Requests under way at once, of those that change the plant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +75,37 @@ def _span(stretch: Stretch, begin: str, end: str) -> dict[str, str]:
     return {begin: format_rfc3339_ns(stretch.start_ns), end: format_rfc3339_ns(stretch.end_ns)}
 
 
+async def heard_of(client: AsyncClient, names: Mapping[str, str]) -> set[str]:
+    """Give which of these names have their tag by now, by its key: asked in few requests, however many there are."""
+    keys, found = list(names), set()
+    for first in range(0, len(keys), KEYS_A_REQUEST):
+        found |= {names[tag.key] for tag in await client.tags.list(key=keys[first : first + KEYS_A_REQUEST])}
+    return found
+
+
 async def tags_of(client: AsyncClient, device: str, channels: Sequence[str]) -> dict[str, int] | None:
     """Give the tag of each channel of a device; None while the gateway has not told of all of them."""
     keys = {f"{device}/{channel}": channel for channel in channels}
-    found: Sequence[Tag] = []
-    try:
-        found = await client.tags.list(key=list(keys))
-    except ApiError as error:
-        if error.status != 404:
-            raise
+    found = await client.tags.list(key=list(keys))
     return {keys[tag.key]: tag.id for tag in found} if len(found) == len(keys) else None
 
 
-async def cast(
-    client: AsyncClient, studied: StudyAsset, *, device: str, path: str, tags: Mapping[str, int],
-    attributes: Mapping[str, str],
-) -> Cast:  # fmt: skip
-    """Make the asset, or take the one that stands there, bind its channels and say what is known."""
+async def cast(client: AsyncClient, studied: StudyAsset, *, device: str, path: str, tags: Mapping[str, int]) -> Cast:
+    """Make the asset, or take the one that stands there, and bind its channels."""
     known = await client.assets.list(path=path, limit=1)
     asset = known[0] if known else await client.assets.create(path, name=f"{studied.name} ({path.split('/')[1]})")
     asset = await client.assets.update(asset.id, bind=dict(tags))
-    asset = await client.assets.update(asset.id, attributes=dict(attributes))
     return Cast(studied, device, asset, tags)
+
+
+async def tell(client: AsyncClient, casts: Sequence[Cast], family: Family, fleet: str) -> None:
+    """Say of the assets what is known beforehand, at once: the app fits a fleet on the failures that it was told of."""
+    several = asyncio.Semaphore(AT_ONCE)
+
+    async def one(each: Cast) -> None:
+        async with several:
+            await client.assets.update(each.asset.id, attributes=attributes_of(family, each.studied, fleet))
+
+    async with asyncio.TaskGroup() as telling:
+        for each in casts:
+            telling.create_task(one(each))

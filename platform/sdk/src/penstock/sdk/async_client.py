@@ -80,6 +80,7 @@ class AsyncClient:
         self.replace_many = self.writing.replace_many
         self.delete = self.writing.delete
         self.declare_tag = self.tags.declare
+        self.declare_tags = self.tags.declare_many
 
     async def me(self) -> Me:
         """Say who this client's token speaks for."""

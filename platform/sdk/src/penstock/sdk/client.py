@@ -108,6 +108,7 @@ class Assets(Blocking[AsyncAssets]):
     update = blocking(AsyncAssets.update)
     delete = blocking(AsyncAssets.delete)
     types = blocking(AsyncAssets.types)
+    type = blocking(AsyncAssets.type)
 
 
 class Tags(Blocking[AsyncTags]):
@@ -117,6 +118,7 @@ class Tags(Blocking[AsyncTags]):
     retrieve = blocking(AsyncTags.retrieve)
     update = blocking(AsyncTags.update)
     declare = blocking(AsyncTags.declare)
+    declare_many = blocking(AsyncTags.declare_many)
     resolve = blocking(AsyncTags.resolve)
 
 
@@ -238,6 +240,7 @@ class Client:
         self.replace_many = writing.replace_many
         self.delete = writing.delete
         self.declare_tag = self.tags.declare
+        self.declare_tags = self.tags.declare_many
 
     def me(self) -> Me:
         """Say who this client's token speaks for."""

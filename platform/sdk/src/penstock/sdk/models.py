@@ -6,7 +6,7 @@ Times are int ns UTC; `status` is the OPC UA status code, `quality` its first tw
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -64,6 +64,7 @@ class Asset(Answer):
     type: str | None = None
     description: str = ""
     parent: str | None = None
+    type_revision: int | None = None
     properties: tuple[Property, ...] = ()
 
     @classmethod
@@ -80,6 +81,39 @@ class Asset(Answer):
                 return candidate
         message = f"{self.path} has no property {name!r}; it has {', '.join(p.name for p in self.properties) or 'none'}"
         raise KeyError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class FailureMode(Answer):
+    """A way in which machines of a type fail.
+
+    `signs`: property → "rises", "falls", "departs" (either way) or "unsteady" (its spread grows), the most telling
+    first; `notice_h`: hours from the order of a repair to done, None where nobody said.
+    """
+
+    part: str
+    signs: Mapping[str, str]
+    description: str = ""
+    action: str = ""
+    notice_h: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AssetType(Answer):
+    """A revision of an asset type; `properties`: name → kind, type, unit, description, default, expression."""
+
+    name: str
+    revision: int = 1
+    description: str = ""
+    properties: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    failure_modes: Mapping[str, FailureMode] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> AssetType:
+        """Build from the API's JSON object."""
+        modes = {name: FailureMode.of(mode) for name, mode in (body.get("failure_modes") or {}).items()}
+        kept = {f.name for f in fields(cls)} - {"failure_modes"}
+        return cls(**{k: v for k, v in body.items() if k in kept}, failure_modes=modes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +154,17 @@ class Tag(Answer):
     owner: str | None = None
     rate_hz: float | None = None
     late_after_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ComputedTag:
+    """A computed tag to declare: the asset by id or path or as Asset, and the property of it that the tag feeds."""
+
+    asset: str | Asset
+    property: str
+    type: str = "float64"
+    unit: str | None = None
+    description: str = ""
 
 
 def scalar_of(value: Any, value_type: str) -> Scalar:

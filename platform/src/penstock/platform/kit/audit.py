@@ -7,7 +7,7 @@ serialises writers and makes a cut tail visible.
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,25 +63,36 @@ def record(
     session: Session, who: Principal | Actor, action: str, *, object: str = "", detail: Mapping[str, Any] | None = None
 ) -> None:
     """Append one row to the log, in the caller's transaction. Never give it a secret."""
+    record_all(session, who, action, [(object, detail or {})])
+
+
+def record_all(
+    session: Session, who: Principal | Actor, action: str, deeds: Sequence[tuple[str, Mapping[str, Any]]]
+) -> None:
+    """Append a row for each deed, of its object and detail; see record()."""
+    if not deeds:
+        return
     head = session.execute(select(AuditHead).where(AuditHead.id == _HEAD).with_for_update()).scalar_one_or_none()
     if head is None:
         head = AuditHead(id=_HEAD, seq=0, hash=HASH_OF_NOTHING)
         session.add(head)
-    row = AuditRow(
-        seq=head.seq + 1,
-        tenant=who.tenant,
-        time_ns=time.time_ns(),
-        actor=who.subject,
-        actor_name=who.name[:200],
-        client_id=who.client_id,
-        action=action,
-        object=object[:600],
-        detail=json.dumps(dict(detail or {}), sort_keys=True, default=str),
-        previous=head.hash,
-    )
-    row.hash = _hash(row)
-    head.seq, head.hash = row.seq, row.hash
-    session.add(row)
+    now_ns = time.time_ns()
+    for object, detail in deeds:
+        row = AuditRow(
+            seq=head.seq + 1,
+            tenant=who.tenant,
+            time_ns=now_ns,
+            actor=who.subject,
+            actor_name=who.name[:200],
+            client_id=who.client_id,
+            action=action,
+            object=object[:600],
+            detail=json.dumps(dict(detail), sort_keys=True, default=str),
+            previous=head.hash,
+        )
+        row.hash = _hash(row)
+        head.seq, head.hash = row.seq, row.hash
+        session.add(row)
     session.flush()
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,9 @@ from penstock.platform.kit.audit import record
 from penstock.platform.kit.db import Database
 from penstock.platform.kit.paging import decode_cursor, page_of
 from penstock.platform.kit.problems import Problem, invalid, not_found
-from penstock.platform.registry.binding import make_asset
+from penstock.platform.registry.binding import assets_by_path, make_asset, parted
 from penstock.platform.registry.model import Asset, AssetType, Binding, HierarchyName, Tag
+from penstock.platform.registry.service import TagDirectory
 from penstock.platform.registry.types import find_type
 
 WRITTEN_KINDS = ("measurement", "metric")
@@ -56,8 +57,9 @@ class AssetFilter:
 class AssetService:
     """Read and change assets."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, directory: TagDirectory) -> None:
         self._db = db
+        self._directory = directory
 
     def page(
         self, tenant: str, wanted: AssetFilter, *, limit: int, cursor: str | None
@@ -100,6 +102,7 @@ class AssetService:
 
     def change(self, by: Principal, asset_id: str, changes: Mapping[str, Any]) -> AssetView:
         """Change name, description, type, attributes or bindings; Problem 409 where plant.yaml has the say."""
+        touched: set[int] = set()
         with self._db.session() as session:
             asset = find_asset(session, by.tenant, asset_id)
             _not_of_plant(asset)
@@ -111,23 +114,27 @@ class AssetService:
             if "attributes" in changes:
                 set_attributes(session, asset, changes["attributes"])
             for name, tag_id in changes.get("bind", {}).items():
-                _bind(session, asset, name, tag_id)
+                touched |= _bind(session, asset, name, tag_id)
             asset.origin = "api" if asset.origin == "device" else asset.origin
             asset.changed_ns = time.time_ns()
             record(session, by, "asset.change", object=asset.id, detail=dict(changes))
             session.flush()
-            return _views(session, [asset])[0]
+            view = _views(session, [asset])[0]
+        self._directory.refresh(touched)
+        return view
 
     def remove(self, by: Principal, asset_id: str) -> None:
         """Remove an asset; its tags and samples stay."""
         with self._db.session() as session:
             asset = find_asset(session, by.tenant, asset_id)
             _not_of_plant(asset)
-            for binding in session.execute(select(Binding).where(Binding.asset_id == asset.id)).scalars():
+            bindings = session.execute(select(Binding).where(Binding.asset_id == asset.id)).scalars().all()
+            for binding in bindings:
                 session.delete(binding)
             session.flush()
             session.delete(asset)
             record(session, by, "asset.remove", object=asset.id, detail={"path": asset.path})
+        self._directory.refresh({binding.tag_id for binding in bindings if binding.tag_id is not None})
 
     def count(self, tenant: str) -> int:
         """Count the tenant's assets."""
@@ -144,6 +151,16 @@ def find_asset(session: Session, tenant: str, reference: str) -> Asset:
     return row
 
 
+def find_assets(session: Session, tenant: str, references: Collection[str]) -> dict[str, Asset]:
+    """Give the tenant's assets by what names them, id or path; what is absent from the answer is not there."""
+    found: dict[str, Asset] = {}
+    by_id = {each for each in references if each.startswith("ast_")}
+    for part in parted(by_id):
+        query = select(Asset).where(Asset.tenant == tenant, Asset.id.in_(part))
+        found |= {asset.id: asset for asset in session.execute(query).scalars()}
+    return found | assets_by_path(session, tenant, set(references) - by_id)
+
+
 def set_attributes(session: Session, asset: Asset, attributes: Mapping[str, Any]) -> None:
     """Set the attributes; Problem 422 for one that the asset's type does not have."""
     declared = session.get_one(AssetType, asset.type_id).properties if asset.type_id else None
@@ -154,12 +171,14 @@ def set_attributes(session: Session, asset: Asset, attributes: Mapping[str, Any]
     asset.attributes = dict(attributes)
 
 
-def _bind(session: Session, asset: Asset, name: str, tag_id: int | None) -> None:
+def _bind(session: Session, asset: Asset, name: str, tag_id: int | None) -> set[int]:
+    """Bind a property to a tag, None: to none; give the ids of the tags that this concerns."""
     known = session.get(Binding, (asset.id, name))
+    before = {known.tag_id} if known is not None and known.tag_id is not None else set()
     if tag_id is None:
         if known is not None:
             session.delete(known)
-        return
+        return before
     tag = session.execute(select(Tag).where(Tag.tenant == asset.tenant, Tag.id == tag_id)).scalar_one_or_none()
     if tag is None:
         raise not_found(what="tag", identifier=tag_id)
@@ -170,6 +189,7 @@ def _bind(session: Session, asset: Asset, name: str, tag_id: int | None) -> None
         known = Binding(asset_id=asset.id, property=name, tenant=asset.tenant)
         session.add(known)
     known.tag_key, known.tag_id, known.origin = tag.key, tag.id, "api"
+    return before | {tag.id}
 
 
 def _not_of_plant(asset: Asset) -> None:

@@ -6,6 +6,7 @@ the tag feeds another property of the same asset. So one device file is enough t
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,16 +14,19 @@ from sqlalchemy.orm import Session
 from penstock.platform.kit.ids import new_id
 from penstock.platform.registry.model import Asset, Binding, HierarchyName, Tag
 
+_Key = TypeVar("_Key", int, str)
+
 KEYS_A_QUERY = 500
 """SQLite takes 32766 parameters, PostgreSQL's planner is happier with few."""
 
 
-def bind_device_tags(session: Session, tenant: str, tags: Sequence[Tag]) -> None:
+def bind_device_tags(session: Session, tenant: str, tags: Sequence[Tag]) -> set[int]:
     """Bind the tags to the assets that their devices name, making untyped assets where there are none.
 
-    A device file may have thousands of tags: the statements grow by the page of `KEYS_A_QUERY`, not by the tag.
+    Give the ids of other tags that lost a binding. A device file may have thousands of tags: the statements grow by
+    the page of `KEYS_A_QUERY`, not by the tag.
     """
-    resolve_waiting(session, tenant, tags)
+    left = resolve_waiting(session, tenant, tags)
     paths = {tag.path for tag in tags if tag.path}
     assets = assets_by_path(session, tenant, paths)
     assets |= _make_assets(session, tenant, paths - assets.keys())
@@ -31,18 +35,22 @@ def bind_device_tags(session: Session, tenant: str, tags: Sequence[Tag]) -> None
         if tag.path:
             _bind_by_name(session, assets[tag.path], tag, taken)
     session.flush()
+    return left
 
 
-def resolve_waiting(session: Session, tenant: str, tags: Sequence[Tag]) -> None:
-    """Point every binding by key at the tag that now stands under the key."""
+def resolve_waiting(session: Session, tenant: str, tags: Sequence[Tag]) -> set[int]:
+    """Point every binding by key at the tag that now stands under the key; give the ids of those it pointed at."""
+    left: set[int] = set()
     by_key = {tag.key: tag for tag in tags}
     for keys in parted(by_key):
         query = select(Binding).where(Binding.tenant == tenant, Binding.tag_key.in_(keys))
         for binding in session.execute(query).scalars():
             tag = by_key[binding.tag_key]
             if binding.tag_id != tag.id:
+                left |= {binding.tag_id} if binding.tag_id is not None else set()
                 binding.tag_id = tag.id
     session.flush()
+    return left
 
 
 def make_asset(session: Session, tenant: str, path: str, *, origin: str, name: str | None = None) -> Asset:
@@ -63,7 +71,7 @@ def assets_by_path(session: Session, tenant: str, paths: set[str]) -> dict[str, 
     return found
 
 
-def parted(keys: Iterable[str]) -> Iterator[list[str]]:
+def parted(keys: Iterable[_Key]) -> Iterator[list[_Key]]:
     """Give the keys in order, as many at once as a query should carry."""
     ordered = sorted(keys)
     for start in range(0, len(ordered), KEYS_A_QUERY):

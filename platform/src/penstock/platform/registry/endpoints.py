@@ -17,16 +17,18 @@ from penstock.platform.registry.schemas import (
     AssetOutput,
     AssetTypeInput,
     AssetTypeOutput,
+    FailureModeOutput,
     PlantStatusOutput,
     PropertyOutput,
     TagChange,
     TagInput,
     TagOutput,
+    TagsInput,
+    TagsOutput,
     Tree,
 )
-from penstock.platform.registry.service import TagDirectory
 from penstock.platform.registry.tags import ComputedTag, TagFilter, TagService, TagView
-from penstock.platform.registry.types import TypeService
+from penstock.platform.registry.types import TypeContent, TypeService
 
 Reader = Annotated[Principal, requires("assets:read")]
 Writer = Annotated[Principal, requires("assets:write")]
@@ -40,10 +42,9 @@ Revision = Annotated[int | None, Query(ge=1, le=1_000_000)]
 class AssetEndpoints:
     """Asset types, assets and the tree."""
 
-    def __init__(self, assets: AssetService, types: TypeService, directory: TagDirectory, plant: PlantFolder) -> None:
+    def __init__(self, assets: AssetService, types: TypeService, plant: PlantFolder) -> None:
         self._assets = assets
         self._types = types
-        self._directory = directory
         self._plant = plant
 
     def router(self) -> APIRouter:
@@ -73,9 +74,9 @@ class AssetEndpoints:
     def publish(self, principal: Writer, body: AssetTypeInput, response: Response) -> AssetTypeOutput:
         """Publish a revision of an asset type; the same once more is answered 200."""
         properties = {name: _spec(spec.model_dump(mode="json")) for name, spec in body.properties.items()}
-        row, new = self._types.publish(
-            principal, body.name, body.revision, description=body.description, properties=properties
-        )
+        modes = {name: mode.model_dump(mode="json", exclude_defaults=True) for name, mode in body.failure_modes.items()}
+        content = TypeContent(body.description, properties, modes)
+        row, new = self._types.publish(principal, body.name, body.revision, content=content)
         response.status_code = 201 if new else 200
         return _type(row)
 
@@ -118,14 +119,11 @@ class AssetEndpoints:
         """Change an asset that plant.yaml does not name."""
         changes = body.model_dump(exclude_unset=True)
         kept = {name: value for name, value in changes.items() if value is not None or name == "type"}
-        view = self._assets.change(principal, asset_id, kept)
-        self._directory.reload()
-        return _asset(view)
+        return _asset(self._assets.change(principal, asset_id, kept))
 
     def remove(self, principal: Writer, asset_id: PathId) -> Response:
         """Remove an asset; its tags and samples stay."""
         self._assets.remove(principal, asset_id)
-        self._directory.reload()
         return Response(status_code=204)
 
     def plant_status(self, principal: Reader) -> PlantStatusOutput:
@@ -156,6 +154,7 @@ class TagEndpoints:
         router = APIRouter(prefix="/v1/tags", tags=["tags"])
         router.get("")(self.tags)
         router.post("", status_code=201)(self.declare)
+        router.post("/batch", status_code=201)(self.declare_all)
         router.get("/{tag_id}")(self.tag)
         router.patch("/{tag_id}")(self.change)
         return router
@@ -187,10 +186,22 @@ class TagEndpoints:
         self, principal: Annotated[Principal, requires("samples:write")], body: TagInput, response: Response
     ) -> TagOutput:
         """Declare a computed tag, owned by the caller's client; the same once more is answered 200."""
-        wanted = ComputedTag(body.asset, body.property, body.type, body.unit, body.description)
-        view, new = self._tags.declare(principal, wanted)
+        view, new = self._tags.declare(principal, _computed(body))
         response.status_code = 201 if new else 200
         return _tag(view)
+
+    def declare_all(
+        self, principal: Annotated[Principal, requires("samples:write")], body: TagsInput, response: Response
+    ) -> TagsOutput:
+        """Declare computed tags, all or none; where none is new the answer is 200."""
+        told = self._tags.declare_all(principal, [_computed(each) for each in body.items])
+        created = sum(new for _, new in told)
+        response.status_code = 201 if created else 200
+        return TagsOutput(items=[_tag(view) for view, _ in told], created=created)
+
+
+def _computed(body: TagInput) -> ComputedTag:
+    return ComputedTag(body.asset, body.property, body.type, body.unit, body.description)
 
 
 def _spec(spec: dict[str, Any]) -> dict[str, Any]:
@@ -203,6 +214,7 @@ def _type(row: AssetType) -> AssetTypeOutput:
         revision=row.revision,
         description=row.description,
         properties=row.properties,
+        failure_modes={name: FailureModeOutput.model_validate(mode) for name, mode in row.failure_modes.items()},
         created=format_rfc3339_ns(row.created_ns),
     )
 

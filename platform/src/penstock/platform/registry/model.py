@@ -37,6 +37,7 @@ class AssetType(Base):
     revision: Mapped[int] = mapped_column(Integer)
     description: Mapped[str] = mapped_column(Text, default="")
     properties: Mapped[dict[str, dict[str, Any]]] = mapped_column(JSON)
+    failure_modes: Mapped[dict[str, dict[str, Any]]] = mapped_column(JSON, server_default="{}")
     created_ns: Mapped[int] = mapped_column(BigInteger)
 
 

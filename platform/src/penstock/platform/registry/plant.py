@@ -21,7 +21,7 @@ from penstock.platform.kit.db import Database
 from penstock.platform.kit.problems import Problem
 from penstock.platform.registry.binding import make_asset
 from penstock.platform.registry.model import Asset, Binding, HierarchyName, Tag
-from penstock.platform.registry.types import find_type, publish
+from penstock.platform.registry.types import TypeContent, find_type, publish
 
 FILE_BYTES_MAX = 4 * 1024 * 1024
 log = logging.getLogger(__name__)
@@ -137,8 +137,10 @@ def _publish(session: Session, by: Actor, types: Sequence[AssetTypeFile]) -> lis
             name: spec.model_dump(mode="json", exclude_none=True, exclude_defaults=True) | {"type": str(spec.type)}
             for name, spec in file.properties.items()
         }
+        modes = {name: mode.model_dump(mode="json", exclude_defaults=True) for name, mode in file.failure_modes.items()}
+        content = TypeContent(file.description, properties, modes)
         try:
-            publish(session, by, file.type, file.revision, description=file.description, properties=properties)
+            publish(session, by, file.type, file.revision, content=content)
         except Problem as problem:
             errors.append(file.error(problem.detail, "revision"))
     return errors

@@ -6,10 +6,21 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
+from penstock.core.failure_modes import (
+    MODE_MAX_CHARS,
+    MODE_PATTERN,
+    MODES_MAX,
+    PART_MAX_CHARS,
+    PROSE_MAX_CHARS,
+    SIGNS_MAX,
+    NOTICE_MAX_h,
+    SignDirection,
+)
 from penstock.core.plant import PropertyKind
 from penstock.core.values import ValueType
 from penstock.platform.kit.schemas import (
     INT64_MAX,
+    PRINTABLE,
     AssetRef,
     Input,
     IsaText,
@@ -23,6 +34,9 @@ from penstock.platform.kit.schemas import (
     Slug,
     TagId,
 )
+
+DECLARED_MAX = 1000
+"""Tags declared at once: what an app writes of a large machine; the store is locked for some 0.1 s meanwhile."""
 
 Unit = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Attributes = Annotated[dict[PropertyName, Scalar | None], Field(max_length=500)]
@@ -39,6 +53,19 @@ class PropertySpecBody(Input):
     expression: Line | None = None
 
 
+ModeName = Annotated[str, StringConstraints(max_length=MODE_MAX_CHARS, pattern=MODE_PATTERN)]
+
+
+class FailureModeBody(Input):
+    """A way in which machines of the type fail; `signs`: property to direction, the most telling first."""
+
+    part: Annotated[str, StringConstraints(min_length=1, max_length=PART_MAX_CHARS, pattern=PRINTABLE)]
+    description: Annotated[Prose, StringConstraints(max_length=PROSE_MAX_CHARS)] = ""
+    signs: Annotated[dict[PropertyName, SignDirection], Field(min_length=1, max_length=SIGNS_MAX)]
+    action: Annotated[Prose, StringConstraints(max_length=PROSE_MAX_CHARS)] = ""
+    notice_h: float | None = Field(None, gt=0, le=NOTICE_MAX_h, description="from order of a repair to done")
+
+
 class AssetTypeInput(Input):
     """A revision of an asset type; immutable once it is there."""
 
@@ -46,6 +73,17 @@ class AssetTypeInput(Input):
     revision: int = Field(1, ge=1, le=1_000_000)
     description: Prose = ""
     properties: dict[PropertyName, PropertySpecBody] = Field(max_length=500)
+    failure_modes: dict[ModeName, FailureModeBody] = Field(default_factory=dict, max_length=MODES_MAX)
+
+
+class FailureModeOutput(Output):
+    """A way in which machines of the type fail; `signs` in order, the most telling first."""
+
+    part: str = Field(max_length=PART_MAX_CHARS)
+    description: str = Field("", max_length=PROSE_MAX_CHARS)
+    signs: dict[str, SignDirection] = Field(max_length=SIGNS_MAX)
+    action: str = Field("", max_length=PROSE_MAX_CHARS)
+    notice_h: float | None = Field(None, gt=0, le=NOTICE_MAX_h)
 
 
 class AssetTypeOutput(Output):
@@ -55,6 +93,7 @@ class AssetTypeOutput(Output):
     revision: int = Field(ge=1, le=1_000_000)
     description: str = Field(max_length=4096)
     properties: dict[str, dict[str, Any]]
+    failure_modes: dict[str, FailureModeOutput] = Field(max_length=MODES_MAX)
     created: Rfc3339
 
 
@@ -129,6 +168,12 @@ class TagInput(Input):
     description: Prose = ""
 
 
+class TagsInput(Input):
+    """Computed tags to declare at once."""
+
+    items: Annotated[list[TagInput], Field(min_length=1, max_length=DECLARED_MAX)]
+
+
 class TagChange(Input):
     """What shall be different of a computed tag."""
 
@@ -153,6 +198,13 @@ class TagOutput(Output):
     active: bool = Field(description="false: its type or unit changed, a newer tag stands under the key")
     rate_hz: float | None = Field(ge=0, le=1e9)
     late_after_ns: int | None = Field(ge=0, le=INT64_MAX)
+
+
+class TagsOutput(Output):
+    """The declared tags, in the order of the items."""
+
+    items: list[TagOutput] = Field(max_length=DECLARED_MAX)
+    created: int = Field(ge=0, le=DECLARED_MAX, description="how many of them are new")
 
 
 class PlantError(Output):

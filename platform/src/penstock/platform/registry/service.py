@@ -1,20 +1,24 @@
 """The tag directory: what each sample's tag is, answered from memory, made and changed in the relational store.
 
 `mapping`, `by_id`, `by_key`, `of_asset` and `all` touch memory only (mapping: after its first call) and may be called
-on the event loop. `register` and `reload` use the database: call them in a worker thread.
+on the event loop. `register`, `refresh` and `reload` use the database: call them in a worker thread.
+
+Whoever changes tags or bindings in the store says which tags afterwards (`refresh`): the time of a change follows what
+it touched, not how many tags there are. Reading and exchanging is one at a time, so that an older state never comes
+after a newer one.
 """
 
 import threading
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import insert, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Row, insert, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from penstock.core.address import IsaPath
 from penstock.core.dictionary import DictionaryEntry
@@ -22,29 +26,12 @@ from penstock.platform.kit.db import Database
 from penstock.platform.kit.problems import Problem, busy
 from penstock.platform.kit.schemas import without_controls
 from penstock.platform.registry.binding import bind_device_tags, parted
+from penstock.platform.registry.known import Known
+from penstock.platform.registry.known import TagRef as TagRef
 from penstock.platform.registry.model import Binding, Tag, TagIndex
 
 MAPPINGS_KEPT = 256  # (gateway, epoch) pairs in memory; an older one is read again from the store
 REGISTRATION_WAIT_S = 5.0  # a gateway that repeats itself is told to wait before it gives up at 10 s
-
-
-@dataclass(frozen=True, slots=True)
-class TagRef:
-    """Say what a tag is: surrogate id, key, value type and who may write it."""
-
-    id: int
-    key: str
-    value_type: str
-    tenant: str
-    owner: str
-    late_after_ns: int | None
-    rate_hz: float | None
-    asset_id: str | None
-    gateway_id: str | None = None
-    unit: str | None = None
-    created_ns: int = 0
-    active: bool = True
-    """False once a tag of another type or unit took its key."""
 
 
 class TagDirectory:
@@ -53,33 +40,32 @@ class TagDirectory:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._lock = threading.Lock()
+        self._reading = threading.Lock()
         self._registering = threading.Lock()
-        self._tags: dict[str, dict[int, TagRef]] = defaultdict(dict)
-        self._keys: dict[tuple[str, str], int] = {}
-        self._assets: dict[tuple[str, str], tuple[int, ...]] = {}
-        self._mappings: OrderedDict[tuple[str, str], Mapping[int, TagRef]] = OrderedDict()
+        self.known = Known()
+        """Exchanged, never changed."""
+        self._mappings: OrderedDict[tuple[str, str], _EpochTags] = OrderedDict()
 
     def reload(self) -> None:
-        """Read every tag from the store; at start, and after a change of assets or bindings."""
-        with self._db.reading() as session:
-            bound = _assets_of_tags(session)
-            rows = session.execute(select(Tag)).scalars().all()
-            assets: dict[tuple[str, str], list[int]] = defaultdict(list)
-            for tenant, asset_id, tag_id in session.execute(
-                select(Binding.tenant, Binding.asset_id, Binding.tag_id).where(Binding.tag_id.is_not(None))
-            ):
-                assert tag_id is not None
-                assets[(tenant, asset_id)].append(tag_id)
-        tags: dict[str, dict[int, TagRef]] = defaultdict(dict)
-        keys: dict[tuple[str, str], int] = {}
-        for row in rows:
-            tags[row.tenant][row.id] = _ref(row, bound.get(row.id))
-            if row.active:
-                keys[(row.tenant, row.key)] = row.id
-        with self._lock:
-            self._tags, self._keys = tags, keys
-            self._assets = {asset: tuple(sorted(set(ids))) for asset, ids in assets.items()}
-            self._mappings.clear()
+        """Read every tag from the store; at start, and after a change of the plant folder."""
+        with self._reading:
+            with self._db.reading() as session:
+                known = Known().having(*_read(session, None))
+            with self._lock:
+                self.known = known
+                self._mappings.clear()
+
+    def refresh(self, ids: Collection[int]) -> None:
+        """Read these tags anew, and what they feed; call it after the commit that changed them."""
+        if not ids:
+            return
+        with self._reading:
+            with self._db.reading() as session:
+                changed = _read(session, ids)
+            with self._lock:
+                self.known = self.known.having(*changed)
+                for place in [place for place, kept in self._mappings.items() if not kept.ids.isdisjoint(ids)]:
+                    del self._mappings[place]
 
     def register(
         self, tenant: str, gateway: str, epoch: str, entries: Sequence[DictionaryEntry]
@@ -96,15 +82,20 @@ class TagDirectory:
                 raise Problem(422, "invalid", f"The key {entry.key!r} of index {entry.index} has control characters.")
         with self._one_registration():
             with self._db.session() as session:
-                tags = _tags_by_key(session, tenant, {entry.key for entry in entries})
+                tags = tags_by_key(session, tenant, {entry.key for entry in entries})
+                touched = {tag.id for tag in tags.values()}
                 _retire_changed(session, tags, entries, gateway)
                 tags |= _make_missing(session, tenant, gateway, [entry for entry in entries if entry.key not in tags])
+                touched |= {tag.id for tag in tags.values()}
                 for entry in entries:
                     tags[entry.key] = _merge(session, tags[entry.key], entry, gateway)
+                    touched.add(tags[entry.key].id)
                 session.flush()
-                bind_device_tags(session, tenant, [tag for tag in tags.values() if tag.owner == gateway])
+                touched |= bind_device_tags(session, tenant, [tag for tag in tags.values() if tag.owner == gateway])
                 _store_indexes(session, tenant, gateway, epoch, [(entry.index, tags[entry.key]) for entry in entries])
-            self.reload()
+            self.refresh(touched)
+            with self._lock:
+                self._mappings.pop((gateway, epoch), None)  # it has indexes more, of tags that it did not hold
             return self.mapping(gateway, epoch)
 
     @contextmanager
@@ -121,40 +112,56 @@ class TagDirectory:
     def mapping(self, gateway: str, epoch: str) -> Mapping[int, TagRef]:
         """Give index → tag of the gateway's epoch; empty when it sent no dictionary."""
         with self._lock:
-            known = self._mappings.get((gateway, epoch))
-            if known is not None:
+            kept = self._mappings.get((gateway, epoch))
+            if kept is not None:
                 self._mappings.move_to_end((gateway, epoch))
-                return known
-        with self._db.reading() as session:
-            rows = session.execute(
-                select(TagIndex.index, TagIndex.tag_id, TagIndex.tenant).where(
-                    TagIndex.gateway_id == gateway, TagIndex.epoch == epoch
-                )
-            ).all()
+                return kept.by_index
+        known, rows = self.known, self._indexes(gateway, epoch)
+        fresh = {tag for _, tag, tenant in rows if tag not in known.tags.get(tenant, {})}
+        if fresh:  # a dictionary is stored that the directory has not come to yet
+            self.refresh(fresh)
+            known = self.known
+        made = MappingProxyType({index: known.tags[tenant][tag] for index, tag, tenant in rows})
         with self._lock:
-            made = MappingProxyType({index: self._tags[tenant][tag] for index, tag, tenant in rows})
-            self._mappings[(gateway, epoch)] = made
-            if len(self._mappings) > MAPPINGS_KEPT:
-                self._mappings.popitem(last=False)
+            if self.known is known and not fresh:  # else it may be of before a change that has let go of mappings
+                self._mappings[(gateway, epoch)] = _EpochTags(made, frozenset(ref.id for ref in made.values()))
+                if len(self._mappings) > MAPPINGS_KEPT:
+                    self._mappings.popitem(last=False)
         return made
+
+    def _indexes(self, gateway: str, epoch: str) -> list[tuple[int, int, str]]:
+        query = select(TagIndex.index, TagIndex.tag_id, TagIndex.tenant)
+        with self._db.reading() as session:
+            found = session.execute(query.where(TagIndex.gateway_id == gateway, TagIndex.epoch == epoch))
+            return [(index, tag, tenant) for index, tag, tenant in found]
 
     def by_id(self, tenant: str, ids: Iterable[int]) -> dict[int, TagRef]:
         """Give the tags of the tenant among the ids; what is absent from the answer is a 404 for the caller."""
-        tags = self._tags.get(tenant, {})
+        tags = self.known.tags.get(tenant, {})
         return {tag: tags[tag] for tag in ids if tag in tags}
 
     def by_key(self, tenant: str, key: str) -> TagRef | None:
         """Give the active tag of that key."""
-        tag = self._keys.get((tenant, key))
-        return None if tag is None else self._tags[tenant].get(tag)
+        known = self.known
+        tag = known.keys.get((tenant, key))
+        return None if tag is None else known.tags[tenant][tag]
 
     def of_asset(self, tenant: str, asset_id: str) -> list[TagRef]:
         """Give the tags bound to the asset; empty when there are none or the asset is another tenant's."""
-        return list(self.by_id(tenant, self._assets.get((tenant, asset_id), ())).values())
+        known = self.known
+        return [known.tags[tenant][tag] for tag in known.assets.get((tenant, asset_id), ())]
 
     def all(self, tenant: str) -> list[TagRef]:
         """Give every tag of the tenant."""
-        return list(self._tags.get(tenant, {}).values())
+        return list(self.known.tags.get(tenant, {}).values())
+
+
+@dataclass(frozen=True, slots=True)
+class _EpochTags:
+    """What the indexes of an epoch mean, and of which tags that tells."""
+
+    by_index: Mapping[int, TagRef]
+    ids: frozenset[int]
 
 
 def _retire_changed(session: Session, tags: dict[str, Tag], entries: Sequence[DictionaryEntry], gateway: str) -> None:
@@ -176,7 +183,7 @@ def _make_missing(session: Session, tenant: str, gateway: str, entries: Sequence
     if not rows:
         return {}
     session.execute(insert(Tag), list(rows.values()))
-    return _tags_by_key(session, tenant, set(rows))
+    return tags_by_key(session, tenant, set(rows))
 
 
 def _merge(session: Session, tag: Tag, entry: DictionaryEntry, gateway: str) -> Tag:
@@ -224,7 +231,8 @@ def _path(text: str | None) -> str | None:
         return None
 
 
-def _tags_by_key(session: Session, tenant: str, keys: set[str]) -> dict[str, Tag]:
+def tags_by_key(session: Session, tenant: str, keys: set[str]) -> dict[str, Tag]:
+    """Give the tenant's active tags under these keys."""
     found: dict[str, Tag] = {}
     for chunk in parted(keys):
         query = select(Tag).where(Tag.tenant == tenant, Tag.active, Tag.key.in_(chunk))
@@ -247,14 +255,30 @@ def _store_indexes(session: Session, tenant: str, gateway: str, epoch: str, pair
         row.tag_id = tag.id
 
 
-def _assets_of_tags(session: Session) -> dict[int, str]:
-    query = (
-        select(Binding.tag_id, Binding.asset_id).where(Binding.tag_id.is_not(None)).order_by(Binding.asset_id.desc())
-    )
-    return {tag_id: asset_id for tag_id, asset_id in session.execute(query) if tag_id is not None}
+_COLUMNS: tuple[InstrumentedAttribute[Any], ...] = (
+    Tag.id, Tag.key, Tag.type, Tag.tenant, Tag.owner, Tag.late_after_ns, Tag.rate_hz, Tag.gateway_id, Tag.unit,
+    Tag.created_ns, Tag.active,
+)  # fmt: skip
 
 
-def _ref(tag: Tag, asset_id: str | None) -> TagRef:
+def _read(session: Session, ids: Collection[int] | None) -> tuple[list[TagRef], dict[int, list[str]]]:
+    """Give tags, None: every one, and the assets that each of them feeds, in order."""
+    refs: list[TagRef] = []
+    bound: dict[int, list[str]] = defaultdict(list)
+    of_tags = select(*_COLUMNS).order_by(Tag.id)
+    of_bindings = select(Binding.tag_id, Binding.asset_id).where(Binding.tag_id.is_not(None)).order_by(Binding.asset_id)
+    for part in (None,) if ids is None else parted(ids):
+        tags, bindings = of_tags, of_bindings
+        if part is not None:
+            tags, bindings = tags.where(Tag.id.in_(part)), bindings.where(Binding.tag_id.in_(part))
+        for tag_id, asset_id in session.execute(bindings):
+            assert tag_id is not None
+            bound[tag_id].append(asset_id)
+        refs += [_ref(row, next(iter(bound.get(row.id, ())), None)) for row in session.execute(tags)]
+    return refs, bound
+
+
+def _ref(tag: Row[Any], asset_id: str | None) -> TagRef:
     return TagRef(
         id=tag.id,
         key=tag.key,

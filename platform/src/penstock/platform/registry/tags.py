@@ -1,22 +1,22 @@
 """Tags as the API shows them, and computed tags that apps declare and write."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from penstock.core.units import unit_problem
 from penstock.platform.identity.model import Gateway
 from penstock.platform.kit.access import Principal
 from penstock.platform.kit.audit import record
 from penstock.platform.kit.db import Database
 from penstock.platform.kit.paging import decode_cursor, page_of
-from penstock.platform.kit.problems import Problem, invalid, not_found
-from penstock.platform.registry.assets import WRITTEN_KINDS, find_asset
-from penstock.platform.registry.model import Asset, AssetType, Binding, Tag
-from penstock.platform.registry.service import TagDirectory, changed_meaning
+from penstock.platform.kit.problems import Problem, not_found
+from penstock.platform.registry.assets import find_asset
+from penstock.platform.registry.declaring import ComputedTag as ComputedTag
+from penstock.platform.registry.declaring import declare_all
+from penstock.platform.registry.model import Binding, Tag
+from penstock.platform.registry.service import TagDirectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +36,6 @@ class TagFilter:
     asset: str | None = None
     q: str | None = None
     gateway: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ComputedTag:
-    """What an app declares."""
-
-    asset: str
-    property: str
-    type: str
-    unit: str | None
-    description: str
 
 
 class TagService:
@@ -95,29 +84,16 @@ class TagService:
             return _views(session, [tag])[0]
 
     def declare(self, by: Principal, wanted: ComputedTag) -> tuple[TagView, bool]:
-        """Declare a computed tag owned by the caller's client; give it and whether it is new.
-
-        Another type or unit than before is another series under the same key. Problem 409 when the property is fed by
-        somebody else's tag, 422 for a unit that is not known.
-        """
-        with self._db.session() as session:
-            asset = find_asset(session, by.tenant, wanted.asset)
-            _fits(session, asset, wanted)
-            binding = session.get(Binding, (asset.id, wanted.property))
-            bound = session.get(Tag, binding.tag_id) if binding and binding.tag_id else None
-            if binding is not None and (bound is None or bound.owner != by.writer):
-                detail = f"{wanted.property} of {asset.path} is fed by {binding.tag_key}: take another property."
-                raise Problem(409, "property-bound", detail)
-            tag, new = _declared(session, by, asset, wanted)
-            if binding is None:
-                binding = Binding(asset_id=asset.id, property=wanted.property, tenant=by.tenant, origin="api")
-                session.add(binding)
-            binding.tag_key, binding.tag_id = tag.key, tag.id
-            if new:
-                record(session, by, "tag.declare", object=str(tag.id), detail={"key": tag.key})
-            view = TagView(tag, asset.id, wanted.property)
-        self._directory.reload()
+        """Declare a computed tag owned by the caller's client; give it and whether it is new. See declare_all."""
+        [(view, new)] = self.declare_all(by, [wanted])
         return view, new
+
+    def declare_all(self, by: Principal, wanted: Sequence[ComputedTag]) -> list[tuple[TagView, bool]]:
+        """Declare computed tags, all or none; give each with whether it is new. See declaring.declare_all."""
+        with self._db.session() as session:
+            told, touched = declare_all(session, by, wanted)
+        self._directory.refresh(touched)
+        return [(TagView(each.row, each.asset, each.property), each.is_new) for each in told]
 
 
 def _gateway(session: Session, tenant: str, named: str) -> str:
@@ -134,42 +110,6 @@ def _find(session: Session, tenant: str, tag_id: int) -> Tag:
     if tag is None:
         raise not_found(what="tag", identifier=tag_id)
     return tag
-
-
-def _fits(session: Session, asset: Asset, wanted: ComputedTag) -> None:
-    kind = session.get(AssetType, asset.type_id) if asset.type_id else None
-    spec = kind.properties.get(wanted.property) if kind else None
-    if spec is None:
-        return
-    if spec["kind"] not in WRITTEN_KINDS:
-        raise invalid(detail=f"{wanted.property} is a {spec['kind']} of the asset's type: apps write metrics.")
-    if (spec["type"], spec.get("unit") or None) != (wanted.type, wanted.unit or None):
-        unit = spec.get("unit") or "no unit"
-        raise invalid(detail=f"The asset's type says {wanted.property} is {spec['type']} in {unit}: declare it so.")
-
-
-def _declared(session: Session, by: Principal, asset: Asset, wanted: ComputedTag) -> tuple[Tag, bool]:
-    key = f"{by.name if by.kind != 'person' else by.client_id}/{asset.path}/{wanted.property}"
-    query = select(Tag).where(Tag.tenant == by.tenant, Tag.active, Tag.key == key)
-    tag = session.execute(query).scalar_one_or_none()
-    if tag is not None and tag.owner != by.writer:
-        raise Problem(409, "tag-exists", f"The key {key} belongs to another client; take another property.")
-    if wanted.unit and (tag is None or tag.unit != wanted.unit):  # not of a unit that is there: it may load pint
-        problem = unit_problem(wanted.unit)
-        if problem is not None:
-            raise invalid(problem)
-    if tag is not None and changed_meaning(tag, wanted.type, wanted.unit):
-        tag.active = False
-        session.flush()
-        tag = None
-    new = tag is None
-    if tag is None:
-        tag = Tag(tenant=by.tenant, key=key, active=True, type=wanted.type, owner=by.writer, created_ns=time.time_ns())
-        session.add(tag)
-    tag.name, tag.unit, tag.path = wanted.property, wanted.unit or None, asset.path
-    tag.description = wanted.description
-    session.flush()
-    return tag, new
 
 
 def _views(session: Session, rows: Sequence[Tag]) -> list[TagView]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Final
 
 from penstock.simulators.models.fault import FaultRequest, FaultState, Hidden
 from penstock.simulators.plant import SimulatedPlant
 from penstock.simulators.truth.recorder import EVERY_ns, LOOK_ns, Reading, Recorder
-from penstock.simulators.truth.records import Action, FaultTruth, Told
+from penstock.simulators.truth.records import Action, FaultTruth, Told, TruthState
 from penstock.simulators.truth.store import TruthStore
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,11 @@ class TruthKeeper:
         self.problem = ""
         """What keeps the truth from being written; empty while it is."""
         self.lost = 0
+
+    @property
+    def known(self) -> Mapping[str, TruthState]:
+        """Give each device as it was at its last look, at most a second of machine time ago."""
+        return self._recorder.known
 
     def look(self, plant: SimulatedPlant) -> Told:
         """Look at all devices if it is time; give what there is to write."""

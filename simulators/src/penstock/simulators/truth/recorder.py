@@ -52,6 +52,11 @@ class Recorder:
         self._noted_ns: dict[str, int] = {}
         self._next_ns = 0
 
+    @property
+    def known(self) -> Mapping[str, TruthState]:
+        """Give each device as it was at its last look."""
+        return self._before
+
     def is_due(self, now_ns: int) -> bool:
         """Say whether it is time for a look."""
         return now_ns >= self._next_ns

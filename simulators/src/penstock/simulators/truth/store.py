@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from penstock.core.errors import PenstockError
 from penstock.core.times import format_rfc3339_ns
-from penstock.simulators.truth.records import Cause, FaultTruth, Told, TruthEvent, TruthState
+from penstock.simulators.truth.records import Action, Cause, FaultTruth, Told, TruthEvent, TruthState
 
 log = logging.getLogger(__name__)
 VERSION: Final = 1
@@ -63,6 +63,20 @@ FROM states s LEFT JOIN events f ON f.id = (
 WHERE (:device = '' OR s.device = :device) AND s.time_ns >= :start AND s.time_ns < :end
 AND (s.time_ns, s.id) > (:time, :id)
 ORDER BY s.time_ns, s.id LIMIT :limit
+"""
+_LAST_EVENTS: Final = """
+SELECT time_ns, device, asset, action, fault, kind, component, severity, cause, detail FROM events
+WHERE :device = '' OR device = :device ORDER BY time_ns DESC, id DESC LIMIT :limit
+"""
+_STATE_AT: Final = """
+SELECT time_ns, device, asset, machine, failed, states, faults FROM states
+WHERE device = :device AND time_ns <= :time ORDER BY time_ns DESC, id DESC LIMIT 1
+"""
+_THINNED: Final = """
+SELECT time_ns, device, asset, machine, failed, states, faults FROM (
+  SELECT *, row_number() OVER (ORDER BY time_ns, id) AS n, count(*) OVER () AS total FROM states
+  WHERE device = :device AND time_ns >= :start AND time_ns <= :end)
+WHERE n % max(1, total / :points) = 0 OR n = 1 OR n = total ORDER BY time_ns, n
 """
 _DEVICES: Final = """
 SELECT a.device, n.asset, n.machine, a.first, a.last, a.states, n.faults
@@ -142,18 +156,26 @@ class TruthStore:
         """Give the newest state of each device."""
         with self._asking:
             rows = self._asked.execute(_NEWEST).fetchall()
-        return {
-            device: TruthState(
-                time_ns,
-                device,
-                asset,
-                failed,
-                json.loads(states),
-                _faults(json.loads(faults)),
-                machine=bool(machine),
-            )
-            for time_ns, device, asset, machine, failed, states, faults in rows
-        }
+        return {row[1]: _state(row) for row in rows}
+
+    def state_at(self, device: str, time_ns: int) -> TruthState | None:
+        """Give a device as it was noted last at or before a time."""
+        with self._asking:
+            row = self._asked.execute(_STATE_AT, {"device": device, "time": time_ns}).fetchone()
+        return None if row is None else _state(row)
+
+    def thinned(self, device: str, *, start_ns: int, end_ns: int, points: int) -> list[TruthState]:
+        """Give a device's states with start <= time <= end in the order of time; of many each so-manyth."""
+        asked = {"device": device, "start": start_ns, "end": end_ns, "points": points}
+        with self._asking:
+            rows = self._asked.execute(_THINNED, asked).fetchall()
+        return [_state(row) for row in rows]
+
+    def last_events(self, *, device: str = "", limit: int = 1000) -> list[TruthEvent]:
+        """Give the newest events, of one device or of all, in the order of time."""
+        with self._asking:
+            rows = self._asked.execute(_LAST_EVENTS, {"device": device, "limit": limit}).fetchall()
+        return [_event(row) for row in reversed(rows)]
 
     def devices(self) -> list[Item]:
         """Give each device: its asset, whether it can fail, the span it was looked at, its faults at the last look."""
@@ -256,6 +278,18 @@ def _state_row(state: TruthState) -> tuple[Any, ...]:
     faults = json.dumps([asdict(one) for one in state.faults])
     what = (state.time_ns, state.device, state.asset, state.machine, state.failed, state.rul_s)
     return (*what, json.dumps(state.states), faults)
+
+
+def _state(row: tuple[Any, ...]) -> TruthState:
+    time_ns, device, asset, machine, failed, states, faults = row
+    told = _faults(json.loads(faults))
+    return TruthState(time_ns, device, asset, failed, json.loads(states), told, machine=bool(machine))
+
+
+def _event(row: tuple[Any, ...]) -> TruthEvent:
+    time_ns, device, asset, action, fault, kind, component, severity, cause, detail = row
+    what = (time_ns, device, asset, Action(action), fault, kind, component, severity, Cause(cause))
+    return TruthEvent(*what, json.loads(detail))
 
 
 def _faults(items: Sequence[Mapping[str, Any]]) -> tuple[FaultTruth, ...]:

@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from penstock.apps.maintenance.advice.advisor import Advisor, Said
+from penstock.apps.maintenance.advice.diagnosis import Diagnosis
 from penstock.apps.maintenance.backtest.study import Recording, Study, StudyAsset, StudyError, read_rows
 from penstock.apps.maintenance.detection.detector import Detector, Judged
 from penstock.apps.maintenance.detection.fitting import FitError, Rows, fit
@@ -44,13 +46,17 @@ def backtest(folder: Path, study: Study, out: Path, *, executor: Executor = HERE
 def _judge(item: tuple[str, StudyAsset, Recording]) -> tuple[pa.Table, dict[str, Any]]:
     """Judge one asset: the table of its scores, and what the findings say of it."""
     family, asset, recording = item
-    judged, reasons, more = (_detect if family == "detection" else _stream)(asset, recording)
-    alarms = _alarms(asset, judged, recording.channels)
-    said = {"name": asset.name, "rows": len(judged.times_ns), "alarms": alarms} | more
-    return _table(judged, recording.channels, reasons), said
+    judged, reasons, said, more = (_detect if family == "detection" else _stream)(asset, recording)
+    alarms = _alarms(asset, judged, recording.channels, said)
+    told = {"name": asset.name, "rows": len(judged.times_ns), "alarms": alarms} | more
+    return _table(judged, recording.channels, reasons), told
 
 
-def _detect(asset: StudyAsset, recording: Recording) -> tuple[Judged, list[str | None], dict[str, Any]]:
+_Outcome = tuple[Judged, list[str | None], list[Said], dict[str, Any]]
+"""Judgements, the reason of each row, what was suspected from when on, and what stands beside the alarms."""
+
+
+def _detect(asset: StudyAsset, recording: Recording) -> _Outcome:
     healthy, limits = _rows(asset, recording, "fit"), _rows(asset, recording, "limits")
     if not len(healthy):
         message = f"{asset.name}: no row is named healthy (use: fit)"
@@ -60,14 +66,18 @@ def _detect(asset: StudyAsset, recording: Recording) -> tuple[Judged, list[str |
     except FitError as error:
         message = f"{asset.name}: {error}"
         raise StudyError(message) from error
-    judged = _judged(Detector(model), recording)
+    advisor = Advisor(model, asset.failure_modes)
+    judged = _judged(Detector(model, advisor), recording)
     reasons = [f"{STATISTICS[s]}, λ {model.lambdas[a]:g}" if a >= 0 else None for a, s in judged.reasons.tolist()]
-    return judged, reasons, {"model": _said_of(model)}
+    said = advisor.take()
+    watched = _within(asset, np.array([each.time_ns for each in said], np.int64), "watch")
+    suspected = [_suspected(each) for each, own in zip(said, watched, strict=True) if own]
+    return judged, reasons, said, {"model": _said_of(model), "suspected": suspected}
 
 
-def _stream(_: StudyAsset, recording: Recording) -> tuple[Judged, list[str | None], dict[str, Any]]:
+def _stream(_: StudyAsset, recording: Recording) -> _Outcome:
     judged = _judged(Stream(len(recording.channels)), recording)
-    return judged, [FEATURES[f] if f >= 0 else None for _, f in judged.reasons.tolist()], {}
+    return judged, [FEATURES[f] if f >= 0 else None for _, f in judged.reasons.tolist()], [], {}
 
 
 def _judged(by: Detector | Stream, recording: Recording) -> Judged:
@@ -100,7 +110,10 @@ def _table(judged: Judged, channels: tuple[str, ...], reasons: list[str | None])
     return pa.table({"time": judged.times_ns, "score": scores, "active": judged.active, "reason": reasons, **shares})
 
 
-def _alarms(asset: StudyAsset, judged: Judged, channels: tuple[str, ...]) -> list[dict[str, Any]]:
+def _alarms(
+    asset: StudyAsset, judged: Judged, channels: tuple[str, ...], said: list[Said]
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Give the alarms of watched rows; one that is raised tells what was suspected at that row."""
     watched = set(judged.times_ns[_within(asset, judged.times_ns, "watch")].tolist())
     return [
         {
@@ -108,10 +121,23 @@ def _alarms(asset: StudyAsset, judged: Judged, channels: tuple[str, ...]) -> lis
             "raised": alarm.raised,
             "score": alarm.score,
             "shares": dict(zip(channels, alarm.shares, strict=True)),
+            **(_told(_at(said, alarm.time_ns)) if alarm.raised else {}),
         }
         for alarm in judged.alarms
         if alarm.time_ns in watched
     ]
+
+
+def _at(said: list[Said], time_ns: int) -> Diagnosis | None:
+    return next((each.diagnosis for each in reversed(said) if each.time_ns <= time_ns), None)
+
+
+def _suspected(said: Said) -> dict[str, Any]:
+    return {"time_ns": said.time_ns} | (_told(said.diagnosis) or {"part": ""})
+
+
+def _told(diagnosis: Diagnosis | None) -> dict[str, Any]:
+    return {} if diagnosis is None else diagnosis.to_json()
 
 
 def _said_of(model: Model) -> dict[str, Any]:

@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from penstock.apps.maintenance.advice.modes import FailureMode, ModesError, read_modes
+
 STUDY: Final = "study.json"
 VERSION: Final = 1
 TIME: Final = "time"
@@ -35,11 +37,15 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class StudyAsset:
-    """One machine; `ended`: "failure" where its record ends with one, otherwise "running"."""
+    """One machine; `ended`: "failure" where its record ends with one, otherwise "running".
+
+    `failure_modes`: of its type, the signs being channels; none where the study names none.
+    """
 
     name: str
     stretches: tuple[Stretch, ...]
     ended: str
+    failure_modes: tuple[FailureMode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,13 @@ def read_study(folder: Path) -> Study:
 
 def _asset(body: dict[str, Any]) -> StudyAsset:
     stretches = tuple(Stretch(s["use"], int(s["start_ns"]), int(s["end_ns"])) for s in body["stretches"])
-    return StudyAsset(_name(str(body["name"])), stretches, str(body.get("ended", "running")))
+    name, ended = _name(str(body["name"])), str(body.get("ended", "running"))
+    try:
+        modes = read_modes(body.get("failure_modes"))
+    except ModesError as error:
+        message = f"{STUDY}: {name}: {error}"
+        raise StudyError(message) from error
+    return StudyAsset(name, stretches, ended, modes)
 
 
 def _name(name: str) -> str:

@@ -6,7 +6,7 @@ Row by row whatever the blocks, so the blocks make no difference, to the last bi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +33,25 @@ class Judged:
     alarms: tuple[Alarm, ...]
 
 
-class Detector:
-    """Rows in, judgements out; the whole state goes through `to_json` and `restore`."""
+class Follower(Protocol):
+    """Who looks at each row together with the detector, to say more of it than that it is not as when healthy."""
 
-    def __init__(self, model: Model) -> None:
+    def on_row(
+        self, time_ns: int, row: Floats, deviation: Floats | None, *, averages: Averages, average: int, score: float,
+        active: bool,
+    ) -> None:  # fmt: skip
+        """Take the readings (u,) of the used channels, their deviations (None: an empty row), and what came of them.
+
+        `average`: the moving average that is worst, −1 for none; `active`: an alarm stands after this row.
+        """
+
+
+class Detector:
+    """Rows in, judgements out; the whole state but the follower's goes through `to_json` and `restore`."""
+
+    def __init__(self, model: Model, follower: Follower | None = None) -> None:
         self.model = model
+        self._follower = follower
         channels = len(model.used)
         self._rows = Conditioner(model.settings, model.centre, scale=model.scale, gain=model.gain, gap_ns=model.gap_ns)
         self._rows.learn_others(model.mean[:channels], model.covariance)
@@ -72,6 +86,16 @@ class Detector:
             if self._delay.on_score(float(scores[i])):
                 alarms.append(Alarm(time_ns, self._delay.active, float(scores[i]), tuple(shares[i].tolist())))
             active[i] = self._delay.active
+            if self._follower is not None:
+                self._follower.on_row(
+                    time_ns,
+                    row,
+                    None if seen is None else seen[0],
+                    averages=self._averages,
+                    average=int(reasons[i, 0]),
+                    score=float(scores[i]),
+                    active=self._delay.active,
+                )
         return Judged(times_ns, scores, shares, reasons, active, tuple(alarms))
 
     def _judge(self, deviation: Floats, parted: bool) -> tuple[int, int, float]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.apps.maintenance.detection.habits import habits_of
 from penstock.apps.maintenance.detection.judge import Averages, Statistics, stacked
 from penstock.apps.maintenance.detection.limits import limit_of, without_moments
 from penstock.apps.maintenance.detection.model import FittedOn, Floats, Model
@@ -85,6 +86,7 @@ def fit(
         direction_scale=spread[0],
         channel_scale=spread[1],
         limits=limit,
+        habits=habits_of((healthy.values[:, frame.used] - frame.centre) / frame.scale),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.apps.maintenance.detection.habits import Habits
 from penstock.apps.maintenance.detection.settings import DetectionSettings
 
 Floats = NDArray[np.float64]
@@ -44,7 +46,7 @@ class Model:
     mean (d,), whiten (d, d): of the stacked deviations, directions by rising variance, the first `residual` of which
     are the residual space; covariance (u, u); lambdas (m,); direction_scale (m, d), channel_scale (m, u);
     limits (m, 3), of the cube roots of T², SPE and the largest squared channel. Rows further apart than gap_ns are
-    not neighbours.
+    not neighbours. habits: how channels behave from row to row; None in an artefact that is older than they are.
     """
 
     settings: DetectionSettings
@@ -62,6 +64,7 @@ class Model:
     direction_scale: Floats
     channel_scale: Floats
     limits: Floats
+    habits: Habits | None = None
 
     @property
     def constant(self) -> tuple[str, ...]:
@@ -80,6 +83,8 @@ class Model:
         body: dict[str, Any] = {"version": VERSION, "settings": self.settings.to_json()}
         body["fitted_on"] = {name: getattr(on, name) for name in FittedOn.__slots__}
         body |= {name: getattr(self, name).tolist() for name in ARRAYS}
+        if self.habits is not None:
+            body["habits"] = self.habits.to_json()
         return body | {"gap_ns": self.gap_ns, "residual": self.residual}
 
     @classmethod
@@ -92,7 +97,9 @@ class Model:
             on = FittedOn(**{**kept["fitted_on"], "channels": tuple(kept["fitted_on"]["channels"])})
             arrays = {name: _array(name, kept[name]) for name in ARRAYS}
             settings = DetectionSettings.of_json(kept["settings"])
-            return cls(settings, on, gap_ns=int(kept["gap_ns"]), residual=int(kept["residual"]), **arrays)
+            habits = Habits.of_json(kept["habits"]) if "habits" in kept else None
+            gap_ns, residual = int(kept["gap_ns"]), int(kept["residual"])
+            return cls(settings, on, gap_ns=gap_ns, residual=residual, habits=habits, **arrays)
         except (KeyError, TypeError, ValueError) as broken:
             message = f"no model of the detection: {broken!r}"
             raise ModelError(message) from broken
@@ -122,6 +129,16 @@ def listed(values: Floats) -> list[Any]:
     if values.ndim > 1:
         return [listed(row) for row in values]
     return [None if math.isnan(v) else v for v in values.tolist()]
+
+
+def packed(values: NDArray[Any]) -> str:
+    """Give an array's bytes as text: exact, and a third of the size of numbers in digits."""
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
+
+
+def unpacked(kept: str, like: NDArray[Any]) -> NDArray[Any]:
+    """Take what `packed` gave, of the form of `like`; ValueError where it is of another."""
+    return np.frombuffer(base64.b64decode(kept), like.dtype).reshape(like.shape).copy()
 
 
 def unlisted(kept: list[Any]) -> Floats:

@@ -83,6 +83,10 @@ class OrderBook:
             ).fetchall()
         return [_order_of(row) for row in rows]
 
+    def open_by_asset(self) -> dict[str, Order]:
+        """Give the newest order of each asset that has one which is not closed."""
+        return {order.asset: order for order in reversed(self.orders(closed=False, limit=OPEN_MAX))}
+
     def history(self, number: int) -> list[Step]:
         """Give the steps of an order, oldest first."""
         with self._lock:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from penstock.sdk.errors import ClientError
-from penstock.sdk.models import Asset, Scalar, TreeNode
+from penstock.sdk.models import Asset, AssetType, Scalar, TreeNode
 from penstock.sdk.transport import Transport
 
 
@@ -70,6 +70,11 @@ class AsyncAssets:
         """Delete an asset; its tags and samples stay."""
         await self._transport.json("DELETE", f"/v1/assets/{asset_id}")
 
-    async def types(self) -> Sequence[Mapping[str, Any]]:
-        """List the asset types with their revisions and properties."""
-        return [item async for item in self._transport.pages("/v1/asset-types")]
+    async def types(self) -> Sequence[AssetType]:
+        """List every revision of every asset type."""
+        return [AssetType.of(item) async for item in self._transport.pages("/v1/asset-types")]
+
+    async def type(self, name: str, revision: int | None = None) -> AssetType:
+        """Give an asset type with its properties and failure modes, its newest revision when none is named."""
+        params = [("revision", str(revision))] if revision is not None else []
+        return AssetType.of(await self._transport.json("GET", f"/v1/asset-types/{name}", params=params))

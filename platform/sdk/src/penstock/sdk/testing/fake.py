@@ -27,7 +27,7 @@ import httpx
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.backoff import Backoff
 from penstock.sdk.client import Client
-from penstock.sdk.models import Asset, Scalar, Tag
+from penstock.sdk.models import Asset, AssetType, Scalar, Tag
 from penstock.sdk.simulated import put_in_place
 from penstock.sdk.testing import alarms as alarm_routes
 from penstock.sdk.testing import history, ledger, registry
@@ -67,6 +67,19 @@ class FakePlatform(httpx.AsyncBaseTransport):
         with self._lock:
             made = self.state.add_asset(path, name=name, type_name=type, attributes=attributes or {})
         return Asset.of(made)
+
+    def add_type(
+        self,
+        name: str,
+        *,
+        revision: int = 1,
+        properties: Mapping[str, Mapping[str, Any]] | None = None,
+        failure_modes: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> AssetType:
+        """Publish a revision of an asset type in the API's words; assets that name it do not get its properties."""
+        with self._lock:
+            made = self.state.add_type(name, revision, properties or {}, failure_modes=failure_modes or {})
+        return AssetType.of(made)
 
     def add_tag(
         self,
@@ -241,8 +254,10 @@ class FakePlatform(httpx.AsyncBaseTransport):
             ("PATCH", "/v1/assets/(ast_[^/]+)", "assets:write", registry.change_asset),
             ("DELETE", "/v1/assets/(ast_[^/]+)", "assets:write", registry.delete_asset),
             ("GET", "/v1/asset-types", "assets:read", registry.asset_types),
+            ("GET", "/v1/asset-types/([^/]+)", "assets:read", registry.asset_type),
             ("GET", "/v1/tags", "assets:read", registry.tags),
             ("POST", "/v1/tags", "samples:write", registry.declare_tag),
+            ("POST", "/v1/tags/batch", "samples:write", registry.declare_tags),
             ("GET", r"/v1/tags/(\d+)", "assets:read", registry.tag),
             ("PATCH", r"/v1/tags/(\d+)", "assets:write", registry.change_tag),
             ("GET", "/v1/latest", "samples:read", history.latest),

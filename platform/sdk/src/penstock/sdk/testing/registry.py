@@ -16,6 +16,7 @@ from penstock.sdk.times import to_ns
 from penstock.sdk.transport import ARROW
 
 READ_SCOPES = ("assets:read", "samples:read", "alarms:read", "ledger:read", "gateways:read")
+DECLARED_MAX = 1000
 ALL_SCOPES = (*READ_SCOPES, "alarms:ack", "assets:write", "rules:write", "samples:write")
 
 
@@ -74,9 +75,19 @@ def delete_asset(state: State, call: Call) -> httpx.Response:
 
 
 def asset_types(state: State, call: Call) -> dict[str, Any]:
-    """Answer `GET /v1/asset-types`: the names in use, without a definition."""
-    names = sorted({a["type"] for a in state.assets.values() if a["type"]})
-    return paged(call, [{"name": n, "revision": 1, "properties": []} for n in names])
+    """Answer `GET /v1/asset-types`: those published, and names in use that have no definition."""
+    named = {(a["type"], a["type_revision"]) for a in state.assets.values() if a["type"]}
+    return paged(call, [state.type(*each) for each in sorted(named | state.types.keys())])
+
+
+def asset_type(state: State, call: Call) -> dict[str, Any]:
+    """Answer `GET /v1/asset-types/{name}`."""
+    name, revision = call.path[0], call.one("revision")
+    found = state.type(name, int(revision) if revision else None)
+    in_use = any(a["type"] == name for a in state.assets.values())
+    if (name, found["revision"]) not in state.types and not in_use:
+        raise Refused(404, "not-found", f"no asset type {name}")
+    return found
 
 
 def tree(state: State, _: Call) -> dict[str, Any]:
@@ -124,12 +135,30 @@ def change_tag(state: State, call: Call) -> dict[str, Any]:
 
 def declare_tag(state: State, call: Call) -> tuple[int, dict[str, Any]]:
     """Answer `POST /v1/tags`: a computed tag, owned by the caller."""
-    body, owner = call.body(), call.principal.name
+    made, new = _declared(state, call, call.body())
+    return 201 if new else 200, made
+
+
+def declare_tags(state: State, call: Call) -> tuple[int, dict[str, Any]]:
+    """Answer `POST /v1/tags/batch`: all of them or none."""
+    items = call.body()["items"]
+    if not 1 <= len(items) <= DECLARED_MAX:
+        raise Refused(422, "invalid", f"items: from 1 to {DECLARED_MAX} tags, here {len(items)}")
+    places = [(state.asset(item["asset"])["id"], item["property"]) for item in items]
+    if len(set(places)) < len(places):
+        raise Refused(422, "invalid", "an item declares what another one declares too: send it once.")
+    told = [_declared(state, call, item) for item in items]
+    created = sum(new for _, new in told)
+    return 201 if created else 200, {"items": [made for made, _ in told], "created": created}
+
+
+def _declared(state: State, call: Call, body: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    owner = call.principal.name
     stands = state.asset(body["asset"])
     key = f"{owner}/{stands['path']}/{body['property']}"
     for known in state.tags.values():
         if known["key"] == key:
-            return 200, known
+            return known, False
     made = state.add_tag(
         key,
         value_type=body.get("type", "float64"),
@@ -139,7 +168,7 @@ def declare_tag(state: State, call: Call) -> tuple[int, dict[str, Any]]:
         owner=owner,
     )
     made["description"] = body.get("description", "")
-    return 201, made
+    return made, True
 
 
 def ingest(state: State, call: Call) -> dict[str, int]:

@@ -40,6 +40,7 @@ class State:
     now_ns: Callable[[], int]
     tags: dict[int, dict[str, Any]] = field(default_factory=dict)
     assets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    types: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
     rows: dict[int, list[Row]] = field(default_factory=dict)
     committed: list[Row] = field(default_factory=list)
     erasures: list[Erasure] = field(default_factory=list)
@@ -61,8 +62,23 @@ class State:
         properties = [_property(n, kind="attribute", value=v) for n, v in attributes.items()]
         parent = path.rpartition("/")[0] or None
         asset = {"id": asset_id, "path": path, "name": name, "type": type_name, "parent": parent}
+        asset["type_revision"] = self.type(type_name)["revision"] if type_name else None
         self.assets[asset_id] = asset | {"description": "", "properties": properties}
         return self.assets[asset_id]
+
+    def add_type(
+        self, name: str, revision: int, properties: Mapping[str, Any], *, failure_modes: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Publish a revision of a type."""
+        made = {"name": name, "revision": revision, "description": "", "properties": dict(properties)}
+        self.types[name, revision] = made | {"failure_modes": dict(failure_modes)}
+        return self.types[name, revision]
+
+    def type(self, name: str, revision: int | None = None) -> dict[str, Any]:
+        """Give a revision of a type, the newest when none is named; a name that nobody published has no content."""
+        known = [each for (of, at), each in self.types.items() if of == name and revision in (None, at)]
+        nothing = {"name": name, "revision": 1, "description": "", "properties": {}, "failure_modes": {}}
+        return max(known, key=lambda each: int(each["revision"]), default=nothing)
 
     def set_attributes(self, asset: dict[str, Any], attributes: Mapping[str, Any]) -> None:
         """Put these in the place of the attributes that the asset had."""

@@ -1,0 +1,238 @@
+"""The advisory block of one machine, row by row: what the state detection sees in, diagnoses out. Online, bounded.
+
+Theory of operation. Each row is remembered (`memory`, and the newest rows as they were read). While the state is
+normal one look is taken every `CHECK_ROWS` rows, for sensors that stand still, drop out or spike, which leave the state
+as it is. When the alarm is raised the deviations of the moving average that raised it are matched (`matching`); again
+after 1, 2, 4 … `LOOK_ROWS` rows while it stands, since a fault shows more of its signs as it grows. What counts is the
+mean of the looks' logarithms, and what was said stays until something else is clearly more probable. Later looks would
+mislead: levels that wander follow the fault. From then on only the urgency is judged anew. All of it is counted in
+rows: a replay says the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.apps.maintenance.advice.diagnosis import Diagnosis
+from penstock.apps.maintenance.advice.matching import Pattern, Ranked, missing_of, rank
+from penstock.apps.maintenance.advice.memory import Memory
+from penstock.apps.maintenance.advice.modes import FailureMode
+from penstock.apps.maintenance.advice.saying import Teller, Told
+from penstock.apps.maintenance.advice.sensors import RECENT, Looks, looks_of
+from penstock.apps.maintenance.advice.urgency import hours_left
+from penstock.apps.maintenance.detection.judge import Averages
+from penstock.apps.maintenance.detection.model import Floats, Model, packed, unpacked
+
+VERSION = 1
+CHECK_ROWS = 64
+LOOK_ROWS = 256
+LOG_MIN = -6.0
+"""Least logarithm of a probability in one look: no look alone rules anything out."""
+CLEARLY = 2.0
+"""What was said gives way to what is so many times as probable."""
+SURE = 8.0
+"""Evidence (a logarithm) from which a sensor is called broken while the state is normal."""
+LONG_PERIODS, GAPS_MIN, LOST_MIN = 2.5, 3, 0.25
+"""Rows come and go: so many intervals of so many usual ones, with at least this share of the time lost."""
+
+Key = tuple[str, str, int]
+"""A hypothesis: kind, failure mode, sensor's channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """From this row on this is said; None: nothing is suspected any more."""
+
+    time_ns: int
+    diagnosis: Diagnosis | None
+
+
+class Advisor:
+    """See the module. `left_h`: the remaining life in hours, which a prognosis may set; None where none is known."""
+
+    def __init__(self, model: Model, modes: Sequence[FailureMode], units: Sequence[str] = ()) -> None:
+        names = [model.fitted_on.channels[i] for i in model.used]
+        known = units or [""] * len(model.fitted_on.channels)
+        self._model, self._modes, self._names = model, tuple(modes), names
+        self._teller = Teller(names, [known[i] for i in model.used])
+        self._covariances: dict[int, Floats] = {}
+        self.left_h: float | None = None
+        self._said: list[Said] = []
+        self.newest: Diagnosis | None = None
+        self._key: Key | None = None
+        self._sums: dict[Key, float] = {}
+        """Of the logarithms of each hypothesis' probability over the looks since the alarm was raised."""
+        self._looked = 0
+        self._entry = np.zeros(len(names) + 1)
+        self._memory = Memory(len(names) + 1)
+        self._recent = np.full((RECENT, len(names)), np.nan)
+        self._times = np.zeros(RECENT, np.int64)
+        self._rows = 0
+        self._standing = -1
+        """Rows since the alarm was raised; −1: none stands."""
+
+    def on_row(
+        self, time_ns: int, row: Floats, deviation: Floats | None, *, averages: Averages, average: int, score: float,
+        active: bool,
+    ) -> None:  # fmt: skip
+        """Take a row's readings (u,), its deviations, and what the detection made of them; `average`: the worst one."""
+        place = self._rows % RECENT
+        self._recent[place] = row
+        self._times[place] = time_ns
+        self._rows += 1
+        if deviation is not None:
+            self._entry[:-1], self._entry[-1] = deviation, score
+            self._memory.on_entry(time_ns, self._entry)
+        if active and average >= 0:
+            self._standing += 1
+            if self._standing <= LOOK_ROWS and self._standing & (self._standing - 1) == 0:
+                self._diagnose(time_ns, averages, average)
+            elif self._standing % LOOK_ROWS == 0 and self.newest is not None:
+                self._say(time_ns, self._teller.urgent(self.newest, self._modes, self._left_h()))
+        elif self._standing >= 0 and not active:
+            self._standing, self._looked, self._sums, self._key = -1, 0, {}, None
+            self._say(time_ns, self._broken_sensor(time_ns))
+        elif self._rows % CHECK_ROWS == 0 and self._rows >= RECENT and not active:
+            self._say(time_ns, self._broken_sensor(time_ns))
+
+    def take(self) -> list[Said]:
+        """Give what was said since the last time, oldest first."""
+        said, self._said = self._said, []
+        return said
+
+    def _say(self, time_ns: int, diagnosis: Diagnosis | None) -> None:
+        before, self.newest = self.newest, diagnosis
+        if _heading(before) != _heading(diagnosis):
+            self._said.append(Said(time_ns, diagnosis))
+
+    def _order(self) -> NDArray[np.int64]:
+        if self._rows < RECENT:
+            return np.arange(self._rows)
+        return (np.arange(RECENT) + self._rows) % RECENT
+
+    def _looks(self) -> tuple[NDArray[np.int64], Floats, Looks]:
+        order = self._order()
+        rows = self._recent[order]
+        return self._times[order], rows, looks_of((rows - self._model.centre) / self._model.scale, self._model.habits)
+
+    def _diagnose(self, time_ns: int, averages: Averages, average: int) -> None:
+        times, rows, looks = self._looks()
+        silent = self._silence(times, rows, looks)
+        if silent is not None:
+            self._say(time_ns, silent)
+            return
+        spread = self._model.channel_scale[average]
+        pattern = Pattern(averages.channels[average] / spread, self._covariance(average), looks)
+        best = self._weighed(rank(pattern, self._modes, self._names))
+        self._key = _key(best)
+        self._say(time_ns, self._teller.tell(best, self._told(rows, spread)))
+
+    def _weighed(self, ranked: Sequence[Ranked]) -> Ranked:
+        """Join this look to those before; give what is best now, or what was said before while about as probable."""
+        best: dict[Key, Ranked] = {}
+        now: dict[Key, float] = {}
+        for each in ranked:
+            best.setdefault(_key(each), each)
+            now[_key(each)] = now.get(_key(each), 0.0) + each.probability
+        self._looked += 1
+        for key, probability in now.items():
+            log = max(LOG_MIN, math.log(max(probability, 1e-9)))
+            self._sums[key] = self._sums.get(key, 0.0) + log
+        weights = {key: math.exp(total / self._looked) for key, total in self._sums.items()}
+        top = max(weights, key=weights.__getitem__)
+        if self._key is not None and weights[top] < CLEARLY * weights.get(self._key, 0.0):
+            top = self._key
+        return replace(best[top], probability=weights[top] / sum(weights.values()))
+
+    def _left_h(self) -> float | None:
+        if self.left_h is not None:
+            return self.left_h
+        past_ns, past = self._memory.read()
+        return hours_left(past_ns, past[:, -1])
+
+    def _told(self, rows: Floats, spread: Floats) -> Told:
+        past_ns, past = self._memory.read()
+        return Told(rows, past_ns, past[:, :-1], spread * self._model.scale, self._left_h())
+
+    def _broken_sensor(self, time_ns: int) -> Diagnosis | None:
+        """Name a sensor or a wire that is broken without the state being so."""
+        times, rows, looks = self._looks()
+        silent = self._silence(times, rows, looks)
+        if silent is not None:
+            return silent
+        sure = np.maximum(looks.stuck, looks.spiking)
+        if not (sure >= SURE).any():
+            return None
+        i = int(sure.argmax())
+        how = "stuck" if looks.stuck[i] >= looks.spiking[i] else "spike"
+        certainty = 1.0 - float(np.exp(-sure[i] / 4.0))
+        found = Ranked("sensor", certainty, channel=i, how=how)
+        return self._teller.tell(found, self._told(rows, self._model.channel_scale[0]))
+
+    def _silence(self, times: NDArray[np.int64], rows: Floats, looks: Looks) -> Diagnosis | None:
+        """Name what does not come: a channel, a device, or whole rows."""
+        missing = missing_of(looks)
+        usual_ns = self._model.gap_ns / self._model.settings.gap_periods
+        steps = np.diff(times)
+        gaps = int((steps > LONG_PERIODS * usual_ns).sum())
+        lost = 1.0 - len(steps) * usual_ns / max(float(steps.sum()), 1.0) if len(steps) else 0.0
+        if not len(missing) and (gaps < GAPS_MIN or lost < LOST_MIN):
+            return None
+        told = self._told(rows, self._model.channel_scale[0])
+        if len(missing) == 1:
+            share = float(looks.missing[missing[0]])
+            found = Ranked("sensor", 0.5 + share / 2, channel=int(missing[0]), how="dropout")
+            return self._teller.tell(found, told)
+        share = float(looks.missing[missing].mean()) if len(missing) else lost
+        return self._teller.silence([self._names[i] for i in missing], share, told)
+
+    def _covariance(self, average: int) -> Floats:
+        """Give the healthy covariance (u, u) of a moving average of the channels, in their spreads (`matching`)."""
+        if average not in self._covariances:
+            model, channels = self._model, len(self._names)
+            unwhiten = np.linalg.inv(model.whiten)
+            whole = (unwhiten.T * model.direction_scale[average] ** 2) @ unwhiten
+            spread = model.channel_scale[average]
+            self._covariances[average] = whole[:channels, :channels] / np.outer(spread, spread)
+        return self._covariances[average]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the state as JSON values."""
+        return {
+            "version": VERSION,
+            "recent": packed(self._recent),
+            "times": packed(self._times),
+            "rows": self._rows,
+            "standing": self._standing,
+            "memory": self._memory.to_json(),
+            "key": None if self._key is None else list(self._key),
+            "sums": [[*key, total] for key, total in self._sums.items()],
+            "looked": self._looked,
+            "newest": None if self.newest is None else self.newest.to_json(),
+        }
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """Take what `to_json` gave; ValueError where it is of another version or of other channels."""
+        if kept["version"] != VERSION:
+            message = "an advisor's state of another version: judge the history again"
+            raise ValueError(message)
+        self._rows, self._standing, self._looked = (int(kept[name]) for name in ("rows", "standing", "looked"))
+        self._recent, self._times = unpacked(kept["recent"], self._recent), unpacked(kept["times"], self._times)
+        self._memory.restore(kept["memory"])
+        self._key = None if kept["key"] is None else (kept["key"][0], kept["key"][1], int(kept["key"][2]))
+        self._sums = {(kind, mode, int(channel)): float(total) for kind, mode, channel, total in kept["sums"]}
+        self.newest = None if kept["newest"] is None else Diagnosis.of_json(kept["newest"])
+
+
+def _key(ranked: Ranked) -> Key:
+    return (ranked.kind, ranked.mode.name if ranked.mode else "", ranked.channel)
+
+
+def _heading(diagnosis: Diagnosis | None) -> tuple[str, str, str] | None:
+    return None if diagnosis is None else (diagnosis.part, diagnosis.mode, diagnosis.urgency)

@@ -1,0 +1,78 @@
+"""A watched asset as the fleet page ranks it: what was said of it last, as a risk. No request to the platform."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from penstock.apps.maintenance.judging import HEALTH
+from penstock.apps.maintenance.prognosis.settings import PrognosisSettings
+from penstock.apps.maintenance.risk.chance import Chance, Life, chance_of_health, chance_of_life
+from penstock.apps.maintenance.risk.costs import CostBook
+from penstock.apps.maintenance.risk.rank import Risk, assess
+from penstock.apps.maintenance.rowjudge import LIFE, LIFE_HIGH, LIFE_LOW
+from penstock.apps.maintenance.watch import Watch
+from penstock.sdk.models import Asset
+
+SUSPECTED: Final = "suspected_part"
+COVERAGE: Final = PrognosisSettings().coverage
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """What an asset type says of a failure mode: the part, what to do, and the notice of its repair."""
+
+    part: str
+    action: str = ""
+    notice_h: float | None = None
+
+
+Modes = Mapping[tuple[str, str], Mode]
+"""By asset type and part."""
+
+
+def modes_of(types: Sequence[Mapping[str, Any]]) -> Modes:
+    """Read the failure modes of asset types, the newest revision's; types without any have none."""
+    found: dict[tuple[str, str], Mode] = {}
+    for kind in sorted(types, key=lambda each: int(each.get("revision") or 0)):
+        named = kind.get("failure_modes")
+        for mode in named.values() if isinstance(named, Mapping) else ():
+            part, notice_h = str(mode.get("part") or ""), mode.get("notice_h")
+            hours = float(notice_h) if isinstance(notice_h, int | float) else None
+            found[str(kind.get("name")), part] = Mode(part, str(mode.get("action") or ""), hours)
+    return found
+
+
+def life_of(told: Mapping[str, tuple[int, float]]) -> Life | None:
+    """Give the remaining life that was said last; an upper end that was said of an earlier estimate is not its."""
+    if LIFE not in told or LIFE_LOW not in told:
+        return None
+    (time_ns, estimate), (_, low) = told[LIFE], told[LIFE_LOW]
+    high_ns, high = told.get(LIFE_HIGH, (-1, 0.0))
+    return Life(estimate, low, high if high_ns == time_ns else None, COVERAGE)
+
+
+def chance_of(watch: Watch, notice_h: float) -> Chance | None:
+    """Give the chance that it fails within its notice; None before anything was said of it."""
+    if (life := life_of(watch.told)) is not None:
+        return chance_of_life(life, notice_h)
+    if HEALTH not in watch.told:
+        return None
+    return chance_of_health(watch.told[HEALTH][1], watch.trend.slope(notice_h / 2), notice_h)
+
+
+def risk_of(
+    watch: Watch,
+    asset: Asset,
+    book: CostBook,
+    *,
+    suspected: str = "",
+    alarmed: bool = False,
+    modes: Modes | None = None,
+) -> Risk:
+    """Give its risk; `asset` as it stands now, whose attributes say what it costs."""
+    mode = (modes or {}).get((asset.type or "", suspected))
+    costs = book.of(asset.type, asset.properties, mode_notice_h=mode.notice_h if mode else None)
+    chance = chance_of(watch, costs.notice_h)
+    return assess(asset.id, asset.path, chance=chance, costs=costs, suspected=suspected, alarmed=alarmed)
