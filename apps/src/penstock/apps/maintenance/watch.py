@@ -161,7 +161,7 @@ class Watch:
             ComputedTag(self.asset, name, unit=unit, description=said) for name, unit, said in wished
         )
         self._losses = {channel.name: tag for channel, tag in zip(judged, others, strict=False)}
-        self._more = dict(zip(self.judging.more, others[len(judged) :], strict=True))
+        self.more = dict(zip(self.judging.more, others[len(judged) :], strict=True))
 
     async def _make_rule(self) -> None:
         assert self.health_tag is not None
