@@ -75,6 +75,7 @@ async def test_a_row_of_a_stream_that_is_sent_again_moves_no_alarm(tmp_path: Pat
     plant, lost = Streams(tmp_path), {0, 1, 150, 301, 302, 400, 499}
     await plant.ask(judged_by="stream")
     async with plant.client() as client:
+        await plant.fleet.look(client)
         for first in range(0, ROWS, 100):
             rows = range(first, first + 100)
             plant.feed_messages(row for row in rows if row not in lost)
