@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench declare")
     parser.add_argument("--tags", type=int, default=10_000, help="that are there before")
     parser.add_argument("--each", type=int, default=28, help="computed tags of a machine")
-    parser.add_argument("--machines", type=int, default=100, help="declared for, at most a fiftieth of the tags")
+    parser.add_argument("--machines", type=int, default=40, help="declared for, at most a fiftieth of the tags")
     asked = parser.parse_args(arguments)
     figures: dict[str, Any] = {**vars(asked), "load_begin": load()}
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:

@@ -25,15 +25,16 @@ LIVES = frozenset({"life_h", "l10_h", "progress_h"})
 EXPLAINED = {
     ("house/chart.py", 1.6): "width of a line in pixels",
     ("maintenance/life/fleets.py", 1.1): "how much a fleet must have grown before its model is fitted again",
+    ("maintenance/fleet_row.py", 0.995): "a share above it is shown as more than 99 %",
 }
 """(module, number) that stands in both by chance, and what it is in the app."""
 
 
 def is_telling(value: float, *, whole: bool) -> bool:
-    """Say whether a number is more than a round one: two digits, the second not 5, no whole minutes, no small count."""
+    """Say whether a number is more than a round one: two digits, the second not 5, none of a clock (12, 24, 3600)."""
     digits = f"{abs(value):.12g}".partition("e")[0].replace(".", "").strip("0")
     is_round = len(digits) < 2 or (len(digits) == 2 and digits.endswith("5"))
-    return not (is_round or value % 60 == 0 or (whole and value < ROUND_BELOW))
+    return not (is_round or value % 12 == 0 or (whole and value < ROUND_BELOW))
 
 
 def numbers(tree: ast.AST) -> Iterator[tuple[float, int]]:

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,51 @@ def test_a_fault_is_seen_acknowledged_and_repaired(stack: Stack, person: Visitor
     assert alarm["acknowledged_by"] == "admin"
 
 
+def test_a_model_is_fitted_and_what_orders_found_is_offered(stack: Stack, person: Visitor, pictures: Path) -> None:
+    page = person.page
+    asset = a_feeder_that_was_healthy(stack)
+    person.open(f"{person.maintenance}/models", shows="Feeder F-1")
+    expect(page.get_by_role("button", name="Versions")).to_be_visible(timeout=LONG_MS)
+    person.picture(pictures / "maintenance-models.png")
+    person.open(f"{person.maintenance}/asset/{asset}", shows="Open a work order")
+    for found in ("What was suspected", "Nothing wrong"):
+        page.get_by_role("button", name="Open a work order").click()
+        page.get_by_label("What is to be done").fill("Inspect: current")
+        page.get_by_role("dialog").get_by_role("button", name="Open").click()
+        page.get_by_role("button", name="Done", exact=True).first.click()
+        page.get_by_label(found).click()
+        page.get_by_label("Part at fault").fill("connector")
+        page.get_by_role("dialog").get_by_role("button", name="Done").click()
+        expect(page.get_by_text("Nothing to be done")).to_be_visible(timeout=WAIT_MS)
+    person.open(f"{person.maintenance}/models/{asset}", shows="1 of 2 visits found something")
+    expect(page.get_by_text("1 order says nothing was found")).to_be_visible(timeout=WAIT_MS)
+    page.get_by_role("button", name="Fit", exact=True).click()
+    expect(page.get_by_text("2, in use")).to_be_visible(timeout=LONG_MS)
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_text("False alarms")).to_be_visible(timeout=LONG_MS)
+    person.picture(pictures / "maintenance-model-versions.png")
+    person.open(f"{person.maintenance}/orders", shows="Work orders")
+    page.get_by_role("button", name="All", exact=True).click()
+    expect(page.get_by_text("As suspected: connector")).to_be_visible(timeout=WAIT_MS)
+    person.picture(pictures / "maintenance-orders.png")
+
+
+def a_feeder_that_was_healthy(stack: Stack) -> str:
+    """Make an asset of the energy meter's tags, and say that it was healthy in the last five minutes."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    stretch = {"healthy_from": now - timedelta(minutes=5), "healthy_until": now}
+    named = {name: moment.isoformat().replace("+00:00", "Z") for name, moment in stretch.items()}
+    with stack.client() as client:
+        keys = [f"energy-meter/{name}" for name in ("power", "voltage", "current")]
+        tags = {t["name"]: t["id"] for t in client.get("/v1/tags", params={"key": keys}).json()["items"]}
+        path = "penstock/riverside/utilities/power/feeder-1"
+        made = client.post("/v1/assets", json={"path": path, "name": "Feeder F-1", "attributes": named})
+        assert made.status_code == 201, made.text
+        bound = client.patch(f"/v1/assets/{made.json()['id']}", json={"bind": tags})
+        assert bound.status_code == 200, bound.text
+    return str(made.json()["id"])
+
+
 def test_a_platform_that_stops_is_said_and_recovered_from(stack: Stack, person: Visitor, pictures: Path) -> None:
     person.open(person.monitoring + "/", shows=PUMP)
     stack.stop("platform")
@@ -137,6 +183,8 @@ def test_every_page_fits_the_window(person: Visitor, size: tuple[int, int], pict
         "monitoring-gateways": (person.monitoring + "/gateways", "edge-1"),
         "maintenance-fleet": (person.maintenance + "/", PUMP),
         "maintenance-model": (person.maintenance + "/model", "The baseline"),
+        "maintenance-models": (person.maintenance + "/models", "Feeder F-1"),
+        "maintenance-orders": (person.maintenance + "/orders", "Work orders"),
     }
     for name, (address, shows) in pages.items():
         person.open(address, shows=shows)
@@ -154,6 +202,10 @@ def test_dark_is_kept(person: Visitor, pictures: Path) -> None:
     person.open(person.monitoring + "/", shows=PUMP)
     expect(person.page.locator("body.body--dark")).to_be_visible(timeout=WAIT_MS)
     person.picture(pictures / "monitoring-plant-dark.png")
+    person.open(person.maintenance + "/", shows=PUMP)
+    person.page.get_by_role("button", name="dark or light").click()
+    expect(person.page.locator("body.body--dark")).to_be_visible(timeout=WAIT_MS)
+    person.picture(pictures / "maintenance-fleet-dark.png")
 
 
 def test_nothing_comes_from_elsewhere_and_pictures_are_small(person: Visitor, pictures: Path) -> None:

@@ -1,6 +1,7 @@
 """The fault laboratory in Chromium against the real stack: a fault from its injection to its repair, and its alarm.
 
-With PENSTOCK_PICTURES=docs/images the pictures of docs/guide/fault-laboratory.md are taken anew.
+With PENSTOCK_PICTURES=docs/images pictures in dark and of a narrow window are taken there; those of
+docs/guide/fault-laboratory.md are of the very run that it tells.
 """
 
 from __future__ import annotations

@@ -36,9 +36,8 @@ def local_cluster(**more: Any) -> Any:
     """Start a scheduler here and two workers as processes."""
     from distributed import LocalCluster
 
-    return LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None, **more
-    )
+    made: Any = LocalCluster
+    return made(n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None, **more)
 
 
 @pytest.fixture
@@ -74,7 +73,7 @@ def test_a_backtest_finds_the_same_wherever_it_runs(tmp_path: Path, place: Place
 @pytest.mark.parametrize("place", [IN_PROCESSES, ON_DASK], indirect=True)
 def test_a_prognosis_is_the_same_wherever_it_is_fitted(tmp_path: Path, place: Place) -> None:
     runs = fleet(FleetWish(runs=8, life=60))
-    digests = []
+    digests: list[str] = []
     for where in (Place(), place):
         with where.executor() as executor:
             model = fit(runs, channels=names(runs), source="x", settings=SMALL, executor=executor)
@@ -163,7 +162,8 @@ def test_a_worker_without_the_app_is_told(tmp_path: Path) -> None:
 def test_a_cluster_is_reached_by_tls_with_certificates_and_not_without(tmp_path: Path) -> None:
     from distributed import Security
 
-    security, files = Security.temporary(), {}
+    temporary: Any = Security.temporary
+    security, files = temporary(), {}
     for name, text in (
         ("ca", security.tls_ca_file),
         ("cert", security.tls_client_cert),
@@ -174,7 +174,7 @@ def test_a_cluster_is_reached_by_tls_with_certificates_and_not_without(tmp_path:
     with local_cluster(security=security) as cluster:
         address = cluster.scheduler_address
         assert address.startswith("tls://")
-        with Place(dask=address, **files).executor() as executor:
+        with Place(1, address, files["ca"], files["cert"], files["key"]).executor() as executor:
             assert list(executor.results(abs, [-1, 2])) == [1, 2]
         with pytest.raises(ExecutorError, match="no Dask scheduler answers"):
             connected(address.replace("tls://", "tcp://"))

@@ -16,6 +16,7 @@ from penstock.apps.maintenance import bootstrap as maintenance
 from penstock.apps.maintenance import fleet_page
 from penstock.apps.maintenance.fleet_page import ROWS
 from penstock.apps.maintenance.orders.book import OrderBook
+from penstock.sdk.models import Scalar
 from penstock.sdk.testing import FakePlatform
 from tests.builders.apps import PUMP, pump_samples
 from tests.builders.maintenance import RecordingPlatform
@@ -30,9 +31,11 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENSTOCK_MAINTENANCE_POLL_S", "0.1")
 
 
-def add_pump(fake: FakePlatform, name: str, *, wear: float | None = 0.0, **attributes: object) -> str:
+def add_pump(
+    fake: FakePlatform, name: str, *, wear: float | None = 0.0, type_name: str | None = None, **attributes: Scalar
+) -> str:
     """Add a pump with a minute of samples up to now; without any where `wear` is None."""
-    asset = fake.add_asset(f"works/{name}", name=name, attributes=attributes)  # type: ignore[arg-type]
+    asset = fake.add_asset(f"works/{name}", name=name, type=type_name, attributes=attributes)
     for channel in PUMP:
         fake.add_tag(f"{name}/{channel.name}", unit=channel.unit, asset=f"works/{name}", property=channel.name)
     if wear is not None:
@@ -155,6 +158,18 @@ async def test_a_suspected_part_and_a_broken_sensor_are_shown(plain: Plain, monk
         await until(user, plain, second, "Check the sensor")
         assert any("Sensor: Vibration rms" in cell for cell in plain.cells(second))
         assert "not known" in plain.cells(second)
+
+
+async def test_the_failure_mode_says_the_notice_and_what_to_do(plain: Plain) -> None:
+    fake = FakePlatform()
+    mode = {"part": "bearing", "signs": {"bearing_band": "rises"}, "action": "Replace the bearing", "notice_h": 6.0}
+    fake.add_type("pump", failure_modes={"worn-bearing": mode})
+    asset = add_pump(fake, "pump", wear=0.9, type_name="pump")
+    say(fake, asset, suspected_part="bearing")
+    async with opened(fake, maintenance.build) as user:
+        await until(user, plain, asset, "in 6\u202fh")
+        tips = [cell.tip for row in plain.rows for cell in row.cells]
+        assert "Replace the bearing" in tips
 
 
 async def test_an_order_that_is_open_is_the_next_step(plain: Plain, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,8 @@ from nicegui.testing import User
 
 from penstock.apps.maintenance import bootstrap as maintenance
 from penstock.apps.maintenance import worker
+from penstock.apps.maintenance.orders.book import OrderBook
+from penstock.apps.maintenance.orders.order import Found, State, Step
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.testing import FakePlatform
 from tests.integration.apps.test_pages import EVIL, SEEN, opened
@@ -58,10 +61,64 @@ async def test_a_named_stretch_becomes_a_model_and_an_older_version_can_be_used(
         await user.should_see("2 of 2")
         await name_stretch(user, "2026-11-01T08:10")
         await user.should_see("360 + 240", retries=2 * SEEN)
-        user.find(kind=ui.button, content="Versions").click()
-        await user.should_see(kind=ui.button, content="Use", retries=SEEN)
-        user.find(kind=ui.button, content="Close").click()
+        await user.should_see(kind=ui.button, content="Versions", retries=SEEN)
+        await user.open("/models/ast_1")
+        await user.should_see("2, in use", retries=SEEN)
+        user.find(kind=ui.button, content="Use").click()
+        await user.should_see("1, in use", retries=2 * SEEN)
     assert len(list((tmp_path / "app").rglob("models/ast_1/0*.json"))) == 2
+
+
+def book_of(tmp_path: Path) -> OrderBook:
+    (found,) = (tmp_path / "app").rglob("orders.sqlite")
+    return OrderBook(found.parent)
+
+
+def at(second: int) -> int:
+    return (int(BEGIN.timestamp()) + second) * SECOND
+
+
+def visit(book: OrderBook, opened: int, done: int, found: Found) -> None:
+    number = book.open("ast_1", "look", suspected="", by="x", at_ns=at(opened)).number
+    part = "seal" if found is Found.AS_SUSPECTED else ""
+    book.take(number, Step(State.DONE, at(done), "x", found=found, part=part))
+
+
+async def test_a_new_version_says_what_orders_found_and_includes_what_was_sound(tmp_path: Path) -> None:
+    fake = plant_of(FakePlatform())
+    async with opened(fake, maintenance.build) as user:
+        await user.open("/models")
+        await user.should_see("No machine is judged", retries=SEEN)
+        await name_stretch(user, "2026-11-01T08:10")
+        await user.should_see("360 + 240", retries=2 * SEEN)
+        visit(book_of(tmp_path), 100, 160, Found.AS_SUSPECTED)
+        visit(book_of(tmp_path), 700, 760, Found.NOTHING)
+        await user.open("/models/ast_1")
+        await user.should_see("a fault in the healthy stretch once: 60\u202fs from alarm to repair", retries=2 * SEEN)
+        await user.should_see("1 order says nothing was found: include these rows", retries=SEEN)
+        await user.should_see("1 of 2 visits found something (50\u202f%)", retries=SEEN)
+        user.find(marker="include-sound").elements.pop().set_value(True)  # type: ignore[attr-defined]
+        user.find(marker="fit-again").click()
+        await user.should_see("324 + 336", retries=4 * SEEN)
+        await user.should_see("2, in use", retries=SEEN)
+        user.find(marker="compare").click()
+        await user.should_see("False alarms", retries=2 * SEEN)
+    kept = fake.state.assets["ast_1"]["properties"]
+    also = next(p["value"] for p in kept if p["name"] == "check_also")
+    assert also == "2026-11-01T08:10:40Z/2026-11-01T08:12:40Z"
+
+
+async def test_scores_are_shown_and_a_broken_file_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "scores.json"
+    figures = {"detected": 0.9806, "false": 0.0}
+    score = {"family": "detection", "set": "tep", "how": "as it is", "scored": "2026-11-27", "command": "x"}
+    place.write_text(json.dumps({"version": 1, "scores": [score | {"figures": figures}]}))
+    monkeypatch.setenv("PENSTOCK_MAINTENANCE_SCORES", str(place))
+    monkeypatch.setenv("PENSTOCK_MAINTENANCE_TRUTH_SCORE", str(tmp_path / "none.json"))
+    async with opened(FakePlatform(), maintenance.build) as user:
+        await user.open("/models")
+        await user.should_see("detected 0.981", retries=SEEN)
+        await user.should_see("none.json cannot be read", retries=SEEN)
 
 
 async def test_what_cannot_be_fitted_says_why() -> None:

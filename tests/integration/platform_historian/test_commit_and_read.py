@@ -193,6 +193,25 @@ async def test_since_follows_commits_from_memory_and_from_files_alike(historian:
     assert near[0] == sorted(near[0])
 
 
+async def test_commits_of_few_tags_are_found_among_many_rows_in_few_pages(historian: Historian, tmp_path: Path) -> None:
+    for seq in range(1, 61):
+        mine = [(7, NOON_NS + seq, 0, 1.0)] * (seq % 20 == 0)
+        large = [(7, NOON_NS + seq * 1000 + k, 0, 2.0) for k in range(250)] * (seq == 50)
+        others = [(seq % 5, NOON_NS + seq * 1000 + k, 0, 0.0) for k in range(60)]
+        await historian.append([batch_of([*others, *mine, *large], seq=seq)])
+    again = await reopened(historian, tmp_path / "h")
+    position, pages, seen = 0, [], []
+    while position < again.head():
+        page = await again.since(position, limit=100, tags=[7])
+        pages.append(page.rows.num_rows)
+        seen += page.rows["position"].to_pylist()
+        position = page.position
+    await again.stop()
+    assert seen == [20, 40, *[50] * 250, 60]
+    assert len(pages) <= 4, pages
+    assert 250 in pages, "a commit beyond the limit comes whole, alone"
+
+
 async def test_a_restart_remembers_newest_watermarks_and_head(historian: Historian, tmp_path: Path) -> None:
     for seq in [*range(1, 30), 35]:  # over a rotation
         samples = [(1, NOON_NS + seq * 1000 + k, 0, float(k)) for k in range(60)]

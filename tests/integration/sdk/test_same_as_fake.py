@@ -39,11 +39,11 @@ async def test_an_app_finds_writes_reads_and_follows_alike_on_both(calc: AsyncCl
         assert tag.key == f"calc/{PUMP}/health_index"
         assert [t.id for t in await client.tags.list(asset=PUMP)] == [tag.id]
         assert (await client.assets.retrieve(PUMP)).property("health_index").tag == tag.id
-        await many(client, tag)
         await values(client, tag.id)
         await corrected(client)
         await typed(client)
         await refusals(client, tag.id)
+        await many(client, tag)
 
 
 async def many(client: AsyncClient, known: Tag) -> None:
@@ -52,7 +52,7 @@ async def many(client: AsyncClient, known: Tag) -> None:
     assert (same.id, first.key, second.property) == (known.id, f"calc/{PUMP}/loss_a", "loss_b")
     assert client.tags.known(second.id) == second
     before = {tag.id for tag in await client.tags.list(asset=PUMP)}
-    assert before == {same.id, first.id, second.id}
+    assert before >= {same.id, first.id, second.id}
     with pytest.raises(NotFoundError):
         await client.declare_tags([ComputedTag(PUMP, "more"), ComputedTag("works/none", "more")])
     with pytest.raises(InvalidRequestError):

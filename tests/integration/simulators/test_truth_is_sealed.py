@@ -41,11 +41,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "PENSTOCK_SIM_LABORATORY_PLATFORM_URL": made.url("platform"),
         "PENSTOCK_SIM_LABORATORY_PLATFORM_CREDENTIALS": str(folder / "secrets" / READER_FILE),
     }
-    for name in ("broker", "platform", "sim", "gateway", "maintenance"):
-        made.start(name)
-    assert make_reader(Layout(folder), Ports(platform=made.ports["platform"])) == ""
-    yield made
-    made.close()
+    try:
+        for name in ("broker", "platform", "sim", "gateway", "maintenance"):
+            made.start(name)
+        assert make_reader(Layout(folder), Ports(platform=made.ports["platform"])) == ""
+        yield made
+    finally:
+        made.close()
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -168,7 +170,15 @@ def test_no_other_credential_opens_the_laboratory(stack: Stack, headers: dict[st
 
 
 def test_the_laboratory_s_client_of_the_platform_may_only_read_alarms_and_assets(stack: Stack) -> None:
-    reader = read_json(stack.folder / "secrets" / READER_FILE)
+    file, ports = stack.folder / "secrets" / READER_FILE, Ports(platform=stack.ports["platform"])
+    before = file.read_text()
+    assert make_reader(Layout(stack.folder), ports) == ""
+    assert file.read_text() == before, "another start of the demo makes nothing new"
+    file.unlink()
+    assert make_reader(Layout(stack.folder), ports) == ""
+    assert file.read_text() != before, "a lost file is made again"
+    assert file.stat().st_mode & 0o077 == 0
+    reader = read_json(file)
     bearer = {"Authorization": f"Bearer {access_token(stack, reader)}"}
     with httpx.Client(base_url=stack.url("platform"), headers=bearer, timeout=10, verify=NO_AUTHORITIES) as client:
         me = client.get("/v1/me").raise_for_status().json()

@@ -120,6 +120,19 @@ async def test_different_channels_are_told(tmp_path: Path, monkeypatch: pytest.M
     assert "different channels" in plant.fleet.fleets.trouble["pumps"]
 
 
+async def test_more_values_than_a_fit_may_hold_are_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleets, "VALUES_MAX", 300)
+    plant = Plant(tmp_path)
+    async with plant.fake.client(app="maintenance") as client:
+        for run in RUNS[:-1]:
+            plant.feed(run)
+        await plant.run(client)
+    assert plant.fleet.fleets.model("pumps") is None
+    assert "more than 300 values, the most that is fitted on" in plant.fleet.fleets.trouble["pumps"]
+
+
 def attributes(**given: str) -> list[Property]:
     return [Property(name, "attribute", "string", value=value) for name, value in given.items()]
 

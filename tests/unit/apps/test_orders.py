@@ -54,6 +54,8 @@ def test_a_step_is_possible_where_the_table_says_so(state: State, to: State) -> 
         (Step(State.PLANNED, 20, "usr_b", planned_for_ns=-1), "out of range"),
         (Step(State.DONE, 20, "usr_b"), "what was found"),
         (Step(State.DONE, 20, "usr_b", found=Found.OTHER_FAULT, part=" "), "which part"),
+        (Step(State.DONE, 20, "usr_b", found=Found.NOTHING, failed_ns=3), "had a fault"),
+        (step(State.DONE, 20, failed_ns=21), "failed before now"),
     ],
 )
 def test_what_is_missing_is_asked_for(wrong: Step, said: str) -> None:
@@ -121,8 +123,8 @@ def test_only_visits_become_labels(orders: OrderBook) -> None:
     orders.take(1, step(State.DONE, 90, found=Found.NOTHING, part=""))
     orders.take(3, step(State.DISMISSED))
     assert labels_of(orders.orders()) == [
-        Label("ast_a", 70, Found.AS_SUSPECTED, "bearing"),
-        Label("ast_a", 90, Found.NOTHING, ""),
+        Label("ast_a", 70, Found.AS_SUSPECTED, "bearing", 2, 2),
+        Label("ast_a", 90, Found.NOTHING, "", 1, 1),
     ]
 
 
@@ -132,3 +134,57 @@ def test_a_step_on_disk_is_a_step_taken(tmp_path: Path) -> None:
     orders.take(1, step(State.DONE))
     with sqlite3.connect(tmp_path / "orders.sqlite") as other:
         assert other.execute("SELECT number, state, found FROM step").fetchall() == [(1, "done", "as-suspected")]
+
+
+OLD = """
+CREATE TABLE work_order (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, asset TEXT NOT NULL, title TEXT NOT NULL, suspected TEXT NOT NULL,
+    opened_ns INTEGER NOT NULL, opened_by TEXT NOT NULL, state TEXT NOT NULL, planned_for_ns INTEGER, found TEXT,
+    part TEXT NOT NULL, note TEXT NOT NULL, changed_ns INTEGER NOT NULL, changed_by TEXT NOT NULL
+) STRICT;
+CREATE TABLE step (
+    number INTEGER NOT NULL REFERENCES work_order, state TEXT NOT NULL, at_ns INTEGER NOT NULL, by TEXT NOT NULL,
+    planned_for_ns INTEGER, found TEXT, part TEXT NOT NULL, note TEXT NOT NULL
+) STRICT;
+INSERT INTO work_order VALUES (1, 'ast_a', 'look', '', 1, 'x', 'done', NULL, 'nothing', '', 'n', 5, 'y');
+INSERT INTO step VALUES (1, 'done', 5, 'y', NULL, 'nothing', '', 'n');
+"""
+
+
+def test_a_book_without_a_version_is_brought_up_to_this_one(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "orders.sqlite") as old:
+        old.executescript(OLD)
+    for _ in range(2):
+        orders = OrderBook(tmp_path)
+        (kept,) = orders.orders()
+        assert (kept.found, kept.changed_by, kept.failed_ns) == (Found.NOTHING, "y", None)
+        assert [each.failed_ns for each in orders.history(1)] == [None]
+        orders.close()
+    with sqlite3.connect(tmp_path / "orders.sqlite") as other:
+        assert other.execute("PRAGMA user_version").fetchone() == (book.VERSION,)
+
+
+def test_a_book_of_a_newer_version_is_refused_in_words_and_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "orders.sqlite") as newer:
+        newer.execute(f"PRAGMA user_version = {book.VERSION + 1}")
+    with pytest.raises(book.BookError, match=f"is of version {book.VERSION + 1}, this app reads up to {book.VERSION}"):
+        OrderBook(tmp_path)
+    with sqlite3.connect(tmp_path / "orders.sqlite") as other:
+        assert other.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
+
+
+def test_a_machine_that_had_failed_is_recorded_so(orders: OrderBook, tmp_path: Path) -> None:
+    number = orders.open("ast_a", "change it", suspected="", by="usr_a", at_ns=1).number
+    orders.take(number, step(State.DONE, 70, failed_ns=60))
+    orders.close()
+    again = OrderBook(tmp_path / "orders")
+    assert again.labels() == [Label("ast_a", 70, Found.AS_SUSPECTED, "bearing", 1, 1, failed_ns=60)]
+    assert [each.failed_ns for each in again.history(number)] == [60]
+    assert again.labels(asset="ast_b") == []
+
+
+def test_the_newest_open_order_of_each_asset_is_given(orders: OrderBook) -> None:
+    for number, asset in enumerate(("ast_a", "ast_a", "ast_b", "ast_b")):
+        orders.open(asset, f"order {number + 1}", suspected="", by="usr_a", at_ns=number)
+    orders.take(4, step(State.DISMISSED))
+    assert {asset: order.number for asset, order in orders.open_by_asset().items()} == {"ast_a": 2, "ast_b": 3}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from penstock.apps.maintenance import watch as watching
+from penstock.apps.maintenance.advice.telling import PART, URGENCY
 from penstock.apps.maintenance.checkpoint import Checkpoint, Checkpoints
 from penstock.apps.maintenance.detection.detector import Detector
 from penstock.apps.maintenance.detection.fitting import Rows, fit
@@ -82,6 +84,14 @@ class Plant:
         tag = next(t for t in self.fake.state.tags.values() if t["property"] == name)
         return [(r.time, float(r.value or 0.0)) for r in self.fake.state.committed if r.tag == tag["id"]]
 
+    def rows_of(self, name: str) -> list[Any]:
+        tag = next(t for t in self.fake.state.tags.values() if t["property"] == name)
+        return [r for r in self.fake.state.committed if r.tag == tag["id"]]
+
+    def texts(self, name: str) -> list[tuple[int, str, int]]:
+        """Give time, text and position of what was written of a text property."""
+        return [(r.time, str(r.value), r.position) for r in self.rows_of(name)]
+
     def raised(self) -> list[tuple[int, int | None]]:
         return [(a["raised"], a.get("cleared")) for a in self.fake.alarm_state.alarms.values()]
 
@@ -118,6 +128,38 @@ async def test_every_speed_raises_the_same_alarm_once(tmp_path: Path, step: int)
     assert plant.raised() == whole.raised()
     assert plant.series(SCORE) == whole.series(SCORE)
     assert plant.series("loss_ch02") == whole.series("loss_ch02")
+    for name in (PART, URGENCY):
+        assert [said[:2] for said in plant.texts(name)] == [said[:2] for said in whole.texts(name)]
+
+
+async def test_the_part_suspected_stands_where_the_alarm_begins(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    gear = {"part": "gear box", "signs": {"ch02": "rises"}, "action": "Open it"}
+    plant.fake.add_type("gear-drive", failure_modes={"tooth": gear})
+    (asset,) = plant.fake.state.assets.values()
+    asset |= {"type": "gear-drive", "type_revision": 1}
+    async with plant.client() as client:
+        plant.feed(0, ALL)
+        await plant.run(client)
+    anomaly = [(r.time, r.position) for r in plant.rows_of(ANOMALY) if r.value == 1.0]
+    first, second, *_ = plant.texts(PART)
+    assert first[:2] == (plant.rows.times_ns[HEALTHY], "")
+    assert second[1] == "gear box"
+    assert (second[0], second[2]) == anomaly[0]
+    assert plant.texts(URGENCY)[1][0] == anomaly[0][0]
+    assert plant.texts(PART)[-1][1] == ""
+
+
+async def test_without_failure_modes_the_one_channel_that_moves_is_its_sensor(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    async with plant.client() as client:
+        plant.feed(0, FAULT.stop)
+        await plant.run(client)
+    assert plant.texts(PART)[1][1] == "sensor:ch02"
+    (watch,) = plant.fleet.watches.values()
+    assert watch.newest is not None
+    assert watch.newest.diagnosis is not None
+    assert watch.newest.diagnosis.part == "sensor:ch02"
 
 
 @pytest.mark.parametrize("step", [20, 200], ids=lambda step: f"{step} rows a commit")

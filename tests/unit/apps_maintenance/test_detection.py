@@ -115,7 +115,7 @@ def test_a_model_says_what_it_was_fitted_on() -> None:
     on = model.fitted_on
     assert (on.source, on.fit_rows, on.limit_rows) == ("a machine", 240, 160)
     assert (on.fit_to_ns, on.limit_from_ns) == (239 * 10**9, 240 * 10**9)
-    assert model.constant == ("ch02",)
+    assert model.unjudged == ("ch02",)
     assert model_of(made * 1.0).fitted_on.digest == on.digest != model_of(made + 1).fitted_on.digest
 
 

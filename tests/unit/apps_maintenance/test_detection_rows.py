@@ -47,7 +47,7 @@ def test_channels_that_never_moved_are_not_judged() -> None:
     made[:, 1], made[:, 4] = 3.25, np.nan
     made[900:, 1] = 8.0
     model, said = judged(made)
-    assert model.constant == ("ch01", "ch04")
+    assert model.unjudged == ("ch01", "ch04")
     assert said.alarms == ()
 
 

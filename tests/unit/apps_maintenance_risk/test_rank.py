@@ -11,7 +11,7 @@ from penstock.apps.maintenance.risk.costs import SHIPPED, CostBook, Costs, read_
 from penstock.apps.maintenance.risk.rank import By, Risk, Step, assess, ranked, total_loss
 from penstock.apps.maintenance.risk.standing import modes_of
 from penstock.core.errors import ConfigError
-from penstock.sdk.models import Property
+from penstock.sdk.models import AssetType, FailureMode, Property
 
 COSTS = Costs("EUR", 10_000.0, 2_000.0, 1_500.0, 150.0, 24.0)
 
@@ -154,12 +154,12 @@ def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
         read_costs(tmp_path / "costs.yaml")
 
 
-def test_failure_modes_are_read_from_the_newest_revision_of_a_type() -> None:
-    mode = {"part": "bearing", "action": "Replace it", "notice_h": 12, "signs": {}}
+def test_failure_modes_are_those_of_the_newest_revision_of_a_type() -> None:
+    modes = {"bearing": FailureMode("bearing", {}, "", "Replace it", 12.0), "late": FailureMode("bearing", {})}
     types = [
-        {"name": "pump", "revision": 2, "failure_modes": {"bearing": mode}},
-        {"name": "pump", "revision": 1, "failure_modes": {"bearing": mode | {"action": "Grease it"}}},
-        {"name": "fan", "revision": 1, "properties": []},
+        AssetType("pump", 2, failure_modes=modes),
+        AssetType("pump", 1, failure_modes={"seal": FailureMode("seal", {}, "", "Grease it")}),
+        AssetType("fan"),
     ]
     found = modes_of(types)
     assert list(found) == [("pump", "bearing")]

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from penstock.lab.play import play
+from penstock.lab.play import word as word_module
 from penstock.lab.play.compare import compare
 from penstock.lab.play.stage import Cast
 from penstock.lab.play.word import Word
@@ -145,6 +146,7 @@ async def test_the_word_on_all_assets_is_asked_at_once_and_its_tags_are_found_as
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told = Told()
+    monkeypatch.setattr(word_module, "FIND_S", 0.0)
     async with told.client() as client:
         word = Word(client, await told.casts(client), "remaining_useful_life")
         assert await word.newest() == {"m1": 0, "m3": 0}
@@ -208,7 +210,8 @@ async def test_a_play_knows_whether_the_app_had_its_last_word(
 ) -> None:
     monkeypatch.setattr(play, "SETTLE_S", 0.001)
     word = Script(*range(1, 1000)) if grows else Script(5)
-    assert await play._settled(cast(Word, word), way=play.Way("run1", Path(), wait_s=0.02)) is settled
+    way = play.Way("run1", Path(), wait_s=0.02 if grows else 60.0)
+    assert await play._settled(cast(Word, word), way=way) is settled
 
 
 async def test_a_run_that_was_played_is_found_again_and_one_that_was_not_is_told() -> None:

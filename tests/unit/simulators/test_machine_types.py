@@ -11,7 +11,6 @@ from penstock.core.signals import OutputSignal
 from penstock.simulators.demo_plant import DEMO_PLANT
 from penstock.simulators.machine_file import machine_device_file, tag_names
 from penstock.simulators.machine_types import MACHINE_TYPES, machine_type_text
-from penstock.simulators.models.fault import Faulty
 from penstock.simulators.models.faults.machine import WearingMachine
 from penstock.simulators.models.registry import find_model, model_names
 from tests.builders.machines import machine
@@ -23,6 +22,12 @@ WEARING = [name for name in model_names() if issubclass(find_model(name), Wearin
 
 BELOW_RATED_WIND = {("wind-turbine", "icing", "power")}
 """Looked at is a turbine in strong wind, where pitch makes good the power that ice takes."""
+
+
+def wearing(model: str) -> type[WearingMachine]:
+    kind: type = find_model(model)
+    assert issubclass(kind, WearingMachine)
+    return kind
 
 
 def shipped(model: str) -> AssetTypeFile:
@@ -65,9 +70,7 @@ def test_measurements_are_the_tags_that_the_command_makes(model: str) -> None:
 
 @pytest.mark.parametrize("model", WEARING)
 def test_every_fault_has_exactly_one_failure_mode_with_its_part(model: str) -> None:
-    made: object = machine(find_model(model))
-    assert isinstance(made, Faulty)
-    faults = {state.fault: state.component for state in made.faults()}
+    faults = {state.fault: state.component for state in machine(wearing(model)).faults()}
     modes = shipped(model).failure_modes
     assert {name: mode.part for name, mode in modes.items()} == faults
     assert all(mode.description and mode.action.endswith(".") for mode in modes.values())
@@ -108,7 +111,7 @@ def not_shown(model: str, fault: str, signs: Mapping[str, SignDirection]) -> lis
 
     The first sign must be plain; the others may be weaker, as the power of a line is beside its heater's.
     """
-    kind = find_model(model)
+    kind = wearing(model)
     shifts, far = (change(kind, fault, 0.85), SEEN) if kind in SIGNS else (moved(kind, fault, 0.85), 1.0)
     wrong = []
     for output, way in signs.items():

@@ -173,10 +173,11 @@ def test_equal_seeds_give_equal_values(kind: type[WearingMachine]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_steps_of_a_tenth_and_of_a_second_agree(kind: type[WearingMachine]) -> None:
+@pytest.mark.parametrize("coarse_s", [1.0, 5.0])
+def test_steps_of_a_tenth_and_coarse_ones_agree(kind: type[WearingMachine], coarse_s: float) -> None:
     """Without noise; while faults grow by each law."""
     ends = []
-    for dt_s in (0.1, 1.0):
+    for dt_s in (0.1, coarse_s):
         model = machine(kind, wear=2000.0)
         for number, state in enumerate(model.faults()):
             law = list(Law)[number % 3]

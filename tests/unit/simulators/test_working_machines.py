@@ -229,22 +229,23 @@ def test_equal_seeds_give_equal_values(kind: type[WearingMachine]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_steps_of_a_tenth_and_of_a_second_agree(kind: type[WearingMachine]) -> None:
+@pytest.mark.parametrize("coarse_s", [1.0, 5.0])
+def test_steps_of_a_tenth_and_coarse_ones_agree(kind: type[WearingMachine], coarse_s: float) -> None:
     """Without noise, while faults grow by each law; parts and bottles are the same, one more or less at the end."""
     ends = []
-    for dt_s in (0.1, 1.0):
+    for dt_s in (0.1, coarse_s):
         model = machine(kind, wear=2000.0)
         for number, state in enumerate(model.faults()):
             law = list(Law)[number % 3]
             model.inject(FaultRequest(state.fault, 0.1, growth_per_h=0.3, onset_s=60.0 * number, law=law))
         run(model, 200, dt_s=dt_s)
-        seen = look(model, 400, when=always, dt_s=dt_s)
+        seen = look(model, 1000, when=always, dt_s=dt_s, every_s=5.0)
         ends.append((seen, {state.fault: state.severity for state in model.faults()}))
     (fine, fine_severity), (coarse, coarse_severity) = ends
     assert coarse_severity == pytest.approx(fine_severity, abs=0.02)
     for name, (mean, _) in fine.items():
         scale = CASES[kind].scales.get(name, 0.0)
-        assert coarse[name][0] == pytest.approx(mean, rel=0.04, abs=max(0.05, scale / 2)), name
+        assert coarse[name][0] == pytest.approx(mean, rel=0.05, abs=max(0.1, scale / 2)), name
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not EnergyMeter])

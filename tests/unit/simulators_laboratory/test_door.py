@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from penstock.simulators.laboratory.guard import OPEN, cookie_name
 from penstock.simulators.laboratory.sessions import LINKS_MAX, SESSIONS_MAX, LINK_s, SESSION_s, Sessions
+from penstock.simulators.laboratory.view import CARDS_MAX
 from penstock.simulators.main import commands
 from penstock.simulators.models.fault import FaultRequest
 from tests.builders.laboratory import ASSET, TOKEN, URL, Clock, Laboratory, facts, form_of, store_in
@@ -168,6 +169,17 @@ async def test_an_asset_s_path_leads_to_its_machine(laboratory: Laboratory) -> N
         assert answer.headers["location"] == "/machines/pump"
         unknown = await client.get("/asset", params={"path": "works/fan"})
         assert unknown.headers["location"] == "/?q=works/fan"
+
+
+async def test_a_large_plant_is_cut_and_the_rest_is_found_by_name(laboratory: Laboratory) -> None:
+    laboratory.plant.found = [facts(device=f"pump-{number:03}") for number in range(CARDS_MAX + 7)]
+    async with laboratory.logged_in() as client:
+        page = (await client.get("/")).text
+        assert page.count('class="card link"') == CARDS_MAX
+        assert "7 more: find them by name." in page
+        assert f"{CARDS_MAX + 7} of {CARDS_MAX + 7}" in page, "the figures are of all"
+        found = (await client.get("/", params={"q": f"pump-{CARDS_MAX + 6}"})).text
+        assert found.count('class="card link"') == 1
 
 
 async def test_logging_out_ends_the_session(laboratory: Laboratory) -> None:

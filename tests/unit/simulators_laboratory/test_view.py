@@ -69,6 +69,7 @@ def test_tiles_count_machines_and_faults_and_say_what_the_platform_saw() -> None
     running, active, tripped, seen = view.tiles(cards, (1, 2))
     assert (running.figure, active.figure, tripped.figure, seen.figure) == ("1 of 2", "1", "0", "1 of 2")
     assert view.tiles(cards, None)[-1].note == "no platform named"
+    assert view.tiles(cards, (0, 0))[-1].note == "no fault lasts"
 
 
 def test_a_search_finds_by_name_asset_or_model_and_machines_come_first() -> None:
@@ -172,10 +173,14 @@ def test_words_are_short_and_have_units() -> None:
     assert [plain(span(one)) for one in (7, 449, 3600, 100_000)] == ["7 s", "7 min 29 s", "1 h", "1 d 3 h"]
     assert (plain(share(0.816)), share(None), severity(0.401), growth(0.0)) == ("82 %", "–", "0.4", "does not grow")
     assert moment(BEGIN, now_ns=BEGIN + 24 * 60 * MINUTE) == "2026-11-27 10:00:00"
-    assert [quantity(one) for one in ("shaft_power_kW", "flow_m3h", "heater_share", "npsh_margin_m", "choked")] == [
+    assert [
+        quantity(one)
+        for one in ("shaft_power_kW", "flow_m3h", "heater_share", "npsh_margin_m", "winding_degC", "choked")
+    ] == [
         ("shaft power", "kW"),
         ("flow", "m³/h"),
         ("heater", "of 1"),
         ("npsh margin", "m"),
+        ("winding temperature", "°C"),
         ("choked", ""),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final
@@ -13,12 +14,14 @@ from penstock.lab.detection_truth import read_truth
 from penstock.lab.offline import backtest
 from penstock.lab.public_scores.detection import Figures
 from penstock.lab.public_scores.detection import score as score_of
+from penstock.lab.results import Scored, note
 from penstock.lab.sets import nab, skab, tep
 from penstock.lab.study import StudyError, read_study
 
 detection = typer.Typer(help="State detection on labelled sets.", no_args_is_help=True)
 Maker = Callable[..., None]
 SETS: Final[dict[str, Maker]] = {"tep": tep.make_study, "skab": skab.make_study, "nab": nab.make_study}
+Results = Annotated[Path | None, typer.Option(help="file of scores to write into, beside what it has")]
 SetName = Annotated[str, typer.Argument(help="tep, skab or nab")]
 Disguised = Annotated[int | None, typer.Option(help="seed to shuffle and rescale the channels with; none: as they are")]
 
@@ -61,13 +64,18 @@ def table(
     folder: Annotated[Path, typer.Argument(help="folder with one folder a set: tep, skab, nab")],
     of: Annotated[list[str] | None, typer.Option(help="sets; all unless told; repeatable")] = None,
     disguise: Annotated[list[int] | None, typer.Option(help="seeds to shuffle and rescale with; repeatable")] = None,
+    results: Results = None,
 ) -> None:
     """Make studies, run the app's backtest on each, and print the scores: as they are, and disguised."""
     try:
         for name in of or list(SETS):
             for seed in [None, *(disguise or [])]:
                 total = run(name, folder / name, seed=seed)
-                typer.echo(f"{name:<5} {'as it is' if seed is None else f'seed {seed}':<9} {_line(total)}")
+                how = "as it is" if seed is None else f"seed {seed}"
+                typer.echo(f"{name:<5} {how:<9} {_line(total)}")
+                if results is not None:
+                    scored = Scored("detection", name, how, total)
+                    note(results, [scored], command="penstock lab detection table", now_ns=time.time_ns())
     except StudyError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from penstock.lab.detection_cli import detection
+from penstock.lab.experiment_cli import experiment
 from penstock.lab.play_cli import compare_findings, play_study
 from penstock.lab.prognosis_cli import prognosis
 from penstock.lab.study import StudyError, read_rows, read_study
@@ -26,6 +27,7 @@ def lab() -> None:
 
 commands.command("play")(play_study)
 commands.command("compare")(compare_findings)
+commands.command("experiment")(experiment)
 
 
 @commands.command()

@@ -149,7 +149,7 @@ def _named(
         own = [each for each in tags.values() if each.asset == assets.get(alarm.asset, "")]
         text = _text_at(client, own, name=wanted.part, time_ns=alarm.raised_ns)
         part = wanted.parts.get(text, text)
-        part = part or _part_of_channel(_dearest_at(client, own, time_ns=alarm.raised_ns), wanted.parts)
+        part = part or part_of_channel(_dearest_at(client, own, time_ns=alarm.raised_ns), wanted.parts)
     return replace(alarm, part=part)
 
 
@@ -176,7 +176,7 @@ def _dearest_at(client: Client, own: Sequence[Tag], *, time_ns: int) -> str:
     return (losses[dearest].property or "").removeprefix(LOSS)
 
 
-def _part_of_channel(channel: str, parts: Mapping[str, str]) -> str:
+def part_of_channel(channel: str, parts: Mapping[str, str]) -> str:
     """Give what the parts file says of a channel, by its name or the longest beginning of it."""
     fitting = [name for name in parts if channel.startswith(name)]
     return parts[max(fitting, key=len)] if fitting else ""

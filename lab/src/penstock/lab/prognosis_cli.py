@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ import typer
 from penstock.lab.offline import backtest
 from penstock.lab.public_scores.prognosis import PrognosisScore
 from penstock.lab.public_scores.prognosis import score as score_of
+from penstock.lab.results import Scored, note
 from penstock.lab.sets import cmapss
 from penstock.lab.study import StudyError
 from penstock.lab.truth import read_truth
@@ -67,6 +69,7 @@ def table(
     disguise: Annotated[list[int] | None, typer.Option(help="seeds to shuffle and rescale with; repeatable")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="seeds of the fit; 0 unless told; repeatable")] = None,
     age: Annotated[bool, typer.Option(help="also with the cycle number as a channel")] = False,
+    results: Annotated[Path | None, typer.Option(help="file of scores to write into, beside what it has")] = None,
 ) -> None:
     """Make studies, run the app's backtest on each and print the scores: undisguised, disguised, by seed of the fit."""
     typer.echo(HEAD)
@@ -74,16 +77,22 @@ def table(
         for name in subset or ["FD001", "FD003"]:
             for hide in [None, *(disguise or [])]:
                 for fit_seed in (seed or [0]) if hide is None else (seed or [0])[:1]:
-                    typer.echo(_line(folder, name, hide=hide, seed=fit_seed, age=False))
+                    typer.echo(_scored(folder, name, hide=hide, seed=fit_seed, age=False, results=results))
             if age:
-                typer.echo(_line(folder, name, hide=None, seed=(seed or [0])[0], age=True))
+                typer.echo(_scored(folder, name, hide=None, seed=(seed or [0])[0], age=True, results=results))
     except StudyError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
 
 
-def _line(folder: Path, subset: str, *, hide: int | None, seed: int, age: bool) -> str:
+def _scored(folder: Path, subset: str, *, hide: int | None, seed: int, age: bool, results: Path | None) -> str:
+    """Score a set, note it where a file is named, and give its line of the table."""
     got, seconds = run(folder, subset, hide=hide, seed=seed, age=age)
+    if results is not None:
+        how = "as it is" if hide is None else f"seed {hide}"
+        how += f", fit of seed {seed}{', age as a channel' if age else ''}"
+        scored = Scored("prognosis", f"C-MAPSS {subset}", how, asdict(got))
+        note(results, [scored], command="penstock lab prognosis table", now_ns=time.time_ns())
     return (
         f"{subset:<7} {'with' if age else 'no':<4} {'-' if hide is None else hide:>8} {seed:>4} {got.rmse:>6.2f}"
         f" {got.nasa:>6.0f} {100 * got.coverage:>5.0f}% {got.width:>6.1f} {got.bias:>+6.2f}"

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-import yaml
 
 from penstock.core.errors import PenstockError
 from penstock.core.times import format_rfc3339_ns, parse_asked_time
+from penstock.lab.parts import PARTS, read_parts
 from penstock.lab.platform_source import HEALTH, PART, RUL, Said, Wanted, read_said, unknown_assets
 from penstock.lab.scoring.costs import SHIPPED, read_costs
 from penstock.lab.scoring.detection import Rules
@@ -30,8 +30,6 @@ from penstock.sdk.private_files import write_private
 from penstock.sdk.times import spoken
 
 commands = typer.Typer(help="Score what the platform said against the hidden truth of the simulated machines.")
-PARTS = SHIPPED.with_name("parts.yaml")
-PARTS_MAX_bytes = 1_000_000
 
 
 @commands.command()
@@ -68,7 +66,7 @@ def run(
 ) -> None:
     """Join truth and alarms, count, print a table, store JSON."""
     try:
-        wanted = Wanted(health, rul, part, _parts(parts), rules=tuple(rule or ()), every_alarm=every_alarm)
+        wanted = Wanted(health, rul, part, read_parts(parts), rules=tuple(rule or ()), every_alarm=every_alarm)
         book = read_costs(costs).sped_up(speed)
         told = read_file(truth_file) if truth_file else read_door(truth or data / "simulators/truth/truth.json")
         window = _window(told, start, end)
@@ -149,18 +147,6 @@ def _window(truth: Truth, start: str | None, end: str | None) -> Window:
 
 def _time(text: str, now_ns: int) -> int:
     return parse_asked_time(spoken(text, now_ns), now_ns)
-
-
-def _parts(path: Path) -> dict[str, str]:
-    try:
-        content = yaml.safe_load(path.read_bytes()[:PARTS_MAX_bytes])
-    except (OSError, yaml.YAMLError) as error:
-        message = f"{path}: {error}"
-        raise TruthError(message) from error
-    if not isinstance(content, dict):
-        message = f"{path}: not a mapping of names: write `health_bearing: drive-end bearing`"
-        raise TruthError(message)
-    return {str(said): str(part) for said, part in content.items()}
 
 
 def _stamp() -> str:

@@ -33,7 +33,7 @@ RATE_DEFAULT_Hz: Final = 1.0
 RATE_MAX_Hz: Final = 1000.0
 GRID_ns: Final = 1000
 """Source times are whole microseconds, which every protocol here carries, or whole `time_unit`s of the device file."""
-STEP_MAX_s: Final = 1.0
+STEP_MAX_s: Final = 5.0
 WITHOUT_MAX: Final = 10
 """Readings of a formula without a value, one after another, that are a problem to be told."""
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import yaml
 
 from penstock.core.values import ValueType
+from penstock.simulators.models.fault import Faulty
 from penstock.simulators.models.model import ModelContext, Parameters
 from penstock.simulators.models.registry import find_model
 from penstock.simulators.models.world import World
@@ -58,6 +59,12 @@ def machine_device_file(
         "tags": tags,
     }
     return MADE_BY + yaml.safe_dump(content, sort_keys=False, width=200)
+
+
+def faults_of(model: str) -> dict[str, str]:
+    """Give the faults that a machine can have, and the component that each is of; UnknownModelError."""
+    made = find_model(model)(ModelContext(model, Parameters({}), Random(0), World()))  # noqa: S311  physics
+    return {each.fault: each.component for each in made.faults()} if isinstance(made, Faulty) else {}
 
 
 def tag_names(outputs: Iterable[str]) -> dict[str, str]:

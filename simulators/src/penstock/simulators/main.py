@@ -22,7 +22,7 @@ from penstock.simulators.folder import write_whole
 from penstock.simulators.generate import PlannedFault, simulate, write_parquet
 from penstock.simulators.laboratory.link_cli import laboratory_link
 from penstock.simulators.load import load_device_file
-from penstock.simulators.machine_file import machine_device_file, tag_names
+from penstock.simulators.machine_file import faults_of, machine_device_file, tag_names
 from penstock.simulators.machine_plant import place_machine
 from penstock.simulators.models.model import ParameterError
 from penstock.simulators.models.registry import UnknownModelError, find_model
@@ -91,7 +91,7 @@ def init(folder: Annotated[Path, typer.Argument(help="folder to make")]) -> None
 def generate(
     out: Annotated[Path, typer.Option(help="Parquet file to write: key, time, status, vf, vi, vb, vs")],
     hours: Annotated[float, typer.Option(min=0.001, max=24 * 366, help="simulated hours")] = 24.0,
-    step: Annotated[str, typer.Option(help="step of the models, 10ms to 1s")] = "1s",
+    step: Annotated[str, typer.Option(help="step of the models, 10ms to 5s")] = "1s",
     until: Annotated[str, typer.Option(help="last stamp: now, or RFC 3339")] = "now",
     fault: Annotated[list[str] | None, typer.Option(help="DEVICE:FAULT[:at=6h,severity=0.2,growth=0.5]")] = None,
     schedule: Annotated[Path | None, typer.Option(help="YAML file of faults and when they come")] = None,
@@ -105,7 +105,7 @@ def generate(
         until_ns = parse_time(until, time.time_ns())
         step_s = parse_duration_ns(step) / NS_PER_S
         if not 0.01 <= step_s <= STEP_MAX_s:
-            typer.echo(f"--step {step}: 10ms to 1s", err=True)
+            typer.echo(f"--step {step}: 10ms to 5s", err=True)
             raise typer.Exit(2)
         began = time.monotonic()
         keeper = _truth_of_a_run(truth, parse_duration_ns(truth_every)) if truth is not None else None
@@ -226,3 +226,15 @@ def machine(
     except (ConfigError, ParameterError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
+
+
+@commands.command()
+def faults(model: Annotated[str, typer.Argument(help="model, such as fan; see docs/reference/machines.md")]) -> None:
+    """List what can break in a machine: a fault and its component a line, with a tab between."""
+    try:
+        found = faults_of(model)
+    except UnknownModelError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    for fault, component in found.items():
+        typer.echo(f"{fault}\t{component}")

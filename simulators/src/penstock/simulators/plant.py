@@ -20,7 +20,7 @@ class SimulatedPlant:
     """Hold the devices, step them together, collect what they emit."""
 
     def __init__(self, now_ns: int, *, step_s: float = 0.1) -> None:
-        assert 0.0 < step_s <= STEP_MAX_s, "models are made for steps of up to a second"
+        assert 0.0 < step_s <= STEP_MAX_s, "models are made for steps of up to five seconds"
         self.now_ns = now_ns
         self.world = World()
         self.devices: dict[str, SimulatedDevice] = {}

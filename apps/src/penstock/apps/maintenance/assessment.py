@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from penstock.apps.maintenance.advice.diagnosis import Diagnosis
 from penstock.apps.maintenance.channels import Channel
 from penstock.apps.maintenance.zones import Zone
 
@@ -39,7 +40,8 @@ class Finding:
 class Assessment:
     """Health at the end of one window. `status` is Uncertain_SubNormal where a channel had no Good value.
 
-    `zone`: of ISO 20816, where a vibration velocity is judged; `more`: what else is written, by property.
+    `zone`: of ISO 20816, where a vibration velocity is judged; `more`: what else is written, by property; `diagnosis`:
+    which part is suspected, where any is.
     """
 
     time_ns: int
@@ -50,4 +52,5 @@ class Assessment:
     learned: float
     load: float | None
     findings: tuple[Finding, ...]
-    more: Mapping[str, float] = field(default_factory=dict)
+    more: Mapping[str, float | str] = field(default_factory=dict)
+    diagnosis: Diagnosis | None = None

@@ -22,8 +22,10 @@ from penstock.apps.house.shell import Shell
 from penstock.apps.house.tables import Cell, Row, Table
 from penstock.apps.house.trend import Trend
 from penstock.apps.house.widgets import card, chip, empty, loading, title, toned
+from penstock.apps.maintenance.advice_card import AdviceCard
 from penstock.apps.maintenance.assessment import Assessment, Finding
 from penstock.apps.maintenance.channels import Role
+from penstock.apps.maintenance.fleet_row import suspect_text
 from penstock.apps.maintenance.frame import ZONE_TONE, change_text, frame, health_tone, phase_text, worst_of
 from penstock.apps.maintenance.machine import Machine, machine_of
 from penstock.apps.maintenance.orders.book import OrderBook
@@ -59,7 +61,7 @@ class MachinePage:
         self._streaming = False
         self._title = title("…")
         self._path = ui.label("").classes("ps-path")
-        self._laboratory = ui.element("div")
+        self._laboratory = ui.element("div").classes("ps-path")
         self._holder = ui.element("div").classes("ps-board")
         with self._holder:
             loading(2)
@@ -74,6 +76,7 @@ class MachinePage:
             await self._draw(machine)
         self._summary.show(machine, self._shell.now_ns)
         self._losses.show(machine.watch.newest)
+        self._advice.show(machine.watch.newest.diagnosis if machine.watch.newest else None)
         self._evidence.show(evidence_rows(machine.watch, self._shell.now_ns))
         needed_s = machine.watch.model.needed_s
         learning = needed_s > 0 and lacks_baseline(machine.watch.newest)
@@ -108,6 +111,8 @@ class MachinePage:
                     self._summary = Summary(alarms_href)
                 with card("Points lost, by channel"):
                     self._losses = Losses(machine.watch)
+            with card("What to do"):
+                self._advice = AdviceCard()
             with card("Health over time"):
                 trend = Trend(self._shell, span="1 h")
             with card("Evidence"):
@@ -120,8 +125,10 @@ class MachinePage:
             self._shell.ctx.task(self._follow(trend, tag), name="live health")
 
     def _suspected(self) -> str:
-        """Name the channel that costs most, as what a work order suspects."""
+        """Name the part suspected, else the channel that costs most, as what a work order suspects."""
         watch = self._fleet.watches.get(self._id)
+        if watch and watch.newest and watch.newest.diagnosis:
+            return suspect_text(watch.newest.diagnosis.part)
         worst = worst_of(watch.newest if watch else None)
         return words(worst.channel.name) if worst else ""
 

@@ -10,6 +10,7 @@ from penstock.apps.maintenance import asset_page, fleet_page, model_page
 from penstock.apps.maintenance.orders import page as orders_page
 from penstock.apps.maintenance.orders.book import OrderBook
 from penstock.apps.maintenance.settings import MaintenanceSettings
+from penstock.apps.maintenance.state import machine_model
 from penstock.apps.maintenance.state import page as models_page
 from penstock.apps.maintenance.worker import Fleet
 from penstock.core.settings import settings_of, unknown_settings
@@ -23,8 +24,8 @@ def build(settings: AppSettings | None = None, maintenance: MaintenanceSettings 
     """Give the app with its worker and pages registered, not yet served."""
     app = App(Path(__file__).with_name("app.yaml"), settings=settings)
     folder = app.settings.data_of(app.manifest)
-    fleet = Fleet(maintenance or settings_of(MaintenanceSettings), folder)
     book = OrderBook(folder / "orders")
+    fleet = Fleet(maintenance or settings_of(MaintenanceSettings), folder, book=book)
 
     @app.task
     async def health(client: AsyncClient) -> None:
@@ -42,9 +43,13 @@ def build(settings: AppSettings | None = None, maintenance: MaintenanceSettings 
     async def overview(ctx: Context) -> None:
         await fleet_page.page(ctx, fleet, book)
 
+    @app.page("/models/{asset_id}")
+    async def machine_model_of(ctx: Context, asset_id: str) -> None:
+        await machine_model.page(ctx, fleet, book, asset_id)
+
     @app.page("/models")
     async def models(ctx: Context) -> None:
-        await models_page.page(ctx, fleet)
+        await models_page.page(ctx, fleet, book)
 
     @app.page("/model")
     async def model(ctx: Context) -> None:

@@ -22,7 +22,8 @@ log = logging.getLogger("penstock.apps.maintenance")
 class Checkpoint:
     """`position`: commit up to which rows are in `model`; `rule_made`: the limit rule has been created once.
 
-    `marks`: places from which the model can be run again; `trend`: how the health has moved lately.
+    `marks`: places from which the model can be run again; `trend`: how the health has moved lately; `drift`: how
+    rows have scored.
     """
 
     position: int = 0
@@ -30,6 +31,7 @@ class Checkpoint:
     rule_made: bool = False
     marks: Marks = field(default_factory=Marks)
     trend: dict[str, Any] | None = None
+    drift: dict[str, Any] | None = None
 
 
 class Checkpoints:
@@ -43,8 +45,8 @@ class Checkpoints:
         """Give what was kept; an empty checkpoint where there is none, or an unreadable one."""
         try:
             body = json.loads(self._file(asset_id).read_text(encoding="utf-8"))
-            marks = Marks.of_json(body.get("marks", []))
-            return Checkpoint(int(body["position"]), body["model"], bool(body["rule_made"]), marks, body.get("trend"))
+            marks, more = Marks.of_json(body.get("marks", [])), (body.get("trend"), body.get("drift"))
+            return Checkpoint(int(body["position"]), body["model"], bool(body["rule_made"]), marks, *more)
         except FileNotFoundError:
             return Checkpoint()
         except (ValueError, KeyError, TypeError) as broken:
@@ -61,6 +63,7 @@ class Checkpoints:
             "rule_made": checkpoint.rule_made,
             "marks": checkpoint.marks.to_json(),
             "trend": checkpoint.trend,
+            "drift": checkpoint.drift,
         }
         with draft.open("w", encoding="utf-8") as out:
             json.dump(body, out)

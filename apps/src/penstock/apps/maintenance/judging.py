@@ -16,6 +16,7 @@ from penstock.apps.maintenance.health import HealthModel
 from penstock.apps.maintenance.marks import Mark
 from penstock.apps.maintenance.rows import ALL_SETTLED
 from penstock.apps.maintenance.settings import MaintenanceSettings
+from penstock.apps.maintenance.state.drift import Expected
 from penstock.apps.maintenance.windows import Samples
 
 HEALTH = "health_index"
@@ -94,8 +95,17 @@ class RuleWish:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """A property that a judge writes beside health and losses: unit, what it says, and its type."""
+
+    unit: str
+    said: str
+    type: Literal["float64", "string"] = "float64"
+
+
+@dataclass(frozen=True, slots=True)
 class Judging:
-    """One asset's judge: `make` gives a new one; `more` names what it writes beside health and losses, with units.
+    """One asset's judge: `make` gives a new one; `more` names what it writes beside health and losses.
 
     Equal keys judge alike; each kind keeps its own memory of how far it has read.
     """
@@ -105,9 +115,11 @@ class Judging:
     channels: tuple[Channel, ...]
     make: Callable[[], Judge]
     rule: RuleWish
-    more: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    more: Mapping[str, Written] = field(default_factory=dict)
     low_health: float = 0.0
     """The health below which a machine is shown as in trouble, where the rule watches something else."""
+    expected: Expected | None = None
+    """How healthy rows score, where the drift from that is followed."""
 
     @property
     def by_health(self) -> bool:

@@ -10,7 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from penstock.apps.maintenance.fanout.place import Place
 from penstock.apps.maintenance.health import ModelSettings
-from penstock.apps.maintenance.risk.costs import SHIPPED
+from penstock.apps.maintenance.risk.costs import SHIPPED as SHIPPED_COSTS
+from penstock.apps.maintenance.state.scores import SHIPPED as SHIPPED_SCORES
 from penstock.apps.maintenance.zones import boundaries
 
 
@@ -45,7 +46,9 @@ class MaintenanceSettings(BaseSettings):
     severity: int = Field(700, ge=1, le=1000)
     laboratory_url: Url = ""
     poll_s: float = Field(2.0, gt=0)
-    costs: Path = SHIPPED
+    costs: Path = SHIPPED_COSTS
+    scores: Path = SHIPPED_SCORES
+    truth_score: Path | None = None
     jobs: int = Field(1, ge=1, le=256)
     dask: str = ""
     dask_ca: Path | None = None

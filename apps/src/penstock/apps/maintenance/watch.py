@@ -17,7 +17,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -28,10 +28,12 @@ from penstock.apps.maintenance.assessment import SECOND, Assessment
 from penstock.apps.maintenance.channels import Channel, Role
 from penstock.apps.maintenance.checkpoint import Checkpoint, Checkpoints
 from penstock.apps.maintenance.heads import Heads
-from penstock.apps.maintenance.judging import HEALTH, Judge, Judging
+from penstock.apps.maintenance.judging import HEALTH, Judge, Judging, Written
 from penstock.apps.maintenance.marks import Marks
 from penstock.apps.maintenance.reading import samples_of
 from penstock.apps.maintenance.risk.trend import Trend, width_of
+from penstock.apps.maintenance.rowjudge import ANOMALY, SCORE
+from penstock.apps.maintenance.state.drift import DRIFT, Drift
 from penstock.apps.maintenance.windows import Samples
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.errors import GoneError
@@ -100,6 +102,7 @@ class Watch:
         self.told: dict[str, tuple[int, float]] = {}
         """Property → time and value of what was said last, also by the run before this one."""
         self.trend = Trend(width_of(notice_h))
+        self.drift = Drift.of(judging.expected) if judging.expected else None
         self.rule: Rule | None = None
         self.health_tag: Tag | None = None
         self.ahead = 0
@@ -135,6 +138,8 @@ class Watch:
         kept = await asyncio.to_thread(self._checkpoints.load, self.asset.id)
         taken_up = kept.model is not None and self.model.restore(kept.model)
         self.trend.restore(kept.trend)
+        if self.drift is not None and taken_up:
+            self.drift.restore(kept.drift)
         if taken_up:
             self._position, self._marks = kept.position, kept.marks
         self._rule_made = kept.rule_made
@@ -154,11 +159,11 @@ class Watch:
     async def _declare(self) -> None:
         """Declare the tags that will be written, in one request: a large machine has dozens."""
         judged = [channel for channel in self.channels if channel.role is not Role.LOAD]
-        wished = [(HEALTH, "%", "Health index: 100 % behaves as when healthy")]
-        wished += [(loss_property(c), "%", f"Health points lost to {c.name}") for c in judged]
-        wished += [(name, unit, said) for name, (unit, said) in self.judging.more.items()]
+        wished = {HEALTH: Written("%", "Health index: 100 % behaves as when healthy")}
+        wished |= {loss_property(c): Written("%", f"Health points lost to {c.name}") for c in judged}
+        wished |= self.judging.more
         self.health_tag, *others = await self._client.declare_tags(
-            ComputedTag(self.asset, name, unit=unit, description=said) for name, unit, said in wished
+            ComputedTag(self.asset, name, each.type, each.unit or None, each.said) for name, each in wished.items()
         )
         self._losses = {channel.name: tag for channel, tag in zip(judged, others, strict=False)}
         self.more = dict(zip(self.judging.more, others[len(judged) :], strict=True))
@@ -265,7 +270,8 @@ class Watch:
             known = page.table.filter(pc.less_equal(page.table.column("position"), redo.head))
             now_ns = self._now_ns()
             settled = self._heads.settled(now_ns)
-            assessed = redo.model.on_samples(self._rows(known), now_ns, in_order=True, settled=settled)
+            judged = redo.model.on_samples(self._rows(known), now_ns, in_order=True, settled=settled)
+            assessed = self._drifted(judged)
             self._mark(redo.model, redo.marks)
             redo.newest = assessed[-1] if assessed else redo.newest
             self._tell(assessed, redo.trend, since_ns=redo.from_ns)
@@ -283,7 +289,7 @@ class Watch:
 
     async def _judge(self, table: pa.Table) -> bool:
         """Judge rows, or what has waited for some; say whether that gave anything."""
-        assessed = self.model.on_samples(self._rows(table), self._now_ns())
+        assessed = self._drifted(self.model.on_samples(self._rows(table), self._now_ns()))
         self._mark(self.model, self._marks)
         if not assessed:
             return False
@@ -292,12 +298,27 @@ class Watch:
         self._tell(assessed, self.trend)
         return True
 
+    def _drifted(self, assessed: list[Assessment]) -> list[Assessment]:
+        """Follow how rows score, and now and then say beside an assessment how far they have drifted."""
+        drift = self.drift
+        if drift is None:
+            return assessed
+        for i, each in enumerate(assessed):
+            score = each.more.get(SCORE)
+            if isinstance(score, float):
+                alarmed = each.more.get(ANOMALY) == 1.0
+                if drift.on_score(each.time_ns, score, alarmed=alarmed) and drift.psi is not None:
+                    assessed[i] = replace(each, more={**each.more, DRIFT: drift.psi})
+        return assessed
+
     def _tell(self, assessed: Sequence[Assessment], trend: Trend, *, since_ns: int = 0) -> None:
         """Remember what was said last, and how the health has moved."""
         for each in assessed:
             if each.time_ns >= since_ns:
                 trend.on_health(each.time_ns, each.health)
             for name, value in ((HEALTH, each.health), *each.more.items()):
+                if isinstance(value, str):
+                    continue
                 if name not in self.told or self.told[name][0] <= each.time_ns:
                     self.told[name] = (each.time_ns, value)
 
@@ -329,10 +350,11 @@ class Watch:
 
     async def _write(self, assessed: Sequence[Assessment]) -> None:
         assert self.health_tag is not None
-        written: dict[int | str | Tag, list[tuple[int, float, int]]] = {
+        written: dict[int | str | Tag, list[tuple[int, float | str, int]]] = {
             self.health_tag: [(a.time_ns, a.health, a.status) for a in assessed]
         }
         for name, tag in self._losses.items():
+            lost: list[tuple[int, float | str, int]]
             lost = [(a.time_ns, f.loss, a.status) for a in assessed for f in a.findings if f.channel.name == name]
             if lost:
                 written[tag] = lost
@@ -348,7 +370,8 @@ class Watch:
         began_ns = self._now_ns()
         if self._kept_ns <= began_ns < self._keep_next_ns:
             return
-        kept = Checkpoint(self._position, self.model.to_json(), self._rule_made, self._marks, self.trend.to_json())
+        beside = (self.trend.to_json(), self.drift.to_json() if self.drift else None)
+        kept = Checkpoint(self._position, self.model.to_json(), self._rule_made, self._marks, *beside)
         await asyncio.to_thread(self._checkpoints.save, self.asset.id, kept)
         self._kept_ns = self._now_ns()
         self._keep_next_ns = self._kept_ns + REST * (self._kept_ns - began_ns)

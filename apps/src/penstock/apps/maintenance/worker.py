@@ -6,25 +6,32 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from penstock.apps.house.said import TROUBLE
+from penstock.apps.maintenance.advice.modes import FailureMode, modes_of_types
 from penstock.apps.maintenance.assessment import SECOND
 from penstock.apps.maintenance.channels import Channel, all_channels, find_channels
 from penstock.apps.maintenance.checkpoint import Checkpoints
 from penstock.apps.maintenance.detection.fitting import FitError
 from penstock.apps.maintenance.detection.model import ModelError
 from penstock.apps.maintenance.heads import Heads
-from penstock.apps.maintenance.judging import Judging, by_vibration
+from penstock.apps.maintenance.judging import Judging, Written, by_vibration
 from penstock.apps.maintenance.life.fleets import Fleets, Member
+from penstock.apps.maintenance.life.repairs import runs_of
 from penstock.apps.maintenance.life.run import RunAttributeError, run_of
+from penstock.apps.maintenance.orders.book import OrderBook
+from penstock.apps.maintenance.orders.order import Label
 from penstock.apps.maintenance.risk.costs import read_costs
 from penstock.apps.maintenance.rowjudge import Life, State, by_rows
 from penstock.apps.maintenance.settings import MaintenanceSettings
+from penstock.apps.maintenance.state.alarms import alarm_spans
 from penstock.apps.maintenance.state.artefacts import ArtefactError, Artefacts
+from penstock.apps.maintenance.state.drift import DRIFT
 from penstock.apps.maintenance.state.fitting import Settling, fitted, healthy_rows, lacking_of
 from penstock.apps.maintenance.state.healthy import Healthy, HealthyError, healthy_of
+from penstock.apps.maintenance.state.lessons import Lessons, lessons_of
 from penstock.apps.maintenance.state.streamed import JUDGED_BY, STREAM, Streamed, StreamedError, is_streamed
 from penstock.apps.maintenance.watch import Watch
 from penstock.sdk.async_client import AsyncClient
@@ -34,6 +41,7 @@ from penstock.sdk.models import Asset, Property
 LOOK_FOR_NEW_S = 10.0
 FIT_AGAIN_NS = 600 * SECOND
 """A fit reads up to 200,000 rows and takes seconds in which nothing else is judged; what it lacked may come late."""
+DRIFTS = "Population stability index of the rows' scores; above 0.25: fit anew"
 TROUBLE_OF_ONE = (ApiError, HealthyError, StreamedError, FitError, ModelError, ArtefactError, RunAttributeError)
 log = logging.getLogger("penstock.apps.maintenance")
 
@@ -54,20 +62,31 @@ class Fleet:
     """
 
     def __init__(
-        self, settings: MaintenanceSettings, folder: Path, *, now_ns: Callable[[], int] = time.time_ns
+        self,
+        settings: MaintenanceSettings,
+        folder: Path,
+        *,
+        book: OrderBook | None = None,
+        now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.settings = settings
         self.costs = read_costs(settings.costs)
         self.watches: dict[str, Watch] = {}
         self.failure: Exception | None = None
         self.unfit: dict[str, str] = {}
+        self.fit_failed: dict[str, str] = {}
+        """Why the last fit that somebody asked for gave no new version."""
+        self._book = book
+        self._labels: dict[str, list[Label]] = {}
+        self._asked: set[str] = set()
         self._folder = folder
         self._now_ns = now_ns
         self._looked_s = float("-inf")
         self._said: dict[str, str] = {}
         self.artefacts = Artefacts(folder / "models")
         self.fleets = Fleets(folder / "fleets", settings.place())
-        self._members: list[Member] = []
+        self.members: list[Member] = []
+        self._modes: dict[tuple[str, int], tuple[FailureMode, ...]] = {}
         self._awaited: dict[str, str] = {}
         self._unfitted: dict[str, _Unfitted] = {}
         self._heads = Heads()
@@ -102,11 +121,14 @@ class Fleet:
         """Take assets that can be judged, take anew what changed, let go what is gone."""
         self._heads.saw((await client.since(None, limit=1)).head, self._now_ns())
         plant = await client.assets.list()
-        self._members = []
+        self._modes = modes_of_types(await client.assets.types())
+        self.members = []
+        self._labels = await self._labels_by_asset()
         there = {asset.id for asset in plant}
         for gone in self.watches.keys() - there:
             del self.watches[gone]
-        for told in (self.unfit, self._unfitted, self._awaited):
+        self._asked &= there
+        for told in (self.unfit, self._unfitted, self._awaited, self.fit_failed):
             for gone in told.keys() - there:
                 del told[gone]
         self._broken &= there
@@ -116,7 +138,24 @@ class Fleet:
                 self.unfit[listed.id] = why
             elif self.unfit.pop(listed.id, None) is not None:
                 self._said.pop(listed.id, None)
-        await self.fleets.look(client, self._members)
+        await self.fleets.look(client, self.members)
+
+    async def _labels_by_asset(self) -> dict[str, list[Label]]:
+        by: dict[str, list[Label]] = {}
+        for label in await asyncio.to_thread(self._book.labels) if self._book else ():
+            by.setdefault(label.asset, []).append(label)
+        return by
+
+    def ask_fit(self, asset_id: str) -> None:
+        """Fit a new version of an asset's model at the next look, also where its healthy stretch has not changed."""
+        self._unfitted.pop(asset_id, None)
+        self.fit_failed.pop(asset_id, None)
+        self._asked.add(asset_id)
+        self._looked_s = float("-inf")
+
+    def is_asked(self, asset_id: str) -> bool:
+        """Say whether a fit that was asked for is still to come."""
+        return asset_id in self._asked
 
     async def _look_at(self, client: AsyncClient, listed: Asset) -> str:
         """Take an asset or leave it; give why it is not judged as it should be. Tried again at the next look."""
@@ -169,7 +208,14 @@ class Fleet:
         if healthy and channels:
             state = await self._state_of(client, asset, channels, healthy)
         life = self._life_of(Member(asset, run, channels)) if run and channels else None
-        return by_rows(channels, state, life, settings=self.settings) if state or life else None
+        if not state and not life:
+            return None
+        judging = by_rows(channels, state, life, settings=self.settings)
+        used = self.artefacts.used(asset.id) if isinstance(state, State) else None
+        if used is None or used.expected is None:
+            return judging
+        more = {**judging.more, DRIFT: Written("", DRIFTS)}
+        return replace(judging, more=more, expected=used.expected)
 
     async def _state_of(
         self, client: AsyncClient, asset: Asset, channels: tuple[Channel, ...], healthy: Healthy
@@ -183,11 +229,24 @@ class Fleet:
             if not await self._fit(client, asset, channels, healthy):
                 self._awaited[asset.id] = "waits whether rows that its healthy stretch lacks still come"
                 return None
+        elif asset.id in self._asked:
+            try:
+                await self._fit(client, asset, channels, healthy)
+            except ValueError as failure:
+                self.fit_failed[asset.id] = str(failure)
         used = await asyncio.to_thread(self.artefacts.used, asset.id)
         if used is None or used.model.fitted_on.channels != names:
             message = "the version of its model in use is of other channels: take another, or name a new stretch"
             raise ArtefactError(message)
-        return State(used.model, used.healthy.fit[0], used.healthy.until_ns, used.period_ns)
+        return State(
+            used.model, used.healthy.fit[0], used.healthy.until_ns, used.period_ns, self._modes_of(asset)
+        )  # fmt: skip
+
+    def _modes_of(self, asset: Asset) -> tuple[FailureMode, ...]:
+        """Give how machines of its type fail; none where it has no type, or nobody has said."""
+        if asset.type is None or asset.type_revision is None:
+            return ()
+        return self._modes.get((asset.type, asset.type_revision), ())
 
     async def _fit(
         self, client: AsyncClient, asset: Asset, channels: tuple[Channel, ...], healthy: Healthy
@@ -196,15 +255,21 @@ class Fleet:
 
         False: not yet, rows may still come.
         """
-        now_ns = self._now_ns()
+        now_ns, asked = self._now_ns(), asset.id in self._asked
+        self._asked.discard(asset.id)
         failed = self._unfitted.get(asset.id)
         if failed is not None and failed.of == (healthy, channels) and now_ns - failed.at_ns < FIT_AGAIN_NS:
             raise FitError(failed.why)
         try:
             rows = await healthy_rows(client, channels, healthy)
             if not self._settling.is_settled(asset, rows, healthy, now_ns=now_ns):
+                if asked:
+                    self._asked.add(asset.id)
                 return False
-            made = await fitted(rows, asset, channels, healthy=healthy, artefacts=self.artefacts, now_ns=now_ns)
+            lessons = await self._lessons(client, asset.id)
+            made = await fitted(
+                rows, asset, channels, healthy=healthy, artefacts=self.artefacts, now_ns=now_ns, lessons=lessons
+            )  # fmt: skip
         except ValueError as failure:  # FitError, and what linear algebra refuses
             self._unfitted[asset.id] = _Unfitted((healthy, channels), now_ns, str(failure))
             raise
@@ -212,9 +277,19 @@ class Fleet:
         log.info("fitted version %d of the model of %s", made.number, asset.path)
         return True
 
+    async def _lessons(self, client: AsyncClient, asset_id: str) -> Lessons | None:
+        """Give what done work orders teach of an asset; None where none is done."""
+        labels = self._labels.get(asset_id)
+        return lessons_of(labels, await alarm_spans(client, asset_id, self._now_ns())) if labels else None
+
     def _life_of(self, member: Member) -> Life | None:
-        """Give the prognosis of its fleet; None while there is none of these channels."""
-        self._members.append(member)
+        """Give the prognosis of its fleet; None while there is none of these channels.
+
+        Repairs end runs: those that ended in failure are fitted on, the newest is judged.
+        """
+        newest, ended = runs_of(member.run, self._labels.get(member.asset.id, ()))
+        self.members += [replace(member, run=run) for run in (*ended, newest)]
+        member = replace(member, run=newest)
         model = self.fleets.model(member.run.fleet)
         if model is None or model.fitted_on.channels != member.names:
             if why := self.fleets.trouble.get(member.run.fleet):

@@ -119,7 +119,7 @@ def limit_of(folder: Path, study: Study, speed: float) -> float:
     tables = [read_rows(folder, asset.name) for asset in study.assets]
     if speed > 0:
         times = [table.column("time") for table in tables if table.num_rows]
-        takes_s = sum((time[-1].as_py() - time[0].as_py()) / NS_PER_S for time in times) / speed
+        takes_s = sum(float(time[-1].as_py() - time[0].as_py()) for time in times) / NS_PER_S / speed
     else:
         takes_s = sum(table.num_rows * table.num_columns for table in tables) / VALUES_PER_S
     return LIMIT_MIN_S + 3 * takes_s
@@ -187,7 +187,7 @@ async def _all_cast(
                 if tags is None:
                     continue
                 one = await cast(client, asset, device=devices[asset.name], path=_path(way, asset), tags=tags)
-                if study.family == "detection":
+                if study.family != "prognosis":
                     await tell(client, [one], study.family, way.run)
                 casts.append(one)
                 waiting.remove(asset)

@@ -5,6 +5,7 @@ The wait asks every second: a request an asset would keep a busy platform from t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,6 +15,8 @@ from penstock.sdk.models import Tag
 
 TAGS_A_RANGE: Final = 100
 """Tags of one raw range, at most."""
+FIND_S: Final = 15.0
+"""How often tags are looked for that are not there yet: a look goes through every tag of the platform."""
 
 
 class Word:
@@ -24,11 +27,13 @@ class Word:
         self._name = name
         self._watched = {each.asset.path: each for each in casts if each.watched is not None}
         self._tags: dict[str, Tag] = {}
+        self._looked_s = float("-inf")
 
     async def newest(self) -> dict[str, int]:
         """Give the newest time that the app has told of each asset, 0 where there is none yet."""
         await self._find()
-        latest = {each.tag: each.time or 0 for each in await self._client.latest(list(self._tags.values()))}
+        told = await self._client.latest(list(self._tags.values())) if self._tags else []
+        latest = {each.tag: each.time or 0 for each in told}
         return {
             cast.studied.name: latest.get(self._tags[path].id, 0) if path in self._tags else 0
             for path, cast in self._watched.items()
@@ -50,6 +55,7 @@ class Word:
         return [stretch.start_ns for stretch in watched], [stretch.end_ns for stretch in watched]
 
     async def _find(self) -> None:
-        if len(self._tags) < len(self._watched):
+        if len(self._tags) < len(self._watched) and time.monotonic() - self._looked_s >= FIND_S:
+            self._looked_s = time.monotonic()
             found = await self._client.tags.list(q=self._name)
             self._tags = {tag.path: tag for tag in found if tag.property == self._name and tag.path in self._watched}

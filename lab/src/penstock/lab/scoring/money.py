@@ -82,16 +82,32 @@ class _Ground:
 
 def money(case: Case, matched: Matched, book: CostBook, *, rules: Rules | None = None) -> Money:
     """Work the bills out."""
-    machine = [each for each in case.episodes if each.kind == "machine" and case.window.holds(each.onset_ns)]
-    decided = [each for each in machine if each.life_ends_ns is not None and case.window.holds(each.life_ends_ns)]
-    ground = _Ground(case, matched, rules or Rules(), _by_asset(decided), _by_asset(case.ruls))
-    bills = _bills(ground, book)
+    return money_of_all([(case, matched)], book, rules=rules)
+
+
+def money_of_all(cases: Sequence[tuple[Case, Matched]], book: CostBook, *, rules: Rules | None = None) -> Money:
+    """Work the bills of several cases out, each over its own window, and add them up."""
+    grounds, undecided = [], 0
+    for case, matched in cases:
+        machine = [each for each in case.episodes if each.kind == "machine" and case.window.holds(each.onset_ns)]
+        decided = [each for each in machine if each.life_ends_ns is not None and case.window.holds(each.life_ends_ns)]
+        undecided += len(machine) - len(decided)
+        grounds.append(_Ground(case, matched, rules or Rules(), _by_asset(decided), _by_asset(case.ruls)))
+    bills = _added(grounds, book)
     varied = {
-        f"{item} {'× 3' if factor > 1 else '÷ 3'}": _order(_bills(ground, book.scaled(item, factor)))
+        f"{item} {'× 3' if factor > 1 else '÷ 3'}": _order(_added(grounds, book.scaled(item, factor)))
         for item in ITEMS
         for factor in FACTORS
     }
-    return Money(book.currency, len(decided), len(machine) - len(decided), bills, _order(bills), varied)
+    events = sum(len(own) for ground in grounds for own in ground.decided.values())
+    return Money(book.currency, events, undecided, bills, _order(bills), varied)
+
+
+def _added(grounds: Sequence[_Ground], book: CostBook) -> dict[str, Bill]:
+    """Give the sum of the bills of each policy; of those alone that every case has."""
+    each = [_bills(ground, book) for ground in grounds]
+    names = [name for name in each[0] if all(name in bills for bills in each)] if each else []
+    return {name: sum((bills[name] for bills in each), Bill()) for name in names}
 
 
 def _by_asset(items: Iterable[Of]) -> dict[str, list[Of]]:

@@ -113,7 +113,7 @@ def _moments(shown: Sequence[Episode], alarms: Sequence[Alarm]) -> list[tuple[in
 def _mark(what: tuple[int, str, str], *, row: int, begin_ns: int, end_ns: int, now_ns: int) -> Mark:
     time_ns, tone, text = what
     x = 100.0 * (time_ns - begin_ns) / (end_ns - begin_ns)
-    return Mark(round(x, 2), tone, text, moment(time_ns, now_ns=now_ns), row, "start" if x < 60.0 else "end")
+    return Mark(round(x, 2), tone, text, moment(time_ns, now_ns=now_ns), row, "start" if x < 45.0 else "end")
 
 
 def _points(one: Episode, states: Sequence[TruthState], *, begin_ns: int, end_ns: int) -> str:

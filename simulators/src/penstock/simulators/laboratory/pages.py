@@ -171,11 +171,13 @@ class Pages:
             }
 
         values = await asyncio.to_thread(read)
+        cards = view.sorted_cards(devices, wanted)
         return render(
             "overview.html",
             **self._frame(request),
             **values,
-            cards=view.sorted_cards(devices, wanted),
+            cards=cards[: view.CARDS_MAX],
+            more=len(cards) - view.CARDS_MAX,
             q=wanted,
             search=len(devices) >= SEARCH_FROM or bool(wanted),
         )

@@ -142,7 +142,11 @@ def _detail(one: TruthEvent) -> str:
         case Action.CLEARED | Action.REPAIRED:
             by = "by the machine's own crew, " if one.cause is Cause.CREW else ""
             rul_s = one.detail.get("rul_s")
-            left = f"; {span(rul_s)} of life were left" if isinstance(rul_s, int | float) and rul_s > 0 else ""
+            left = (
+                f"; {span(rul_s)} of life were left"
+                if isinstance(rul_s, int | float) and rul_s > 0 and one.severity > 0
+                else ""
+            )
             return f"{by}at severity {severity_text(one.severity)}{left}"
 
 

@@ -164,7 +164,7 @@ def sorted_cards(devices: Sequence[DeviceFacts], wanted: str = "") -> list[Card]
         for one in devices
         if not word or any(word in text.lower() for text in (one.device, one.asset, one.model, one.description))
     ]
-    return [card(one) for one in sorted(found, key=lambda one: (not one.is_machine, one.device))][:CARDS_MAX]
+    return [card(one) for one in sorted(found, key=lambda one: (not one.is_machine, one.device))]
 
 
 def tiles(cards: Sequence[Card], seen: tuple[int, int] | None) -> tuple[Tile, ...]:
@@ -177,6 +177,7 @@ def tiles(cards: Sequence[Card], seen: tuple[int, int] | None) -> tuple[Tile, ..
     told = Tile("Seen by the platform", NOTHING, "no platform named")
     if seen is not None:
         told = Tile("Seen by the platform", f"{seen[0]} of {seen[1]}", "of the faults that last")
+        told = told if seen[1] else Tile("Seen by the platform", NOTHING, "no fault lasts")
     return (
         Tile("Machines running", f"{running} of {len(machines)}", "machines that can fail"),
         Tile("Faults active", str(len(active)), f"worst at {share(worst)}" if active else "all is sound"),

@@ -76,5 +76,6 @@ def quantity(name: str) -> tuple[str, str]:
     """Take the name of a hidden state apart: `shaft_power_kW` gives ("shaft power", "kW")."""
     for suffix in sorted(_UNITS, key=len, reverse=True):
         if name.endswith(f"_{suffix}"):
-            return name.removesuffix(f"_{suffix}").replace("_", " "), _UNITS[suffix]
+            what = name.removesuffix(f"_{suffix}").replace("_", " ")
+            return (f"{what} temperature" if suffix == "degC" else what), _UNITS[suffix]
     return name.replace("_", " "), ""

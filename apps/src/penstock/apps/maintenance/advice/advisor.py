@@ -12,6 +12,7 @@ rows: a replay says the same.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,7 +28,8 @@ from penstock.apps.maintenance.advice.saying import Teller, Told
 from penstock.apps.maintenance.advice.sensors import RECENT, Looks, looks_of
 from penstock.apps.maintenance.advice.urgency import hours_left
 from penstock.apps.maintenance.detection.judge import Averages
-from penstock.apps.maintenance.detection.model import Floats, Model, packed, unpacked
+from penstock.apps.maintenance.detection.model import Model
+from penstock.apps.maintenance.detection.numbers import Floats, packed, unpacked
 
 VERSION = 1
 CHECK_ROWS = 64
@@ -54,7 +56,7 @@ class Said:
 
 
 class Advisor:
-    """See the module. `left_h`: the remaining life in hours, which a prognosis may set; None where none is known."""
+    """See the module."""
 
     def __init__(self, model: Model, modes: Sequence[FailureMode], units: Sequence[str] = ()) -> None:
         names = [model.fitted_on.channels[i] for i in model.used]
@@ -62,7 +64,8 @@ class Advisor:
         self._model, self._modes, self._names = model, tuple(modes), names
         self._teller = Teller(names, [known[i] for i in model.used])
         self._covariances: dict[int, Floats] = {}
-        self.left_h: float | None = None
+        self._lives: deque[tuple[int, float]] = deque()
+        self._life_h: float | None = None
         self._said: list[Said] = []
         self.newest: Diagnosis | None = None
         self._key: Key | None = None
@@ -86,6 +89,8 @@ class Advisor:
         self._recent[place] = row
         self._times[place] = time_ns
         self._rows += 1
+        while self._lives and self._lives[0][0] <= time_ns:
+            self._life_h = self._lives.popleft()[1]
         if deviation is not None:
             self._entry[:-1], self._entry[-1] = deviation, score
             self._memory.on_entry(time_ns, self._entry)
@@ -100,6 +105,10 @@ class Advisor:
             self._say(time_ns, self._broken_sensor(time_ns))
         elif self._rows % CHECK_ROWS == 0 and self._rows >= RECENT and not active:
             self._say(time_ns, self._broken_sensor(time_ns))
+
+    def on_life(self, time_ns: int, left_h: float) -> None:
+        """Take an estimate of the remaining life in hours; it holds for the rows from its time on, in rising order."""
+        self._lives.append((time_ns, left_h))
 
     def take(self) -> list[Said]:
         """Give what was said since the last time, oldest first."""
@@ -151,8 +160,8 @@ class Advisor:
         return replace(best[top], probability=weights[top] / sum(weights.values()))
 
     def _left_h(self) -> float | None:
-        if self.left_h is not None:
-            return self.left_h
+        if self._life_h is not None:
+            return self._life_h
         past_ns, past = self._memory.read()
         return hours_left(past_ns, past[:, -1])
 
@@ -214,6 +223,8 @@ class Advisor:
             "key": None if self._key is None else list(self._key),
             "sums": [[*key, total] for key, total in self._sums.items()],
             "looked": self._looked,
+            "lives": [list(life) for life in self._lives],
+            "life_h": self._life_h,
             "newest": None if self.newest is None else self.newest.to_json(),
         }
 
@@ -227,6 +238,8 @@ class Advisor:
         self._memory.restore(kept["memory"])
         self._key = None if kept["key"] is None else (kept["key"][0], kept["key"][1], int(kept["key"][2]))
         self._sums = {(kind, mode, int(channel)): float(total) for kind, mode, channel, total in kept["sums"]}
+        self._lives = deque((int(time_ns), float(left_h)) for time_ns, left_h in kept["lives"])
+        self._life_h = kept["life_h"]
         self.newest = None if kept["newest"] is None else Diagnosis.of_json(kept["newest"])
 
 

@@ -22,13 +22,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.apps.maintenance.advice.modes import Direction, FailureMode
+from penstock.apps.maintenance.advice.modes import FailureMode
 from penstock.apps.maintenance.advice.sensors import MISSING_MIN, Looks
+from penstock.core.failure_modes import SignDirection
 
 Floats = NDArray[np.float64]
-SENSOR_FAULTS: Final = ("drift", "stuck", "noise", "spike", "dropout")
+SENSOR_FAULTS: Final = ("bias", "drift", "stuck", "noise", "spike", "dropout")
 FIRST, FURTHER, LAST = 0.95, 0.7, 0.15
 """Probability that a mode's first sign shows, the factor from each sign to the next, and the least."""
+SEEN = 3.0
+"""Healthy spreads of the largest deviation, given all others, at which half of the further signs show already."""
 EXTRA = 0.06
 """Probability that a machine's fault moves a channel that its mode does not name: lists are never complete."""
 STRAY = 0.004
@@ -37,17 +40,17 @@ ANY = 0.25
 """Probability that an unknown trouble of the machine moves a channel."""
 WIDTH = 5.0
 """Half of all displacements are smaller, in healthy spreads of the moving average."""
-VISIBLE = 3.0
-"""Spreads of the largest deviation at which half of a mode's signs show already."""
-DOUBT = 2.0
-"""Healthy variance is taken as so much larger: models are never exact."""
 SENSOR, UNKNOWN, UNKNOWN_ALONE = 0.45, 0.03, 0.5
 """Priors: of all sensors, and of an unknown trouble of the machine, with and without failure modes to choose from."""
-KINDS_OF_SENSOR: Final = {"drift": 0.55, "stuck": 0.2, "noise": 0.2, "spike": 0.03, "dropout": 0.02}
+KINDS_OF_SENSOR: Final = {"bias": 0.3, "drift": 0.25, "stuck": 0.2, "noise": 0.2, "spike": 0.03, "dropout": 0.02}
+STEPPED: Final = {"bias": (1.2, -1.6), "drift": (-0.9, 0.2)}
+"""Evidence, against damage of the machine, of a level that went over in one step and stands, and of one that did not:
+nearly all biases and few drifts do; of faults of a machine, which grow, every fourth looks like that at first."""
 ROUGHER = {
     "machine": 0.4,
     "still": 0.05,
     "unsteady": 0.9,
+    "bias": 0.1,
     "drift": 0.1,
     "stuck": 0.2,
     "noise": 0.98,
@@ -112,9 +115,9 @@ class _Weighing:
         self._z, self._looks = pattern.z, pattern.looks
         self._channels = len(pattern.z)
         ridge = RIDGE * np.eye(self._channels)
-        self._precision = np.linalg.inv(DOUBT * pattern.covariance + ridge)
-        self._visible = float(np.abs(self._z).max(initial=0.0))
-        self._visible /= self._visible + VISIBLE
+        self._precision = np.linalg.inv(pattern.covariance + ridge)
+        alone = np.abs(self._precision @ self._z) / np.sqrt(np.maximum(np.diag(self._precision), FLOOR))
+        self._largest = max(float(np.abs(self._z).max(initial=0.0)), float(alone.max(initial=0.0)), 1.0)
         scale = self._looks.rough / self._looks.rough_spread
         normal = -2.5 * np.log1p(scale**2 / 4) - np.log(self._looks.rough_spread) - 0.98
         rougher = np.where(self._looks.rough > 0, -self._looks.rough, -8.0)
@@ -148,19 +151,24 @@ class _Weighing:
             if name not in places:
                 continue
             i = places[name]
-            shows = max(LAST, FIRST * FURTHER**seen) * self._visible
+            shows = self._shows(seen)
             seen += 1
             match direction:
-                case Direction.RISES:
+                case SignDirection.RISES:
                     up[i], down[i] = shows, FLOOR
-                case Direction.FALLS:
+                case SignDirection.FALLS:
                     up[i], down[i] = FLOOR, shows
-                case Direction.DEPARTS:
+                case SignDirection.DEPARTS:
                     up[i] = down[i] = shows / 2
-                case Direction.UNSTEADY:
+                case SignDirection.UNSTEADY:
                     up[i] = down[i] = shows / 6
                     rough[i] = ROUGHER["unsteady"]
         return up, down, rough
+
+    def _shows(self, order: int) -> float:
+        """Give the probability that a mode's sign is seen, by its place in the mode's order."""
+        shows = max(LAST, FIRST * FURTHER**order)
+        return shows if order == 0 else shows * self._largest / (self._largest + SEEN)
 
     def of_sensors(self) -> list[tuple[float, float, Ranked]]:
         """Give prior, score and hypothesis of each sensor and each way in which it may be broken."""
@@ -176,6 +184,8 @@ class _Weighing:
             score -= self._rough_term(i, ROUGHER["machine"])
             for how, share in KINDS_OF_SENSOR.items():
                 said = float(own[how][i]) - WITHOUT if how in own else 0.0
+                if how in STEPPED and looks.stepped[i]:
+                    said += STEPPED[how][0 if looks.stepped[i] > 0 else 1]
                 whole = score + self._rough_term(i, ROUGHER[how]) + said
                 ranked = Ranked("sensor", 0.0, channel=i, how=how, displaced=displaced)
                 out.append((SENSOR / self._channels * share, whole, ranked))

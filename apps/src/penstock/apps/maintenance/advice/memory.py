@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.apps.maintenance.detection.model import Floats, packed, unpacked
+from penstock.apps.maintenance.detection.numbers import Floats, packed, unpacked
 
 FOLD = 4
 KEPT = 16

@@ -1,15 +1,19 @@
 """Failure modes as data: which part, by which signs it is known, what to do (ISO 14224; signs as in ISO 13379-1).
 
-A mode names channels and how each leaves its healthy value, the most telling first.
+A mode names channels and how each leaves its healthy value, the most telling first. `read_modes` takes them as a study
+has them, `modes_of_types` as the platform's asset types do.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
+
+from penstock.core.failure_modes import SignDirection
+from penstock.sdk.models import AssetType
+from penstock.sdk.models import FailureMode as TypesMode
 
 NOTICE_h: Final = 24.0
 """Of a repair for which nobody has said more."""
@@ -19,22 +23,13 @@ class ModesError(ValueError):
     """Say which failure mode cannot be read, and why."""
 
 
-class Direction(StrEnum):
-    """How a channel leaves its healthy value; *unsteady*: its spread or roughness grows."""
-
-    RISES = "rises"
-    FALLS = "falls"
-    DEPARTS = "departs"
-    UNSTEADY = "unsteady"
-
-
 @dataclass(frozen=True, slots=True)
 class FailureMode:
     """One way in which a part fails; `notice_h`: hours that a repair needs from order to done."""
 
     name: str
     part: str
-    signs: tuple[tuple[str, Direction], ...]
+    signs: tuple[tuple[str, SignDirection], ...]
     description: str = ""
     action: str = ""
     notice_h: float = NOTICE_h
@@ -60,11 +55,11 @@ def _mode(name: str, body: object) -> FailureMode:
     return FailureMode(name, part, signs, description, action, _hours(name, body.get("notice_h")))
 
 
-def _direction(mode: str, channel: object, word: object) -> Direction:
+def _direction(mode: str, channel: object, word: object) -> SignDirection:
     try:
-        return Direction(str(word))
+        return SignDirection(str(word))
     except ValueError:
-        message = f"failure_modes.{mode}.signs.{channel}: {word!r} is none of {', '.join(Direction)}"
+        message = f"failure_modes.{mode}.signs.{channel}: {word!r} is none of {', '.join(SignDirection)}"
         raise ModesError(message) from None
 
 
@@ -79,3 +74,13 @@ def _hours(mode: str, given: Any) -> float:
         message = f"failure_modes.{mode}.notice_h: {given!r} is no number of hours"
         raise ModesError(message)
     return hours
+
+
+def modes_of_types(types: Iterable[AssetType]) -> dict[tuple[str, int], tuple[FailureMode, ...]]:
+    """Give the modes of each revision of each asset type, (name, revision) → modes."""
+    return {(each.name, each.revision): tuple(_told(*mode) for mode in each.failure_modes.items()) for each in types}
+
+
+def _told(name: str, mode: TypesMode) -> FailureMode:
+    signs = tuple((channel, _direction(name, channel, word)) for channel, word in mode.signs.items())
+    return FailureMode(name, mode.part, signs, mode.description, mode.action, _hours(name, mode.notice_h))

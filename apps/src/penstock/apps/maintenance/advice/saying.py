@@ -23,6 +23,7 @@ HALF = 0.5
 SIGNS_MAX = 4
 LISTED_MAX = 6
 HOW: Final = {
+    "bias": "it alone went over to another level, which the other channels do not bear out",
     "drift": "it alone has left what the other channels let expect of it",
     "stuck": "it stands still, which it never does while healthy",
     "noise": "it has become rough, the others have not",
@@ -76,7 +77,7 @@ class Teller:
         moved = self._moved(ranked, told)
         since_ns = moved[0].since_ns if moved else int(told.past_ns[-1])
         said = f"{spoken(name)}: {HOW[ranked.how]} ({ranked.probability:.2f})"
-        shown = [moved_text(moved[0])] if moved and ranked.how == "drift" else []
+        shown = [moved_text(moved[0])] if moved and ranked.how in ("bias", "drift") else []
         return Diagnosis(
             Kind.SENSOR,
             f"{Kind.SENSOR}:{name}",

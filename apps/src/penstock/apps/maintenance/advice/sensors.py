@@ -23,6 +23,12 @@ EVIDENCE_A_MISS = 2.5
 """Of each row beyond one that is missing more than while healthy."""
 SPIKES_MIN = 2
 MISSING_MIN = 0.3
+LEVEL_ROWS = 4
+"""Rows whose median is a level."""
+CLEAR_STEPS = 6.0
+"""Usual steps from row to row that a level has to go for its way there to be looked at."""
+JUMP_SLACK, GROWTH_SLACK = 0.15, 0.05
+"""Of the way: a step makes it at once to this, and does not go on by more than that."""
 COMMON = 0.2
 """Where more than this share of the channels stands still, it is the machine or its controller, not a sensor."""
 ROUGH_SPREAD_MIN = 0.25
@@ -32,7 +38,9 @@ ROUGH_SPREAD_MIN = 0.25
 @dataclass(frozen=True, slots=True)
 class Looks:
     """Arrays (u,): rough, how much rougher than when healthy (logarithm), and rough_spread, how much that varies;
-    stuck, spiking and absent, evidence as a logarithm, 0 for none; missing, share of the newest rows without a value.
+    stuck, spiking and absent, evidence as a logarithm, 0 for none; stepped, 1 where the level went over to another one
+    from one row to the next and has stood there since, −1 where it went there otherwise, 0 where it did not clearly go;
+    missing, share of the newest rows without a value.
     """
 
     rough: Floats
@@ -40,6 +48,7 @@ class Looks:
     stuck: Floats
     spiking: Floats
     absent: Floats
+    stepped: Floats
     missing: Floats
 
 
@@ -49,7 +58,7 @@ def looks_of(recent: Floats, habits: Habits | None) -> Looks:
     missing = np.isnan(recent[-WINDOW:]).mean(axis=0) if len(recent) else np.zeros(channels)
     if habits is None or len(recent) < 4:
         nothing = np.zeros(channels)
-        return Looks(nothing, np.ones(channels), nothing, nothing, nothing, missing)
+        return Looks(nothing, np.ones(channels), nothing, nothing, nothing, nothing, missing)
     window = recent[-WINDOW - 1 :]
     seen = roughness(window)
     rough = np.log(np.maximum(seen, TINY) / np.maximum(habits.rough, TINY))
@@ -58,7 +67,8 @@ def looks_of(recent: Floats, habits: Habits | None) -> Looks:
     excess = np.maximum(missing - habits.missing, 0.0)
     absent = np.isnan(recent).sum(axis=0) - habits.missing * len(recent)
     absent = np.clip(EVIDENCE_A_MISS * (absent - 1.0), 0.0, EVIDENCE_MAX)
-    return Looks(rough, spread, _stuck(window, recent, habits), _spiking(recent, habits), absent, excess)
+    stuck, spiking = _stuck(window, recent, habits), _spiking(recent, habits)
+    return Looks(rough, spread, stuck, spiking, absent, stepped(recent), excess)
 
 
 def _stuck(window: Floats, recent: Floats, habits: Habits) -> Floats:
@@ -86,3 +96,32 @@ def _spiking(recent: Floats, habits: Habits) -> Floats:
     alone = (spikes & ~shared[:, None]).sum(axis=0)
     enough = (alone >= SPIKES_MIN) & (count > 3.0 * usual)
     return np.where(enough, np.clip(2.0 * (alone - usual), 0.0, EVIDENCE_MAX), 0.0)
+
+
+def stepped(recent: Floats) -> Floats:
+    """Say of each channel whether the newest rows (n, u) hold a step between two levels that stand (`Looks`).
+
+    A bias is there at once and does not grow; damage grows, and heat takes its time.
+    """
+    old, new = recent[:-WINDOW], recent[-WINDOW:]
+    if len(old) < WINDOW:
+        return np.zeros(recent.shape[1])
+    return np.array([_step_of(before, behind) for before, behind in zip(old.T, new.T, strict=True)])
+
+
+def _step_of(old: Floats, new: Floats) -> float:
+    if not (np.isfinite(old).all() and np.isfinite(new).all()):
+        return 0.0
+    gone = float(np.median(new[-LEVEL_ROWS:]) - np.median(old))
+    noise = float(np.median(np.abs(np.diff(old))))
+    if abs(gone) <= max(CLEAR_STEPS * noise, TINY):
+        return 0.0
+    steps = np.diff(new) / gone
+    k = int(steps.argmax())
+    if k + 3 >= len(new):
+        return 0.0
+    reached = float(np.median(new[k + 1 : k + 1 + LEVEL_ROWS]))
+    jump = (reached - float(np.median(new[max(0, k - LEVEL_ROWS + 1) : k + 1]))) / gone
+    growth = (float(new[-2:].mean()) - reached) / gone
+    is_step = abs(jump - 1.0) <= JUMP_SLACK and abs(growth) <= GROWTH_SLACK + noise / abs(gone)
+    return 1.0 if is_step else -1.0

@@ -146,6 +146,8 @@ def _said_of(model: Model) -> dict[str, Any]:
         "fit": [on.fit_from_ns, on.fit_to_ns, on.fit_rows],
         "limits": [on.limit_from_ns, on.limit_to_ns, on.limit_rows],
         "sha256": on.digest,
-        "constant": list(model.constant),
+        "unjudged": list(model.unjudged),
         "wandering": list(model.wandering),
+        "drivers": list(model.drivers),
+        "modelled": list(model.modelled),
     }

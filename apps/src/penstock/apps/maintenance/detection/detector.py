@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from penstock.apps.maintenance.detection.alarms import Alarm, Delay
 from penstock.apps.maintenance.detection.judge import Averages, Statistics, worst
-from penstock.apps.maintenance.detection.model import VERSION, Floats, Model, ModelError
+from penstock.apps.maintenance.detection.model import VERSION, Model, ModelError
+from penstock.apps.maintenance.detection.numbers import Floats
 from penstock.apps.maintenance.detection.rows import Conditioner
 
 
@@ -53,7 +54,14 @@ class Detector:
         self.model = model
         self._follower = follower
         channels = len(model.used)
-        self._rows = Conditioner(model.settings, model.centre, scale=model.scale, gain=model.gain, gap_ns=model.gap_ns)
+        self._rows = Conditioner(
+            model.settings,
+            model.centre,
+            scale=model.scale,
+            gain=model.gain,
+            gap_ns=model.gap_ns,
+            operating=model.operating,
+        )
         self._rows.learn_others(model.mean[:channels], model.covariance)
         self._averages = Averages(model.mean, model.whiten, lambdas=model.lambdas, channels=channels)
         self._statistics = Statistics(

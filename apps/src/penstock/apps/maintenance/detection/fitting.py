@@ -12,9 +12,19 @@ from numpy.typing import NDArray
 from penstock.apps.maintenance.detection.habits import habits_of
 from penstock.apps.maintenance.detection.judge import Averages, Statistics, stacked
 from penstock.apps.maintenance.detection.limits import limit_of, without_moments
-from penstock.apps.maintenance.detection.model import FittedOn, Floats, Model
+from penstock.apps.maintenance.detection.model import FittedOn, Model
+from penstock.apps.maintenance.detection.numbers import Floats
+from penstock.apps.maintenance.detection.operating import OperatingPoint, find_operating_point
 from penstock.apps.maintenance.detection.rows import Conditioner
-from penstock.apps.maintenance.detection.scaling import centre, choose_memory, moving_deviation, robust_scale
+from penstock.apps.maintenance.detection.scaling import (
+    centre,
+    choose_memory,
+    counts,
+    moving_deviation,
+    robust_scale,
+    stands,
+    stays,
+)
 from penstock.apps.maintenance.detection.settings import DetectionSettings
 
 FIT_ROWS_MIN = 30
@@ -61,7 +71,7 @@ def fit(
         cut = int(len(healthy) * settings.fit_share)
         healthy, limits = healthy.part(0, cut), healthy.part(cut, len(healthy))
     _require(healthy, limits, len(channels))
-    frame = _frame(healthy, stretches, settings)
+    frame = _frame(healthy, (healthy, limits), settings, whole=stretches)
     _require_values(*(Rows(rows.times_ns, rows.values[:, frame.used]) for rows in (healthy, limits)))
     deviations = np.array([d for d, _ in _deviations(frame, healthy)])
     directions = _directions(deviations, settings)
@@ -78,6 +88,7 @@ def fit(
         scale=frame.scale,
         gain=frame.gain,
         gap_ns=frame.gap_ns,
+        operating=frame.operating,
         mean=directions.mean,
         whiten=directions.whiten,
         residual=directions.residual,
@@ -118,33 +129,60 @@ class _Frame:
     scale: Floats
     gain: Floats
     gap_ns: int
+    operating: OperatingPoint
     conditioner_mean: Floats | None = None
     conditioner_covariance: Floats | None = None
 
     def conditioner(self) -> Conditioner:
-        new = Conditioner(self.settings, self.centre, scale=self.scale, gain=self.gain, gap_ns=self.gap_ns)
+        new = Conditioner(
+            self.settings, self.centre, scale=self.scale, gain=self.gain, gap_ns=self.gap_ns, operating=self.operating
+        )
         if self.conditioner_mean is not None and self.conditioner_covariance is not None:
             new.learn_others(self.conditioner_mean, self.conditioner_covariance)
         return new
 
 
-def _frame(healthy: Rows, stretches: Sequence[Rows], settings: DetectionSettings) -> _Frame:
+def _frame(
+    healthy: Rows, stretches: tuple[Rows, Rows], settings: DetectionSettings, *, whole: Sequence[Rows]
+) -> _Frame:
+    """`stretches`: rows to fit on and rows for the limits; `whole`: the same as they were named."""
     level = centre(healthy.values)
     still = robust_scale(healthy.values)
-    used = np.flatnonzero(still > 0)
+    used = np.flatnonzero((still > 0) & ~np.array([counts(column) for column in healthy.values.T]))
     if not len(used):
-        message = "no channel moves in the healthy rows"
+        message = "no channel moves in the healthy rows, or all only count"
         raise FitError(message)
-    memories = [
-        choose_memory([s.values[:, i] for s in stretches], settings.memories, settings.wander_limit) for i in used
-    ]
+    memories = [choose_memory([s.values[:, i] for s in whole], settings.memories, settings.wander_limit) for i in used]
     scale = still[used]
     for place, (i, memory) in enumerate(zip(used, memories, strict=True)):
         column = healthy.values[:, i]
         moved = moving_deviation(column[np.isfinite(column)], memory)
         scale[place] = robust_scale(moved[:, None])[0] or scale[place]
     gain = np.array([1 / memory if memory else 0.0 for memory in memories])
-    return _Frame(settings, used, level[used], scale, gain, _gap_ns(healthy, settings))
+    staying = np.array(
+        [g > 0 and stays([rows.values[:, i] for rows in stretches]) for i, g in zip(used, gain, strict=True)]
+    )
+    scale = np.where(staying, still[used], scale)
+    operating = _operating(stretches, gain, used=used, level=level[used], scale=scale, settings=settings)
+    gain = np.where(staying | (operating.modelled > 0), 0.0, gain)
+    return _Frame(settings, used, level[used], scale, gain, _gap_ns(healthy, settings), operating)
+
+
+def _operating(
+    stretches: Sequence[Rows],
+    gain: Floats,
+    *,
+    used: NDArray[np.int64],
+    level: Floats,
+    scale: Floats,
+    settings: DetectionSettings,
+) -> OperatingPoint:
+    return find_operating_point(
+        [(rows.values[:, used] - level) / scale for rows in stretches],
+        np.flatnonzero(gain > 0).tolist(),
+        stands=lambda values: stands(values, settings.wander_limit),
+        scale=lambda values: float(robust_scale(values[:, None])[0]),
+    )
 
 
 def _gap_ns(healthy: Rows, settings: DetectionSettings) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.apps.maintenance.detection.model import Floats, listed, unlisted
+from penstock.apps.maintenance.detection.numbers import Floats, listed, unlisted
 
 
 class Averages:

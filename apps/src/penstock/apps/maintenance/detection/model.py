@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.apps.maintenance.detection.habits import Habits
+from penstock.apps.maintenance.detection.numbers import Floats
+from penstock.apps.maintenance.detection.operating import OperatingPoint
 from penstock.apps.maintenance.detection.settings import DetectionSettings
 
-Floats = NDArray[np.float64]
-VERSION: Final = 1
+VERSION: Final = 2
 STATISTICS: Final = ("T2", "SPE", "channel")
 """Principal space, residual space, the single channel that stands out most."""
 
@@ -45,6 +44,7 @@ class Model:
     used (u,): which channels; centre, scale, gain (u,): the level, unit and speed of the moving level of each;
     mean (d,), whiten (d, d): of the stacked deviations, directions by rising variance, the first `residual` of which
     are the residual space; covariance (u, u); lambdas (m,); direction_scale (m, d), channel_scale (m, u);
+    operating: what the operating point lets expect;
     limits (m, 3), of the cube roots of T², SPE and the largest squared channel. Rows further apart than gap_ns are
     not neighbours. habits: how channels behave from row to row; None in an artefact that is older than they are.
     """
@@ -64,11 +64,12 @@ class Model:
     direction_scale: Floats
     channel_scale: Floats
     limits: Floats
+    operating: OperatingPoint
     habits: Habits | None = None
 
     @property
-    def constant(self) -> tuple[str, ...]:
-        """Name the channels that never moved while healthy and are therefore not judged."""
+    def unjudged(self) -> tuple[str, ...]:
+        """Name the channels that never moved while healthy, or only counted, and are therefore not judged."""
         kept = set(self.used.tolist())
         return tuple(name for i, name in enumerate(self.fitted_on.channels) if i not in kept)
 
@@ -77,12 +78,23 @@ class Model:
         """Name the channels that are held against a level that follows them."""
         return tuple(self.fitted_on.channels[i] for i, gain in zip(self.used, self.gain, strict=True) if gain > 0)
 
+    @property
+    def drivers(self) -> tuple[str, ...]:
+        """Name the channels that stand for the operating point."""
+        return tuple(self.fitted_on.channels[i] for i in self.used[self.operating.drivers])
+
+    @property
+    def modelled(self) -> tuple[str, ...]:
+        """Name the channels that are held against what the operating point lets expect."""
+        return tuple(self.fitted_on.channels[i] for i in self.used[self.operating.modelled > 0])
+
     def to_json(self) -> dict[str, Any]:
         """Give the artefact as JSON values."""
         on = self.fitted_on
         body: dict[str, Any] = {"version": VERSION, "settings": self.settings.to_json()}
         body["fitted_on"] = {name: getattr(on, name) for name in FittedOn.__slots__}
         body |= {name: getattr(self, name).tolist() for name in ARRAYS}
+        body["operating"] = {name: getattr(self.operating, name).tolist() for name in OperatingPoint.__slots__}
         if self.habits is not None:
             body["habits"] = self.habits.to_json()
         return body | {"gap_ns": self.gap_ns, "residual": self.residual}
@@ -98,8 +110,9 @@ class Model:
             arrays = {name: _array(name, kept[name]) for name in ARRAYS}
             settings = DetectionSettings.of_json(kept["settings"])
             habits = Habits.of_json(kept["habits"]) if "habits" in kept else None
+            operating = _operating(kept["operating"], len(arrays["used"]))
             gap_ns, residual = int(kept["gap_ns"]), int(kept["residual"])
-            return cls(settings, on, gap_ns=gap_ns, residual=residual, habits=habits, **arrays)
+            return cls(settings, on, gap_ns=gap_ns, residual=residual, operating=operating, habits=habits, **arrays)
         except (KeyError, TypeError, ValueError) as broken:
             message = f"no model of the detection: {broken!r}"
             raise ModelError(message) from broken
@@ -120,27 +133,19 @@ ARRAYS: Final = (
 )
 
 
+def _operating(kept: dict[str, list[Any]], channels: int) -> OperatingPoint:
+    found = OperatingPoint(
+        np.array(kept["drivers"], np.int64),
+        np.array(kept["driver_centre"], np.float64),
+        np.array(kept["driver_scale"], np.float64),
+        np.array(kept["driver_low"], np.float64),
+        np.array(kept["driver_high"], np.float64),
+        np.array(kept["weights"], np.float64),
+        np.array(kept["modelled"], np.int64),
+        np.array(kept["unit"], np.float64),
+    )
+    return found if found.modelled.any() else OperatingPoint.none(channels)
+
+
 def _array(name: str, kept: list[Any]) -> NDArray[Any]:
     return np.array(kept, np.int64 if name == "used" else np.float64)
-
-
-def listed(values: Floats) -> list[Any]:
-    """Give an array as JSON values, NaN as null."""
-    if values.ndim > 1:
-        return [listed(row) for row in values]
-    return [None if math.isnan(v) else v for v in values.tolist()]
-
-
-def packed(values: NDArray[Any]) -> str:
-    """Give an array's bytes as text: exact, and a third of the size of numbers in digits."""
-    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
-
-
-def unpacked(kept: str, like: NDArray[Any]) -> NDArray[Any]:
-    """Take what `packed` gave, of the form of `like`; ValueError where it is of another."""
-    return np.frombuffer(base64.b64decode(kept), like.dtype).reshape(like.shape).copy()
-
-
-def unlisted(kept: list[Any]) -> Floats:
-    """Take what `listed` gave."""
-    return np.array(kept, dtype=object).astype(np.float64)

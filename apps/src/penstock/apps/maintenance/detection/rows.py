@@ -1,10 +1,10 @@
 """Rows of a machine → deviations in scales: gaps, missing values, wandering levels, single spikes. Online, bounded.
 
-Theory of operation. Each used channel is held against its healthy level, or, where it wanders while healthy, against a
-moving average of its own past. A missing value is held for a while and is then what the other channels make of it
-(conditional mean). A large deviation of few channels counts when a second row confirms it, until then it is as if
-missing: one spike is no change of state. An interruption of the record starts moving levels anew; fixed levels stay, so
-that a machine that comes back changed is seen.
+Theory of operation. Each used channel is held against its healthy level, or, where it wanders while healthy, against
+what the operating point lets expect, or else a moving average of its own past. A missing value is held for a while and
+is then what the other channels make of it (conditional mean). A large deviation of few channels counts when a second
+row confirms it, until then it is as if missing: one spike is no change of state. An interruption of the record starts
+moving levels anew; fixed levels stay, so that a machine that comes back changed is seen.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.apps.maintenance.detection.model import Floats, listed, unlisted
+from penstock.apps.maintenance.detection.numbers import Floats, listed, unlisted
+from penstock.apps.maintenance.detection.operating import Expectation, OperatingPoint
 from penstock.apps.maintenance.detection.scaling import START_ROWS
 from penstock.apps.maintenance.detection.settings import DetectionSettings
 
@@ -27,12 +28,21 @@ class Conditioner:
     """Give one row's deviations (u,) after another; the state goes through `to_json` and `restore`."""
 
     def __init__(
-        self, settings: DetectionSettings, centre: Floats, *, scale: Floats, gain: Floats, gap_ns: int
+        self,
+        settings: DetectionSettings,
+        centre: Floats,
+        *,
+        scale: Floats,
+        gain: Floats,
+        gap_ns: int,
+        operating: OperatingPoint | None = None,
     ) -> None:
         self._settings = settings
         self._centre, self._scale, self._gain, self._gap_ns = centre, scale, gain, gap_ns
         self._moving = gain > 0
         self._any_moving = bool(self._moving.any())
+        self._point = operating if operating is not None and operating.modelled.any() else None
+        self._expectation = Expectation(self._point) if self._point is not None else None
         self._others: tuple[Floats, Floats] | None = None
         self._patterns: dict[bytes, Floats] = {}
         self._time_ns: int | None = None
@@ -61,7 +71,7 @@ class Conditioner:
         self._time_ns = time_ns
         if self._any_moving:
             self._level = np.where(np.isnan(self._level), deviation, self._level)
-        confirmed = self._confirmed(deviation - self._level)
+        confirmed = self._confirmed(self._left(deviation))
         if self._any_moving:
             self._follow(confirmed)
         unknown = np.isnan(confirmed)
@@ -69,7 +79,16 @@ class Conditioner:
             confirmed[unknown] = self._expected(confirmed, unknown)
         return confirmed, parted
 
+    def _left(self, deviation: Floats) -> Floats:
+        """Give what is left of deviations without level and operating point."""
+        moved: Floats = deviation - self._level
+        if self._expectation is not None and self._point is not None:
+            moved = (moved - self._expectation.on_deviation(deviation)) / self._point.unit
+        return moved
+
     def _forget(self) -> None:
+        if self._expectation is not None:
+            self._expectation.forget()
         self._level = np.where(self._moving, np.nan, 0.0)
         self._seen = np.zeros(len(self._centre), np.int64)
         self._before = np.zeros(len(self._centre))
@@ -122,7 +141,8 @@ class Conditioner:
         """Give the state as JSON values."""
         arrays = {"level": self._level, "before": self._before, "held": self._held}
         whole = {"time_ns": self._time_ns, "age": self._age.tolist(), "seen": self._seen.tolist()}
-        return whole | {k: listed(v) for k, v in arrays.items()}
+        expected = self._expectation.to_json() if self._expectation is not None else None
+        return whole | {"expectation": expected} | {k: listed(v) for k, v in arrays.items()}
 
     def restore(self, kept: dict[str, Any]) -> None:
         """Take what `to_json` gave."""
@@ -130,3 +150,5 @@ class Conditioner:
         self._age, self._seen = np.array(kept["age"], np.int64), np.array(kept["seen"], np.int64)
         self._level, self._before = unlisted(kept["level"]), unlisted(kept["before"])
         self._held = unlisted(kept["held"])
+        if self._expectation is not None:
+            self._expectation.restore(kept["expectation"])

@@ -45,6 +45,22 @@ def centre(rows: Floats) -> Floats:
 START_ROWS = 100
 
 
+COUNTS_MIN, FEW_COUNTS = 50, 5
+"""Steps by which a channel is known to count: with resets among them, and without any."""
+AGAINST_SHARE = 0.01
+
+
+def counts(column: Floats) -> bool:
+    """Say whether a channel only counts: hours run, parts made. It moves one way, but for resets, whatever happens.
+
+    What it tells, its pace, other channels tell without its resets.
+    """
+    steps = np.diff(column[np.isfinite(column)])
+    up, down = int((steps > 0).sum()), int((steps < 0).sum())
+    against = min(up, down)
+    return up + down >= (COUNTS_MIN if against else FEW_COUNTS) and against <= AGAINST_SHARE * (up + down)
+
+
 def moving_deviation(column: Floats, memory: int) -> Floats:
     """Give a column's deviation from the moving average of its own earlier values; from nothing where memory is 0.
 
@@ -65,7 +81,7 @@ def choose_memory(stretches: Sequence[Floats], memories: Sequence[int], wander_l
     rows = max((len(values) for values in kept), default=0)
     for memory in memories[:-1]:
         if MEMORIES_SEEN * memory <= rows and all(
-            _stands(moving_deviation(values, memory), wander_limit) for values in kept
+            stands(moving_deviation(values, memory), wander_limit) for values in kept
         ):
             return memory
     return memories[-1]
@@ -82,8 +98,27 @@ BLOCKS = 8
 in a long record the smallest movement is evident."""
 
 
-def _stands(values: Floats, wander_limit: float) -> bool:
+def stands(values: Floats, wander_limit: float) -> bool:
+    """Say whether a series stands still, for all that matters."""
     return slow_share(values) < SLOW_SHARE or kpss(values) < wander_limit
+
+
+def stays(stretches: Sequence[Floats]) -> bool:
+    """Say whether a channel that wanders stays where it was: it has come back often, and other rows lie within.
+
+    So does what follows the day. Its level stands then, with all of its wandering within the limits.
+    """
+    means = [np.array([part.mean() for part in np.array_split(v[np.isfinite(v)], STAY_PARTS)]) for v in stretches]
+    joined = np.concatenate(means)
+    above = joined > np.median(joined)
+    if int((above[1:] != above[:-1]).sum()) < RETURNS_MIN:
+        return False
+    low, high = float(means[0].min()), float(means[0].max())
+    margin = STAY_MARGIN * (high - low)
+    return all(low - margin <= each.min() and each.max() <= high + margin for each in means[1:])
+
+
+STAY_PARTS, RETURNS_MIN, STAY_MARGIN = 16, 3, 0.25
 
 
 def slow_share(values: Floats) -> float:

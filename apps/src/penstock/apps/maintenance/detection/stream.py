@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from penstock.apps.maintenance.detection.alarms import Alarm, Delay
 from penstock.apps.maintenance.detection.detector import Judged
 from penstock.apps.maintenance.detection.judge import shared
-from penstock.apps.maintenance.detection.model import VERSION, Floats, ModelError
+from penstock.apps.maintenance.detection.model import VERSION, ModelError
+from penstock.apps.maintenance.detection.numbers import Floats
 from penstock.apps.maintenance.detection.tails import Tail, TailSettings
 
 FEATURES: Final = ("jump up", "jump down", "high", "low", "level up", "level down", "roughness")

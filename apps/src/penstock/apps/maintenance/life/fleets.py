@@ -21,7 +21,7 @@ from penstock.apps.house.said import TROUBLE
 from penstock.apps.maintenance.channels import Channel
 from penstock.apps.maintenance.fanout.executor import ExecutorError
 from penstock.apps.maintenance.fanout.place import ON_THE_SPOT, Place
-from penstock.apps.maintenance.life.run import AssetRun
+from penstock.apps.maintenance.life.run import AssetRun, run_of
 from penstock.apps.maintenance.prognosis.runs import Run, RunError
 from penstock.apps.maintenance.reading import read_in, rows_between
 from penstock.sdk.async_client import AsyncClient
@@ -37,6 +37,8 @@ GROWN = 1.1
 TAIL = 20
 """Part of a run in which samples are awaited."""
 NAMED_MAX = 3
+VALUES_MAX = 50_000_000
+"""Rows times channels that a fleet's fit reads: 400 MB, and a few times that while it fits."""
 USED = "used.json"
 PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 log = logging.getLogger("penstock.apps.maintenance")
@@ -135,7 +137,7 @@ class Fleets:
             if any(member.names != names for member in failed):
                 message = f"the assets of fleet {fleet} have different channels"
                 raise RunError(message)
-            runs = [await _read(client, member) for member in failed]
+            runs = await _read_all(client, failed)
             self._models[fleet] = await asyncio.to_thread(self._fitted, fleet, runs, names)
             self.trouble.pop(fleet, None)
             log.info("fitted the prognosis of fleet %s on %d runs to failure", fleet, len(runs))
@@ -189,8 +191,30 @@ class Fleets:
         return self._folder / f"%{hashlib.sha256(fleet.encode(errors='surrogatepass')).hexdigest()}"
 
 
+async def _read_all(client: AsyncClient, failed: Sequence[Member]) -> list[Run]:
+    """Read runs; RunError where they are more than a fit may hold in memory."""
+    runs, values = [], 0
+    for member in failed:
+        runs.append(await _read(client, member))
+        values += runs[-1].values.size
+        if values > VALUES_MAX:
+            message = (
+                f"the runs to failure hold more than {VALUES_MAX:,} values, the most that is fitted on: part the "
+                "fleet, or bind fewer channels"
+            )
+            raise RunError(message)
+    return runs
+
+
 async def _read(client: AsyncClient, member: Member) -> Run:
     until_ns = member.run.until_ns
     assert until_ns is not None
     times, values = await rows_between(client, member.channels, (member.run.from_ns, until_ns))
-    return Run(member.asset.id, times, values, failed=True)
+    return Run(_name(member), times, values, failed=True)
+
+
+def _name(member: Member) -> str:
+    """Name a run: as its asset, and one that ended by a repair by its begin too, since the asset has others."""
+    named = run_of(member.asset.properties)
+    first = named is not None and named.from_ns == member.run.from_ns
+    return member.asset.id if first else f"{member.asset.id}/{member.run.from_ns}"

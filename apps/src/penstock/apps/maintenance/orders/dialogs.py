@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from nicegui import ui
 
 from penstock.apps.house.widgets import answer_of
-from penstock.apps.maintenance.orders.order import TEXT_MAX, Found, Order, State, Step
+from penstock.apps.maintenance.orders.order import FAULTS, TEXT_MAX, Found, Order, State, Step
 from penstock.sdk.app import Context
 
 FOUND_WORDS = {
@@ -17,7 +17,8 @@ FOUND_WORDS = {
     Found.SENSOR_FAULT: "A faulty sensor, the machine is sound",
     Found.NOTHING: "Nothing wrong",
 }
-DAY_NS = 86_400 * 1_000_000_000
+MINUTES = 16
+"""Signs of 2026-11-27T08:00."""
 
 
 async def ask_title(suggested: str) -> str | None:
@@ -61,18 +62,26 @@ async def ask_done(ctx: Context, order: Order, now_ns: int) -> Step | None:
         found = ui.radio(choices, value=Found.AS_SUSPECTED.value).mark("order-found")
         part = ui.input("Part at fault", value=order.suspected).props(f"outlined maxlength={TEXT_MAX}")
         part.classes("w-full").mark("order-part")
+        failed = ui.input("Failed at (UTC); empty where it had not").props("outlined stack-label type=datetime-local")
+        failed.classes("w-full").mark("order-failed")
         note = ui.textarea("Note", placeholder="What you saw, what you did").props(
             f"outlined autogrow maxlength={TEXT_MAX}"
         )
         note.classes("w-full").mark("order-note")
         ui.label(f"Recorded as {who(ctx)}; what was found teaches the next judgement.").classes("ps-sub")
-        _ways_out(dialog, "Done", lambda: dialog.submit((found.value, part.value, note.value)), mark="confirm-done")
+        answers = (found, part, note, failed)
+        _ways_out(dialog, "Done", lambda: dialog.submit(tuple(a.value for a in answers)), mark="confirm-done")
     said = await answer_of(dialog)
     if not isinstance(said, tuple):
         return None
     what = Found(said[0])
-    at_fault = str(said[1] or "") if what in (Found.AS_SUSPECTED, Found.OTHER_FAULT) else ""
-    return Step(State.DONE, now_ns, who(ctx), found=what, part=at_fault, note=str(said[2] or ""))
+    at_fault = str(said[1] or "") if what in FAULTS else ""
+    try:
+        failed_ns = _utc_ns(str(said[3])) if said[3] and what in FAULTS else None
+    except ValueError:
+        ui.notify(f"{said[3]!r} is no time: write it as 2026-03-31T08:00", type="negative")
+        return None
+    return Step(State.DONE, now_ns, who(ctx), found=what, part=at_fault, note=str(said[2] or ""), failed_ns=failed_ns)
 
 
 async def ask_dismiss(ctx: Context, order: Order, now_ns: int) -> Step | None:
@@ -84,6 +93,10 @@ async def ask_dismiss(ctx: Context, order: Order, now_ns: int) -> Step | None:
         _ways_out(dialog, "Dismiss", lambda: dialog.submit(note.value or ""), mark="confirm-dismiss")
     said = await answer_of(dialog)
     return None if said is None else Step(State.DISMISSED, now_ns, who(ctx), note=str(said))
+
+
+def _utc_ns(text: str) -> int:
+    return int(datetime.fromisoformat(text[:MINUTES]).replace(tzinfo=UTC).timestamp()) * 1_000_000_000
 
 
 def who(ctx: Context) -> str:

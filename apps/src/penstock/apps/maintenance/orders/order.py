@@ -7,6 +7,7 @@ teaches nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -34,6 +35,9 @@ class Found(StrEnum):
     NOTHING = "nothing"
 
 
+FAULTS = frozenset({Found.AS_SUSPECTED, Found.OTHER_FAULT})
+"""What was found is a fault of the machine."""
+
 MAY = {
     State.OPEN: frozenset({State.PLANNED, State.DONE, State.DISMISSED}),
     State.PLANNED: frozenset({State.PLANNED, State.DONE, State.DISMISSED}),
@@ -52,7 +56,8 @@ class Order:
     """A work order as it stands after its last step. `number` counts from 1 and is never used again.
 
     `suspected`: the part or channel that made somebody open it; `planned_for_ns`: when it shall be done;
-    `part`: what the visit dealt with; `changed_ns`, `changed_by`: its last step. Times are ns UTC.
+    `part`: what the visit dealt with; `failed_ns`: when the machine failed, where it had before the repair;
+    `changed_ns`, `changed_by`: its last step. Times are ns UTC.
     """
 
     number: int
@@ -68,6 +73,7 @@ class Order:
     note: str = ""
     changed_ns: int = 0
     changed_by: str = ""
+    failed_ns: int | None = None
 
     @property
     def is_closed(self) -> bool:
@@ -86,6 +92,7 @@ class Step:
     found: Found | None = None
     part: str = ""
     note: str = ""
+    failed_ns: int | None = None
 
 
 def stepped(order: Order, step: Step) -> Order:
@@ -102,8 +109,14 @@ def stepped(order: Order, step: Step) -> Order:
     if step.to is State.DONE and step.found is None:
         message = "say what was found: it is what the next judgement learns from"
         raise OrderError(message)
-    if step.found in (Found.AS_SUSPECTED, Found.OTHER_FAULT) and not step.part.strip():
+    if step.found in FAULTS and not step.part.strip():
         message = "say which part was at fault"
+        raise OrderError(message)
+    if step.failed_ns is not None and step.found not in FAULTS:
+        message = "a machine that had failed had a fault: say which part was at fault"
+        raise OrderError(message)
+    if step.failed_ns is not None and not 0 <= step.failed_ns <= step.at_ns:
+        message = "the machine failed before now: say when, in UTC"
         raise OrderError(message)
     return replace(
         order,
@@ -114,6 +127,7 @@ def stepped(order: Order, step: Step) -> Order:
         note=step.note.strip()[:TEXT_MAX] or order.note,
         changed_ns=step.at_ns,
         changed_by=step.by,
+        failed_ns=step.failed_ns,
     )
 
 
@@ -121,20 +135,29 @@ def stepped(order: Order, step: Step) -> Order:
 class Label:
     """What is known of a machine's condition at a moment, by somebody who looked: from a work order that was done.
 
-    `part` is empty where nothing was wrong; a faulty sensor says nothing about the machine.
+    `part` is empty where nothing was wrong; a faulty sensor says nothing about the machine. `opened_ns`: when the order
+    was opened; `failed_ns`: when the machine failed, None where it had not.
     """
 
     asset: str
     time_ns: int
     found: Found
     part: str
+    opened_ns: int
+    number: int
+    failed_ns: int | None = None
+
+    @property
+    def is_fault(self) -> bool:
+        """Say whether the machine was at fault."""
+        return self.found in FAULTS
 
 
-def labels_of(orders: list[Order]) -> list[Label]:
+def labels_of(orders: Sequence[Order]) -> list[Label]:
     """Give the labels that these orders left, oldest first."""
     done = [
-        Label(order.asset, order.changed_ns, order.found, order.part)
-        for order in orders
-        if order.state is State.DONE and order.found is not None
+        Label(o.asset, o.changed_ns, o.found, o.part, min(o.opened_ns, o.changed_ns), o.number, o.failed_ns)
+        for o in orders
+        if o.state is State.DONE and o.found is not None
     ]
-    return sorted(done, key=lambda label: (label.time_ns, label.asset))
+    return sorted(done, key=lambda label: (label.time_ns, label.number))

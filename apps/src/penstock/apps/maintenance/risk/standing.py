@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from penstock.apps.maintenance.judging import HEALTH
 from penstock.apps.maintenance.prognosis.settings import PrognosisSettings
@@ -13,34 +12,23 @@ from penstock.apps.maintenance.risk.costs import CostBook
 from penstock.apps.maintenance.risk.rank import Risk, assess
 from penstock.apps.maintenance.rowjudge import LIFE, LIFE_HIGH, LIFE_LOW
 from penstock.apps.maintenance.watch import Watch
-from penstock.sdk.models import Asset
+from penstock.sdk.models import Asset, AssetType, FailureMode
 
 SUSPECTED: Final = "suspected_part"
 COVERAGE: Final = PrognosisSettings().coverage
 
 
-@dataclass(frozen=True, slots=True)
-class Mode:
-    """What an asset type says of a failure mode: the part, what to do, and the notice of its repair."""
-
-    part: str
-    action: str = ""
-    notice_h: float | None = None
-
-
-Modes = Mapping[tuple[str, str], Mode]
+Modes = Mapping[tuple[str, str], FailureMode]
 """By asset type and part."""
 
 
-def modes_of(types: Sequence[Mapping[str, Any]]) -> Modes:
-    """Read the failure modes of asset types, the newest revision's; types without any have none."""
-    found: dict[tuple[str, str], Mode] = {}
-    for kind in sorted(types, key=lambda each: int(each.get("revision") or 0)):
-        named = kind.get("failure_modes")
-        for mode in named.values() if isinstance(named, Mapping) else ():
-            part, notice_h = str(mode.get("part") or ""), mode.get("notice_h")
-            hours = float(notice_h) if isinstance(notice_h, int | float) else None
-            found[str(kind.get("name")), part] = Mode(part, str(mode.get("action") or ""), hours)
+def modes_of(types: Iterable[AssetType]) -> Modes:
+    """Give the failure modes of the newest revision of each asset type; of a part with several, the first."""
+    newest = {kind.name: kind for kind in sorted(types, key=lambda each: each.revision)}
+    found: dict[tuple[str, str], FailureMode] = {}
+    for kind in newest.values():
+        for mode in kind.failure_modes.values():
+            found.setdefault((kind.name, mode.part), mode)
     return found
 
 

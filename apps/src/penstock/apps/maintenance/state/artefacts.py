@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.apps.maintenance.detection.model import Model, ModelError
+from penstock.apps.maintenance.state.drift import Expected
 from penstock.apps.maintenance.state.healthy import Healthy
 
 USED = "used.json"
@@ -26,13 +27,19 @@ class ArtefactError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """Version `number` of an asset's model: when it was fitted, on which stretch, with which time between rows."""
+    """Version `number` of an asset's model: when it was fitted, on which stretch, with which time between rows.
+
+    `left_out`: stretches of it that were not fitted on, since an order found a fault in them; `expected`: how the
+    held-out healthy rows score, None where they were too few, or nobody looked yet.
+    """
 
     number: int
     fitted_ns: int
     healthy: Healthy
     period_ns: int
     model: Model
+    left_out: tuple[tuple[int, int], ...] = ()
+    expected: Expected | None = None
 
 
 class Artefacts:
@@ -43,16 +50,28 @@ class Artefacts:
         self._read: dict[tuple[str, int], Artefact] = {}
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def keep(self, asset: str, model: Model, healthy: Healthy, *, period_ns: int, fitted_ns: int) -> Artefact:
+    def keep(
+        self,
+        asset: str,
+        model: Model,
+        healthy: Healthy,
+        *,
+        period_ns: int,
+        fitted_ns: int,
+        left_out: tuple[tuple[int, int], ...] = (),
+        expected: Expected | None = None,
+    ) -> Artefact:
         """Keep a new version and use it."""
         number = max(self.numbers(asset), default=0) + 1
-        made = Artefact(number, fitted_ns, healthy, period_ns, model)
+        made = Artefact(number, fitted_ns, healthy, period_ns, model, left_out, expected)
         body = {
             "number": number,
             "fitted_ns": fitted_ns,
             "healthy": asdict(healthy),
             "period_ns": period_ns,
             "model": model.to_json(),
+            "left_out": left_out,
+            "expected": asdict(expected) if expected else None,
         }
         text = json.dumps(body)
         sealed = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "artefact": text}
@@ -125,9 +144,14 @@ class Artefacts:
 def _artefact(body: dict[str, Any]) -> Artefact:
     kept = body["healthy"]
     check = tuple(kept["check"]) if kept["check"] else None
-    healthy = Healthy(tuple(kept["fit"]), check)
-    model = Model.of_json(body["model"])
-    return Artefact(int(body["number"]), int(body["fitted_ns"]), healthy, int(body["period_ns"]), model)
+    healthy = Healthy(tuple(kept["fit"]), check, _spans(kept.get("also", ())))
+    model, expected = Model.of_json(body["model"]), Expected.of_json(body.get("expected"))
+    number, fitted_ns, period_ns = (int(body[name]) for name in ("number", "fitted_ns", "period_ns"))
+    return Artefact(number, fitted_ns, healthy, period_ns, model, _spans(body.get("left_out", ())), expected)
+
+
+def _spans(kept: Sequence[Sequence[int]]) -> tuple[tuple[int, int], ...]:
+    return tuple((int(begin), int(end)) for begin, end in kept)
 
 
 def _write(place: Path, text: str) -> None:

@@ -7,13 +7,19 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from penstock.apps.maintenance.channels import Channel
+from penstock.apps.maintenance.detection.detector import Detector
 from penstock.apps.maintenance.detection.fitting import Rows, fit
 from penstock.apps.maintenance.detection.model import Model
+from penstock.apps.maintenance.detection.settings import DetectionSettings
 from penstock.apps.maintenance.reading import read_in, rows_between
 from penstock.apps.maintenance.rows import WAIT_NS, may_lack, period_of
 from penstock.apps.maintenance.state.artefacts import Artefact, Artefacts
+from penstock.apps.maintenance.state.drift import Expected, expected_of
 from penstock.apps.maintenance.state.healthy import Healthy
+from penstock.apps.maintenance.state.lessons import Lessons, Span, inside
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.models import Asset
 
@@ -41,31 +47,46 @@ async def lacking_of(
 
 @dataclass(frozen=True, slots=True)
 class HealthyRows:
-    """What was read of the stretches that are known to be healthy."""
+    """What was read of the stretches that are known to be healthy; `also`: of each that only gives limits."""
 
     fit: Rows
-    check: Rows | None
+    check: Rows | None = None
+    also: tuple[Rows, ...] = ()
 
     def may_lack(self, healthy: Healthy) -> bool:
         """Say whether rows are incomplete or far apart, so that some may still come."""
-        if may_lack(self.fit.times_ns, self.fit.values, healthy.fit):
-            return True
-        return bool(self.check and healthy.check and may_lack(self.check.times_ns, self.check.values, healthy.check))
+        checks = (healthy.check,) if healthy.check else ()
+        stretches = zip(self._parts(), (healthy.fit, *checks, *healthy.also), strict=True)
+        return any(may_lack(rows.times_ns, rows.values, span) for rows, span in stretches)
 
     @property
     def digest(self) -> str:
         """Tell readings apart."""
         summed = hashlib.sha256()
-        for rows in (self.fit, self.check):
-            if rows is not None:
-                summed.update(rows.times_ns.tobytes() + rows.values.tobytes())
+        for rows in self._parts():
+            summed.update(rows.times_ns.tobytes() + rows.values.tobytes())
         return summed.hexdigest()
+
+    def without(self, left_out: Sequence[Span]) -> HealthyRows:
+        """Give these without rows of some stretches: those of which an order says that something was at fault."""
+        check = _without(self.check, left_out) if self.check is not None else None
+        return HealthyRows(_without(self.fit, left_out), check, tuple(_without(rows, left_out) for rows in self.also))
+
+    def _parts(self) -> tuple[Rows, ...]:
+        return (self.fit, *((self.check,) if self.check is not None else ()), *self.also)
+
+
+def _without(rows: Rows, left_out: Sequence[Span]) -> Rows:
+    own = ~inside(rows.times_ns, left_out)
+    return Rows(rows.times_ns[own], rows.values[own])
 
 
 async def healthy_rows(client: AsyncClient, channels: Sequence[Channel], healthy: Healthy) -> HealthyRows:
     """Read what the history holds of the stretches."""
     fit_on = Rows(*await rows_between(client, channels, healthy.fit))
-    return HealthyRows(fit_on, Rows(*await rows_between(client, channels, healthy.check)) if healthy.check else None)
+    check = Rows(*await rows_between(client, channels, healthy.check)) if healthy.check else None
+    also = [Rows(*await rows_between(client, channels, span)) for span in healthy.also]
+    return HealthyRows(fit_on, check, tuple(also))
 
 
 class Settling:
@@ -88,13 +109,48 @@ class Settling:
 
 async def fitted(
     rows: HealthyRows, asset: Asset, channels: Sequence[Channel], *, healthy: Healthy, artefacts: Artefacts,
-    now_ns: int,
+    now_ns: int, lessons: Lessons | None = None,
 ) -> Artefact:  # fmt: skip
-    """Fit and keep a new version; FitError where the stretch holds too little."""
-    model = await asyncio.to_thread(_fit, rows.fit, rows.check, [c.name for c in channels], source=asset.id)
-    period_ns = period_of(rows.fit.times_ns)
-    return artefacts.keep(asset.id, model, healthy, period_ns=period_ns, fitted_ns=now_ns)
+    """Fit and keep a new version; FitError where the stretch holds too little.
+
+    Rows of which an order says that something was at fault are left out of all that is taken for healthy.
+    """
+    faulty = lessons.faulty if lessons else ()
+    named = (healthy.fit, *((healthy.check,) if healthy.check else ()), *healthy.also)
+    left_out = tuple(s for s in faulty if any(s[0] < end and begin < s[1] for begin, end in named))
+    known = rows.without(left_out)
+    fit_on, limits = parted(known.fit, known.check, joined_rows(known.also) if known.also else None)
+    model, expected = await asyncio.to_thread(_fit, fit_on, limits, [c.name for c in channels], source=asset.id)
+    period_ns = period_of(known.fit.times_ns)
+    return artefacts.keep(
+        asset.id, model, healthy, period_ns=period_ns, fitted_ns=now_ns, left_out=left_out, expected=expected
+    )  # fmt: skip
 
 
-def _fit(healthy: Rows, check: Rows | None, names: Sequence[str], *, source: str) -> Model:
-    return fit(healthy, check, channels=names, source=source)
+def joined_rows(parts: Sequence[Rows]) -> Rows:
+    """Give rows in time order; of a time that several parts have, the first one's."""
+    times = np.concatenate([part.times_ns for part in parts])
+    values = np.concatenate([part.values for part in parts])
+    times, first = np.unique(times, return_index=True)
+    return Rows(times, values[first])
+
+
+def parted(rows: Rows, check: Rows | None, also: Rows | None) -> tuple[Rows, Rows | None]:
+    """Give the rows to fit on and those for the limits; None: the fit parts the first ones itself.
+
+    Rows that only give limits join those that do anyway; where none are named, the later part of the healthy ones.
+    """
+    if also is None:
+        return rows, check
+    if check is None:
+        cut = int(len(rows) * DetectionSettings().fit_share)
+        rows, check = rows.part(0, cut), rows.part(cut, len(rows))
+    return rows, joined_rows([check, also])
+
+
+def _fit(rows: Rows, limits: Rows | None, names: Sequence[str], *, source: str) -> tuple[Model, Expected | None]:
+    """Fit, and see how the held-out rows score: what newer rows are compared with."""
+    model = fit(rows, limits, channels=names, source=source)
+    held_out = limits if limits is not None else rows.part(len(rows) - model.fitted_on.limit_rows, len(rows))
+    scores = Detector(model).on_rows(held_out.times_ns, held_out.values).scores
+    return model, expected_of(scores, model.fitted_on.fit_rows + model.fitted_on.limit_rows)

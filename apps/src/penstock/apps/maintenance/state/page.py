@@ -10,44 +10,59 @@ from functools import partial
 from nicegui import ui
 
 from penstock.apps.house.figures import NOTHING, moment_text
+from penstock.apps.house.pager import Pager
 from penstock.apps.house.shell import Shell
 from penstock.apps.house.tables import Cell, Row, Table
-from penstock.apps.house.widgets import answer_of, card, empty, title
+from penstock.apps.house.widgets import card, empty, title
 from penstock.apps.maintenance.channels import all_channels
 from penstock.apps.maintenance.detection.model import ModelError
 from penstock.apps.maintenance.frame import frame
+from penstock.apps.maintenance.orders.book import OrderBook
+from penstock.apps.maintenance.orders.order import Label
 from penstock.apps.maintenance.state.artefacts import Artefact, ArtefactError
+from penstock.apps.maintenance.state.drift import Standing
 from penstock.apps.maintenance.state.healthy import FIT
+from penstock.apps.maintenance.state.lessons import Precision, precision_of
+from penstock.apps.maintenance.state.model_cards import SAID, TONE, precision_text, psi_text
+from penstock.apps.maintenance.state.prognoses import Prognoses
+from penstock.apps.maintenance.state.scores_card import scores_card
 from penstock.apps.maintenance.worker import Fleet
 from penstock.sdk.app import Context
 from penstock.sdk.models import Asset
 
 READ_S = 2.0
+ROWS = 50
+"""Machines on a page."""
+COLUMNS = (
+    "Machine", "Version", "·Healthy from", "·until", "›·Rows", "›·Channels", "Describes it", "›·Found", "·Trouble", ""
+)  # fmt: skip
 MAY_NAME = "assets:write"
 """Who may change an asset may say when it was healthy."""
 MINUTES = 16
 """Signs of 2026-11-27T08:00."""
 
 
-async def page(ctx: Context, fleet: Fleet) -> None:
+async def page(ctx: Context, fleet: Fleet, book: OrderBook) -> None:
     """Show the models."""
     with frame(ctx, here="/models", title="Models") as shell:
-        ModelsPage(shell, fleet)
+        models = ModelsPage(shell, fleet, book)
+        Prognoses(shell, fleet, lambda: models.assets)
+        scores_card(fleet.settings)
 
 
 class ModelsPage:
     """The table of models, and the form that names a healthy stretch."""
 
-    def __init__(self, shell: Shell, fleet: Fleet) -> None:
-        self._shell, self._fleet = shell, fleet
-        self._assets: dict[str, Asset] = {}
+    def __init__(self, shell: Shell, fleet: Fleet, book: OrderBook) -> None:
+        self._shell, self._fleet, self._book = shell, fleet, book
+        self.assets: dict[str, Asset] = {}
+        self._precision: dict[str, Precision] = {}
         title("Models of the healthy state")
         with card():
-            self._table = Table(
-                ["Machine", "Version", "·Healthy from", "·until", "›·Rows", "›·Channels", "·Trouble", ""]
-            )
+            self._table = Table(COLUMNS)
             with ui.element("div") as self._empty:
                 empty("monitor_heart", "No machine is judged by its healthy state yet", "Name a stretch below.")
+            self._pager = Pager(ROWS, self._again)
         self._empty.set_visibility(False)
         if shell.ctx.can(MAY_NAME):
             with card("Name a healthy stretch"):
@@ -67,15 +82,24 @@ class ModelsPage:
             button = ui.button("Fit a model", on_click=self._name, color=None)
             button.props("outline dense no-caps").classes("ps-action").mark("healthy-fit")
 
+    def _again(self) -> None:
+        async def once() -> None:
+            await self._shell.attempt("models", self._read)
+
+        self._shell.ctx.task(once(), name="models")
+
     async def _read(self) -> None:
         found = await self._shell.ctx.client.assets.list()
-        self._assets = {asset.id: asset for asset in found}
+        self.assets = {asset.id: asset for asset in found}
         if self._shell.ctx.can(MAY_NAME):
             offered = {a.id: a.name or a.path for a in found if all_channels(a.properties) or not a.properties}
             if self._asset.options != offered:
                 self._asset.set_options(offered)
-        used, troubles = await asyncio.to_thread(self._used, dict(self._assets), dict(self._fleet.unfit))
-        self._table.show([self._row(asset, used.get(asset), troubles.get(asset, "")) for asset in [*used, *troubles]])
+        used, troubles = await asyncio.to_thread(self._used, dict(self.assets), dict(self._fleet.unfit))
+        self._precision = await asyncio.to_thread(self._visits)
+        listed = [*used, *(asset for asset in troubles if asset not in used)]
+        shown = listed[self._pager.part(len(listed))]
+        self._table.show([self._row(asset, used.get(asset), troubles.get(asset, "")) for asset in shown])
         self._empty.set_visibility(not used and not troubles)
 
     def _used(
@@ -97,14 +121,20 @@ class ModelsPage:
                 troubles.pop(asset, None)
         return used, troubles
 
+    def _visits(self) -> dict[str, Precision]:
+        by: dict[str, list[Label]] = {}
+        for label in self._book.labels():
+            by.setdefault(label.asset, []).append(label)
+        return {asset: precision_of(labels) for asset, labels in by.items()}
+
     def _row(self, asset_id: str, artefact: Artefact | None, trouble: str) -> Row:
-        asset, now_ns = self._assets[asset_id], self._shell.now_ns
+        asset, now_ns = self.assets[asset_id], self._shell.now_ns
         name = Cell(asset.name or asset.path, href=f"/asset/{asset_id}")
         said = Cell(trouble or self._fleet.unfit.get(asset_id, "") or NOTHING, "sub")
         if artefact is None:
-            nothing = Cell(NOTHING)
-            return Row(asset_id, (name, nothing, nothing, nothing, nothing, nothing, said))
+            return Row(asset_id, (name, *[Cell(NOTHING)] * (len(COLUMNS) - 3), said))
         on, stretch = artefact.model.fitted_on, artefact.healthy.fit
+        visits = self._precision.get(asset_id, Precision(0, 0))
         cells = (
             name,
             Cell(f"{artefact.number}", tip=f"SHA-256 of its rows: {on.digest}"),
@@ -112,36 +142,21 @@ class ModelsPage:
             Cell(moment_text(stretch[1], now_ns=now_ns), "time"),
             Cell(f"{on.fit_rows} + {on.limit_rows}", "num", tip="fitted on, and for the limits"),
             Cell(f"{len(artefact.model.used)} of {len(on.channels)}", "num", tip=_left_out(artefact)),
+            self._drift(asset_id),
+            Cell(f"{visits.found} of {visits.done}" if visits.done else NOTHING, "num", tip=precision_text(visits)),
             said,
         )
-        return Row(asset_id, cells, actions=(("Versions", partial(self._versions, asset_id)),))
+        return Row(asset_id, cells, actions=(("Versions", partial(ui.navigate.to, f"/models/{asset_id}")),))
 
-    async def _versions(self, asset_id: str) -> None:
-        artefacts, may = self._fleet.artefacts, self._shell.ctx.can(MAY_NAME)
-        versions = await asyncio.to_thread(lambda: list(artefacts.whole(asset_id)))
-        with ui.dialog() as dialog, ui.card().classes("ps-dialog"):
-            ui.label("Versions").classes("ps-name")
-            ui.label("The one that is used judges what comes from now on; what was said before stays.").classes(
-                "ps-sub"
-            )
-            table = Table(["Version", "Fitted", "Healthy from", "until", ""])
-            rows = []
-            for each in versions:
-                times = (each.fitted_ns, *each.healthy.fit)
-                cells = [Cell(moment_text(t, now_ns=self._shell.now_ns), "time") for t in times]
-                use = (("Use", partial(dialog.submit, each.number)),) if may else ()
-                rows.append(Row(str(each.number), (Cell(str(each.number)), *cells), actions=use))
-            table.show(rows)
-            with ui.row().classes("w-full justify-end"):
-                ui.button("Close", on_click=lambda: dialog.submit(None)).props("flat no-caps")
-        chosen = await answer_of(dialog)
-        if isinstance(chosen, int):
-            await asyncio.to_thread(artefacts.use, asset_id, chosen)
-            ui.notify(f"Version {chosen} is used from the next look on", type="positive")
+    def _drift(self, asset_id: str) -> Cell:
+        watch = self._fleet.watches.get(asset_id)
+        drift = watch.drift if watch else None
+        standing = drift.standing if drift else Standing.UNKNOWN
+        return Cell(standing.capitalize(), "chip", TONE[standing], tip=psi_text(drift) or SAID[standing])
 
     async def _name(self) -> None:
         asset_id, begin, end = self._asset.value, self._begin.value or "", self._end.value or ""
-        if asset_id not in self._assets:
+        if asset_id not in self.assets:
             ui.notify("Choose a machine", type="negative")
             return
         try:
@@ -170,7 +185,7 @@ def _utc(text: str) -> str:
 def _left_out(artefact: Artefact) -> str:
     """Say which channels are not judged, and which against a level that follows them."""
     said: Sequence[tuple[str, tuple[str, ...]]] = (
-        ("never moved while healthy, not judged", artefact.model.constant),
+        ("never moved while healthy, or only counted: not judged", artefact.model.unjudged),
         ("held against a moving level", artefact.model.wandering),
     )
     return "; ".join(f"{what}: {', '.join(names)}" for what, names in said if names)

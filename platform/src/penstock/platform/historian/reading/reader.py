@@ -11,10 +11,12 @@ from typing import ParamSpec, TypeVar
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from penstock.core.aggregate import Aggregate, AggregateSettings
 from penstock.core.windows import Window
+from penstock.platform.historian.commits import whole_commits
 from penstock.platform.historian.errors import CursorExpired, NotNow, TooManyRows
 from penstock.platform.historian.files.engine import Engine
 from penstock.platform.historian.files.view import View
@@ -51,6 +53,11 @@ PLOT_SAMPLES_MAX = 1_000_000
 """Samples that are read beside summaries for a plot; of more the database finds the extremes."""
 REACH_NS = 3_600 * 1_000_000_000
 """How far values at given times look for a usable sample beyond Bad ones, at least (Part 13, 3.1.8)."""
+LOOKS_MAX = 3
+LOOK_GROWS = 5
+LOOK_ROWS_MAX = 500_000
+"""Rows of all tags that a page of commits looks through at once for those of some tags: 30 MB if all are theirs. The
+first look is for as many as the page may have; who follows few tags of a busy plant is given fewer, longer pages."""
 _COLUMNS = 'tag, time, status, vf, vi, vb, vs, position, "row"'
 
 P = ParamSpec("P")
@@ -299,10 +306,27 @@ class Reader:
         """Give whole commits after `position` from the files; raise CursorExpired below the window."""
         with self._engine.view() as view:
             self._check_window(view, position, oldest_arrival_ns)
-            end = self._end_of_page(view, position, limit, head)
+            rows, end = self._found(view, position, limit, tags, head)
             if end <= position:
                 return Since(STORED_ROWS.empty_table(), position, head)
-            return Since(self._page(view, position, end, tags), end, head, view.erasures.since(position, end, tags))
+            return Since(rows, end, head, view.erasures.since(position, end, tags))
+
+    def _found(self, view: View, position: int, limit: int, tags: Sequence[int] | None, head: int) -> tuple[Table, int]:
+        """Give a page and where it ends; where few rows are of the tags, look through more than the limit for them."""
+        found: list[Table] = []
+        end, look, count = position, limit, 0
+        for _ in range(1 if tags is None else LOOKS_MAX):
+            beyond = self._end_of_page(view, end, look, head)
+            if beyond > end:
+                found.append(self._page(view, end, beyond, tags))
+                end, count = beyond, count + found[-1].num_rows
+            if end >= head or count >= limit:
+                break
+            look = max(look, min(look * LOOK_GROWS, LOOK_ROWS_MAX))
+        if not found:
+            return STORED_ROWS.empty_table(), end
+        rows = pa.concat_tables(found)
+        return (rows, end) if tags is None else whole_commits(rows, limit, end)
 
     def _page(self, view: View, position: int, end: int, tags: Sequence[int] | None) -> Table:
         parameters: dict[str, object] = {"low": position, "high": end}

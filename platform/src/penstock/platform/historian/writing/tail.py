@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from penstock.platform.historian.commits import whole_commits
 from penstock.platform.historian.ports import STORED_ROWS, Table
 
 TAIL_ROWS_MAX = 300_000
@@ -59,14 +60,5 @@ class Tail:
         if len(first) and first[0].as_py() <= position:  # a group was entered in the middle
             whole = whole.filter(pc.greater(whole["position"], position))
         if tags is not None:
-            whole, end = _cut(whole.filter(pc.is_in(whole["tag"], pa.array(tags, pa.int64()))), limit, end)
+            whole, end = whole_commits(whole.filter(pc.is_in(whole["tag"], pa.array(tags, pa.int64()))), limit, end)
         return whole, end, head
-
-
-def _cut(rows: Table, limit: int, end: int) -> tuple[Table, int]:
-    """Keep the commits that fit the limit, the first in any case; give them and where they end."""
-    if rows.num_rows <= limit:
-        return rows, end
-    beyond = rows["position"][limit].as_py()
-    end = beyond if rows["position"][0].as_py() == beyond else beyond - 1
-    return rows.filter(pc.less_equal(rows["position"], end)), end

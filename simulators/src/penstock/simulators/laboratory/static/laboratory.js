@@ -2,6 +2,7 @@
 "use strict";
 
 const EVERY_MS = 2000;
+const NOTICE_MS = 10000;
 const MINUTES_AN_HOUR = 60;
 
 function morph(from, to) {
@@ -91,3 +92,4 @@ document.addEventListener("input", foretell);
 foretell();
 contrast();
 setTimeout(follow, EVERY_MS);
+setTimeout(() => document.querySelector(".notice[role=status]")?.remove(), NOTICE_MS);

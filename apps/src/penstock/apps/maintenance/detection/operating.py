@@ -1,0 +1,272 @@
+"""What a machine's operating point lets expect: channels that wander only because they follow what is asked of it.
+
+Theory of operation. A load that changes by the shift, or wind, makes every channel wander, and a level that follows
+each of them would follow a slow fault as well. So a few channels that drive the others are sought, and of each that
+wanders its expectation is a ridge regression on them: on their values, squares and cubes, for characteristic curves, on
+products of two, and on moving averages, for what follows with a lag, as temperatures do. (Removing operational and
+environmental variation by regression: Sohn 2007, Philosophical Transactions A 365; Cross, Worden and Chen 2011.) It is
+kept where what is left stands still in all healthy rows, those that it was not fitted on too; a channel of which it
+does not is held against its own moving level as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.apps.maintenance.detection.numbers import Floats, listed, unlisted
+
+DRIVERS_MAX: Final = 3
+GAIN_MIN: Final = 0.05
+"""A further driver leaves at least so much less of what one less leaves unexplained."""
+LAGS: Final = (0.1, 0.03, 0.01)
+"""Weights of the newest row in the moving averages."""
+RIDGE: Final = 1e-3
+"""Of the rows."""
+STRANGE: Final = 2.0
+"""So many times the fit's own residual, in other healthy rows, and the regression does not carry over."""
+LEFT_MAX: Final = 0.5
+"""Of a channel's own spread, in fit and other healthy rows, that the regression may leave."""
+ROWS_MIN: Final = 200
+MARGIN: Final = 0.1
+"""Of a driver's healthy range, by which it may be beyond it; further off the expectation stays where it is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """drivers (k,): places among the used channels; centre, scale, low, high (k,): of their deviations;
+    weights (f, u): what the features make of each channel, 0 for one that is not modelled; modelled (u,): which are;
+    unit (u,): scale of what is left, 1 for a channel that is not modelled.
+    """
+
+    drivers: NDArray[np.int64]
+    driver_centre: Floats
+    driver_scale: Floats
+    driver_low: Floats
+    driver_high: Floats
+    weights: Floats
+    modelled: NDArray[np.int64]
+    unit: Floats
+
+    @classmethod
+    def none(cls, channels: int) -> OperatingPoint:
+        """Give the one that expects nothing of any channel."""
+        empty = np.zeros(0)
+        flat = np.zeros((0, channels))
+        return cls(
+            np.zeros(0, np.int64), empty, empty, empty, empty, flat, np.zeros(channels, np.int64), np.ones(channels)
+        )
+
+
+class Expectation:
+    """Follow the drivers row by row; give what each channel is expected at, in scales."""
+
+    def __init__(self, point: OperatingPoint) -> None:
+        self._point = point
+        self._lags = np.array(LAGS)[:, None]
+        self.averages: Floats | None = None
+        self.held = np.full(len(point.drivers), np.nan)
+
+    def forget(self) -> None:
+        """Start as after an interruption."""
+        self.averages = None
+        self.held = np.full(len(self._point.drivers), np.nan)
+
+    def on_deviation(self, deviation: Floats) -> Floats:
+        """Take a row's deviations (u,); give what is expected (u,), 0 of what is not modelled, NaN if not known yet."""
+        point = self._point
+        own = deviation[point.drivers]
+        self.held = own = np.where(np.isnan(own), self.held, own)
+        now = (
+            np.minimum(np.maximum(own, point.driver_low), point.driver_high) - point.driver_centre
+        ) / point.driver_scale
+        if self.averages is None:
+            self.averages = np.tile(now, (len(LAGS), 1))
+        else:
+            self.averages = np.where(
+                np.isnan(self.averages), now, self.averages + self._lags * (np.nan_to_num(now - self.averages))
+            )
+        return np.asarray(features_of(now, self.averages) @ point.weights, np.float64)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the state as JSON values."""
+        return {"averages": None if self.averages is None else listed(self.averages), "held": listed(self.held)}
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """Take what `to_json` gave."""
+        self.averages = None if kept["averages"] is None else unlisted(kept["averages"])
+        self.held = unlisted(kept["held"])
+
+
+def features_of(now: Floats, averages: Floats) -> Floats:
+    """Give the features of drivers (k,) and their moving averages (lags, k), the first of which is 1."""
+    k = len(now)
+    products = [now[i] * now[j] for i in range(k) for j in range(i)]
+    return np.concatenate([[1.0], now, now**2, now**3, averages.ravel(), products])
+
+
+def find_operating_point(
+    stretches: Sequence[Floats],
+    wandering: Sequence[int],
+    *,
+    stands: Callable[[Floats], bool],
+    scale: Callable[[Floats], float],
+) -> OperatingPoint:
+    """Seek drivers among deviations (n, u) of the healthy stretches, the first of which is fitted on.
+
+    `wandering`: channels to explain; `stands`, `scale`: whether a series stands still, and its spread. Most follow the
+    same few drivers; what those leave, and the drivers themselves, are tried with others of their own.
+    """
+    fitted = stretches[0]
+    channels = fitted.shape[1]
+    if not len(wandering) or min(len(rows) for rows in stretches) < ROWS_MIN:
+        return OperatingPoint.none(channels)
+    accepts = _Accepts(stretches, stands, scale)
+    shared = _drivers(fitted, list(wandering), among=list(wandering)) if len(wandering) > 1 else []
+    found: dict[int, tuple[list[int], Floats, float]] = {}
+    for i in wandering:
+        own = shared if i not in shared else []
+        kept = accepts.of(i, own) if own else None
+        if kept is None and i not in shared:
+            own = _drivers(fitted, [i], among=[j for j in range(channels) if j != i])
+            kept = accepts.of(i, own) if own else None
+        if kept is not None:
+            found[i] = (own, *kept)
+    if not found:
+        return OperatingPoint.none(channels)
+    return _joined(fitted, found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepts:
+    """Whether what drivers make of a channel may be used: it explains, carries over, and leaves what stands still."""
+
+    stretches: Sequence[Floats]
+    stands: Callable[[Floats], bool]
+    scale: Callable[[Floats], float]
+
+    def of(self, i: int, drivers: list[int]) -> tuple[Floats, float] | None:
+        """Give weights of the drivers' features and the scale of what is left; None where it may not."""
+        draft = _draft(self.stretches[0], drivers)
+        shown = [_features(draft, rows) for rows in self.stretches]
+        solved = _solve(shown[0], self.stretches[0][:, i])
+        left = [_finite(rows[:, i] - seen @ solved) for rows, seen in zip(self.stretches, shown, strict=True)]
+        spread = [float(each.std()) for each in left]
+        wide = [float(np.nanstd(rows[:, i])) for rows in self.stretches]
+        unit = self.scale(left[0])
+        carries = all(s <= STRANGE * spread[0] for s in spread)
+        explains = all(s <= LEFT_MAX * w for s, w in zip(spread, wide, strict=True))
+        return (solved, unit) if carries and explains and unit > 0 and all(self.stands(each) for each in left) else None
+
+
+def _joined(fitted: Floats, found: dict[int, tuple[list[int], Floats, float]]) -> OperatingPoint:
+    """Give one operating point of all drivers; a channel's weights are 0 for features of others than its own."""
+    drivers = sorted({j for own, _, _ in found.values() for j in own})
+    draft, channels = _draft(fitted, drivers), fitted.shape[1]
+    features = len(features_of(np.zeros(len(drivers)), np.zeros((len(LAGS), len(drivers)))))
+    weights, modelled, unit = np.zeros((features, channels)), np.zeros(channels, np.int64), np.ones(channels)
+    for i, (own, solved, scale) in found.items():
+        weights[_places([drivers.index(j) for j in own], len(drivers)), i] = solved
+        modelled[i], unit[i] = 1, scale
+    return replace(draft, weights=weights, modelled=modelled, unit=unit)
+
+
+def _places(own: list[int], k: int) -> list[int]:
+    """Give where the features of some of k drivers stand among those of all of them."""
+    pairs = [(i, j) for i in range(k) for j in range(i)]
+    places = [0]
+    for block in range(3 + len(LAGS)):
+        places += [1 + block * k + i for i in own]
+    first = 1 + (3 + len(LAGS)) * k
+    for a in range(len(own)):
+        places += [first + pairs.index((max(own[a], own[b]), min(own[a], own[b]))) for b in range(a)]
+    return places
+
+
+def _drivers(fitted: Floats, wandering: list[int], *, among: list[int]) -> list[int]:
+    """Take, one after the other, the channel that leaves least of the others unexplained."""
+    spread = np.nanstd(fitted[:, wandering], axis=0)
+    chosen: list[int] = []
+    left_before = 1.0
+    while len(chosen) < DRIVERS_MAX:
+        found = [
+            (left, i)
+            for i in wandering
+            if i not in chosen
+            if (left := _left(fitted, [*chosen, i], wandering, spread)) < 1.0
+        ]
+        if not found:
+            break
+        left, best = min(found)
+        if left_before - left < GAIN_MIN * left_before:
+            break
+        chosen.append(best)
+        left_before = left
+    return chosen
+
+
+def _left(fitted: Floats, drivers: list[int], wandering: list[int], spread: Floats) -> float:
+    """Give the mean share of the channels' variance that drivers leave in the later half, fitted on the earlier one."""
+    shown = _features(_draft(fitted, drivers), fitted)
+    half = len(fitted) // 2
+    total, count = 0.0, 0
+    for place, i in enumerate(wandering):
+        if i in drivers or spread[place] <= 0:
+            continue
+        left = _finite(fitted[half:, i] - shown[half:] @ _solve(shown[:half], fitted[:half, i]))
+        total += min(1.0, float(np.mean(left**2)) / spread[place] ** 2)
+        count += 1
+    return total / count if count else 1.0
+
+
+def _draft(fitted: Floats, drivers: list[int]) -> OperatingPoint:
+    own = fitted[:, drivers]
+    low, high = np.nanmin(own, axis=0), np.nanmax(own, axis=0)
+    margin = MARGIN * (high - low)
+    scale = np.maximum(np.nanstd(own, axis=0), 1e-12)
+    empty = np.zeros((0, fitted.shape[1]))
+    return OperatingPoint(
+        np.array(drivers, np.int64), np.nanmean(own, axis=0), scale, low - margin, high + margin, empty,
+        np.zeros(fitted.shape[1], np.int64), np.ones(fitted.shape[1]),
+    )  # fmt: skip
+
+
+def _features(point: OperatingPoint, rows: Floats) -> Floats:
+    """Give the features (n, f) of rows in sequence."""
+    own = _held(rows[:, point.drivers])
+    now = (np.clip(own, point.driver_low, point.driver_high) - point.driver_centre) / point.driver_scale
+    averages = np.empty((len(rows), len(LAGS), now.shape[1]))
+    level = np.tile(now[0], (len(LAGS), 1))
+    lags = np.array(LAGS)[:, None]
+    for i, row in enumerate(now):
+        level = level + lags * (row - level)
+        averages[i] = level
+    products = [now[:, i] * now[:, j] for i in range(now.shape[1]) for j in range(i)]
+    parts = [np.ones((len(rows), 1)), now, now**2, now**3, averages.reshape(len(rows), -1)]
+    return np.hstack([*parts, *(each[:, None] for each in products)])
+
+
+def _held(own: Floats) -> Floats:
+    """Hold the last value where nothing was read."""
+    read = np.isfinite(own)
+    place = np.maximum.accumulate(np.where(read, np.arange(len(own))[:, None], -1), axis=0)
+    first = np.array([column[np.isfinite(column)][0] if np.isfinite(column).any() else 0.0 for column in own.T])
+    return np.where(place >= 0, np.take_along_axis(own, np.maximum(place, 0), axis=0), first)
+
+
+def _solve(features: Floats, target: Floats) -> Floats:
+    read = np.isfinite(target)
+    seen = features[read]
+    penalty = RIDGE * len(seen) * np.eye(seen.shape[1])
+    penalty[0, 0] = 0.0
+    return np.asarray(
+        np.linalg.solve(seen.T @ seen + penalty + 1e-9 * np.eye(len(penalty)), seen.T @ target[read]), np.float64
+    )
+
+
+def _finite(values: Floats) -> Floats:
+    return values[np.isfinite(values)]

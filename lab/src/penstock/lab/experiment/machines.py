@@ -1,0 +1,90 @@
+"""Which kinds of machines the experiment has, and what the simulators say of each: its faults, tags and type."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from penstock.lab.experiment.plan import DUTIES
+from penstock.lab.study import StudyError
+
+SHIPPED: Final = Path(__file__).with_name("machines.yaml")
+TOTALS: Final = ("h", "m3", "kWh")
+"""Units of what counts up: a counter is no sensor that drifts or spikes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of machine: `faults` of the machine → component; `sensors`: tags that may break; its device file."""
+
+    model: str
+    faults: Mapping[str, str]
+    sensors: tuple[str, ...]
+    duties: tuple[str, ...]
+    parameters: Mapping[str, Any]
+    device_file: Mapping[str, Any]
+    failure_modes: Mapping[str, Any]
+    commissioned_h: float | None = None
+    """Healthy hours that its limits need, where they are others than usual."""
+
+
+def read_kinds(place: Path, wanted: Sequence[str]) -> tuple[Kind, ...]:
+    """Read the kinds that a file names, all or those that are wanted; StudyError names what is unknown or wrong."""
+    try:
+        named: Mapping[str, Any] = yaml.safe_load(place.read_text())["machines"]
+        chosen = {model: dict(named[model] or {}) for model in wanted or named}
+    except KeyError as error:
+        message = f"{place}: no machine {error}"
+        raise StudyError(message) from error
+    except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
+        message = f"{place}: no list of machines: {error}"
+        raise StudyError(message) from error
+    return tuple(_kind(model, own) for model, own in chosen.items())
+
+
+def _kind(model: str, own: Mapping[str, Any]) -> Kind:
+    lines = (line.partition("\t") for line in sim("faults", model).splitlines())
+    device, modes = _files(model)
+    sensors = tuple(
+        name
+        for name, tag in device["tags"].items()
+        if tag["type"] == "float64" and tag.get("unit", "") and tag["unit"] not in TOTALS and "setpoint" not in name
+    )
+    return Kind(
+        model,
+        {fault: component for fault, _, component in lines},
+        sensors,
+        tuple(own.get("duties", DUTIES)),
+        own.get("parameters", {}),
+        device,
+        modes,
+        own.get("commissioned_h"),
+    )
+
+
+def _files(model: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give a machine's device file, and the failure modes of the asset type that comes with it into a plant."""
+    with tempfile.TemporaryDirectory(prefix="penstock-lab-") as made:
+        plant = Path(made)
+        (plant / "devices").mkdir()
+        sim("machine", model, "--device", "machine", "--plant", made)
+        device = yaml.safe_load((plant / "devices" / "machine.yaml").read_text())
+        types = [yaml.safe_load(file.read_text()) for file in (plant / "types").glob("*.yaml")]
+        return device, types[0].get("failure_modes", {}) if types else {}
+
+
+def sim(*arguments: str) -> str:
+    """Run `penstock sim` as a process of its own, give what it printed; StudyError with its words where it fails."""
+    command = [str(Path(sys.executable).with_name("penstock")), "sim", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  own command
+    if done.returncode:
+        message = f"{' '.join(command)}: {done.stderr.strip()}"
+        raise StudyError(message)
+    return done.stdout
