@@ -65,7 +65,7 @@ def test_the_asset_of_a_machine_is_of_its_type_and_its_signs_are_fed(tmp_path: P
         else:
             for number, told in enumerate(entries):
                 directory.register("north", f"gtw_{number}", EPOCH, told)
-    assets = AssetService(db)
+    assets = AssetService(db, directory)
     for model in MODELS:
         view = assets.get("north", f"{PATH}/{model}-1")
         assert view.type is not None

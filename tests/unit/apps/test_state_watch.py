@@ -478,7 +478,7 @@ async def test_a_write_is_bounded_in_samples_however_many_channels_there_are(
 
         monkeypatch.setattr(client, "write_many", write_many)
         await plant.run(client)
-    assert max(commits) == 70
+    assert 35 < max(commits) <= 70
     assert len(plant.series(SCORE)) == ALL - HEALTHY
 
 

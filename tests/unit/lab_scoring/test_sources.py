@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from penstock.core.times import format_rfc3339_ns
 from penstock.lab import score_cli
+from penstock.lab.parts import PARTS
 from penstock.lab.platform_source import Wanted, read_said, thinned
 from penstock.lab.scoring.health import auc, health
 from penstock.lab.scoring.words import HealthSaid, HOUR_ns, Window
@@ -128,7 +129,7 @@ def test_every_shipped_part_is_a_fault_of_some_machine() -> None:
     for name in model_names():
         made: object = find_model(name)(context())
         faults |= {state.fault for state in made.faults()} if isinstance(made, Faulty) else set()
-    named = set(yaml.safe_load(score_cli.PARTS.read_text()).values())
+    named = set(yaml.safe_load(PARTS.read_text()).values())
     assert named <= faults, named - faults
 
 
