@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pyarrow as pa
@@ -18,12 +21,12 @@ from penstock.lab.play import word as word_module
 from penstock.lab.play.compare import compare
 from penstock.lab.play.stage import Cast
 from penstock.lab.play.word import Word
-from penstock.lab.study import Stretch, Study, StudyAsset, StudyError
+from penstock.lab.study import Family, Stretch, Study, StudyAsset, StudyError, channel_name
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.errors import ConnectionFailedError
 from penstock.sdk.models import Asset, ComputedTag
 from penstock.sdk.testing import FakePlatform
-from tests.builders.studies import write_detection_study
+from tests.builders.studies import CHANNELS, write_detection_study
 
 STUDY = Study("prognosis", (StudyAsset("m1", (Stretch("watch", 0, 10),)),))
 
@@ -208,10 +211,10 @@ async def test_a_platform_that_does_not_answer_for_a_while_is_waited_for(monkeyp
 async def test_a_play_knows_whether_the_app_had_its_last_word(
     monkeypatch: pytest.MonkeyPatch, grows: bool, settled: bool
 ) -> None:
-    monkeypatch.setattr(play, "SETTLE_S", 0.001)
+    monkeypatch.setattr(play, "SETTLE_S", 0.0)
+    monkeypatch.setattr(play, "time", SimpleNamespace(monotonic=itertools.count().__next__))  # a second at each look
     word = Script(*range(1, 1000)) if grows else Script(5)
-    way = play.Way("run1", Path(), wait_s=0.02 if grows else 60.0)
-    assert await play._settled(cast(Word, word), way=way) is settled
+    assert await play._settled(cast(Word, word), way=play.Way("run1", Path(), wait_s=10.0)) is settled
 
 
 async def test_a_run_that_was_played_is_found_again_and_one_that_was_not_is_told() -> None:
@@ -224,3 +227,29 @@ async def test_a_run_that_was_played_is_found_again_and_one_that_was_not_is_told
         ]  # fmt: skip
         with pytest.raises(StudyError, match="run2 has no assets for m1, m2"):
             await play._cast_before(client, study, play.Way("run2", Path(), is_played=True))
+
+
+@pytest.mark.parametrize(
+    ("family", "known"),
+    [
+        ("detection", {"healthy_from", "healthy_until", "check_from", "check_until"}),
+        ("stream", {"judged_by"}),
+        ("prognosis", set()),  # a fleet is told once all of it is there
+    ],
+)
+async def test_an_asset_is_told_what_is_known_of_it_as_its_device_comes_up(
+    tmp_path: Path, family: Family, known: set[str]
+) -> None:
+    study = replace(write_detection_study(tmp_path / "study", machines=1), family=family)
+    told = FakePlatform()
+    for channel in range(CHANNELS):
+        told.add_tag(f"run1-m000/{channel_name(channel)}")
+    playing = asyncio.create_task(asyncio.sleep(3600))
+    async with told.client(app="lab", scopes=("assets:read", "assets:write", "tags:read")) as client:
+        made = await play._all_cast(
+            client, tmp_path / "study", study, devices={"m000": "run1-m000"}, way=play.Way("run1", Path()),
+            playing=playing,
+        )  # fmt: skip
+        asset = await client.assets.retrieve(made[0].asset.id)
+    playing.cancel()
+    assert {each.name for each in asset.properties if each.kind == "attribute"} == known
