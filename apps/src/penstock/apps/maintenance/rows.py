@@ -102,7 +102,8 @@ class RowMaker:
             for i in range(begin, end):
                 if channel[i] >= 0 and time[i] >= self.from_ns:
                     self._put(channel[i], time[i], value[i], now_ns=now_ns, position=int(position[i]))
-            while self._times and self._is_due(self._times[0], now_ns, settled if in_order else None):
+            clock_ns = now_ns if end == len(samples) else None
+            while self._times and self._is_due(self._times[0], clock_ns, settled if in_order else None):
                 first = heapq.heappop(self._times)
                 row = self._open.pop(first)
                 if row.good:
@@ -136,15 +137,18 @@ class RowMaker:
         row.good = True
         self._newest_ns = max(self._newest_ns, time)
 
-    def _is_due(self, time: int, now_ns: int, settled: int | None) -> bool:
-        """Say whether a row is over; `settled` where rows come by time."""
+    def _is_due(self, time: int, now_ns: int | None, settled: int | None) -> bool:
+        """Say whether a row is over; `settled` where rows come by time.
+
+        `now_ns`: None while commits are at hand that were not looked at: what is awaited may be in them.
+        """
         row = self._open[time]
         whole, parted = row.seen == (1 << self.channels) - 1, self._is_parted(time)
         if (whole and not parted) or len(self._open) > OPEN_MAX:
             return True
         if settled is not None:
             return self._newest_ns > time and row.position <= settled
-        return row.since_ns is not None and now_ns - row.since_ns > self.wait_ns
+        return now_ns is not None and row.since_ns is not None and now_ns - row.since_ns > self.wait_ns
 
     def _is_parted(self, time: int) -> bool:
         """Say whether a row may be missing before this one."""
