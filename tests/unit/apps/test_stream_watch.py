@@ -117,3 +117,21 @@ async def test_an_asset_that_no_longer_asks_is_let_go(tmp_path: Path) -> None:
         await plant.ask(judged_by="")
         await plant.run(client)
     assert plant.fleet.watches == {}
+
+
+async def test_a_row_that_comes_later_than_the_wait_is_judged_by_reading_again(tmp_path: Path) -> None:
+    plant, lost = Streams(tmp_path), 150
+    await plant.ask(judged_by="stream")
+    async with plant.client() as client:
+        await plant.fleet.look(client)
+        plant.feed_messages(row for row in range(200) if row != lost)
+        for _ in range(2):
+            await plant.run(client)
+            plant.now_ns += 16 * SECOND
+        assert len(plant.series(SCORE)) == 199
+        plant.feed_messages([lost])
+        for _ in range(3):
+            await plant.run(client)
+            plant.now_ns += 16 * SECOND
+    judged = Stream(CHANNELS).on_rows(plant.rows.times_ns[:200], plant.rows.values[:200])
+    assert dict(plant.series(SCORE)) == dict(zip(judged.times_ns.tolist(), judged.scores.tolist(), strict=True))

@@ -203,7 +203,7 @@ class Watch:
         settled = self.model.late == late or self._unsettled >= SETTLE_ROUNDS
         if settled and self._now_ns() >= self._rest_until_ns:
             log.info("%s: %d rows came late; reading the history again", self.asset.path, self.model.late)
-            await self._begin(self.model.late_from_ns)
+            await self._begin(self.model.late_from_ns - 1)  # a row has its own time: the late one is written too
         return self._redo is not None
 
     async def _follow(self) -> bool:
