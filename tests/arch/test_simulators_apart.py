@@ -25,6 +25,8 @@ LIVES = frozenset({"life_h", "l10_h", "progress_h"})
 EXPLAINED = {
     ("house/chart.py", 1.6): "width of a line in pixels",
     ("maintenance/life/fleets.py", 1.1): "how much a fleet must have grown before its model is fitted again",
+    ("maintenance/advice/matching.py", 1.2): "evidence of a step, a logarithm",
+    ("maintenance/advice/matching.py", 1.6): "evidence of a step, a logarithm",
     ("maintenance/fleet_row.py", 0.995): "a share above it is shown as more than 99 %",
 }
 """(module, number) that stands in both by chance, and what it is in the app."""

@@ -105,7 +105,7 @@ async def test_a_new_version_says_what_orders_found_and_includes_what_was_sound(
         await user.should_see("False alarms", retries=2 * SEEN)
     kept = fake.state.assets["ast_1"]["properties"]
     also = next(p["value"] for p in kept if p["name"] == "check_also")
-    assert also == "2026-11-01T08:10:40Z/2026-11-01T08:12:40Z"
+    assert also == "2026-11-01T08:10:40.000000000Z/2026-11-01T08:12:40.000000000Z"
 
 
 async def test_scores_are_shown_and_a_broken_file_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ SENSORS = ["flow", "power", "current", "temperature"]
 
 def drawn(seed: int, duties: list[str] | None = None) -> tuple[MachinePlan, ...]:
     return draw(
-        Random(seed),  # noqa: S311
+        Random(seed),
         machines=20,
         faults=FAULTS,
         sensors=SENSORS,

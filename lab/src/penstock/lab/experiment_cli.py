@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from penstock.core.errors import PenstockError
 from penstock.lab.experiment.machines import SHIPPED, read_kinds
 from penstock.lab.experiment.plan import Draw
 from penstock.lab.experiment.report import report
@@ -33,19 +34,20 @@ def experiment(
     parts: Annotated[Path, typer.Option(help="channel or part as said: part; default: what ships")] = PARTS,
     speed: Annotated[float, typer.Option(min=0.001, help="machines wear so many times as fast as in life")] = SPEED,
     *,
+    life: Annotated[bool, typer.Option(help="estimate remaining lives too, which takes most of the time")] = True,
     events: Annotated[bool, typer.Option("--events", help="also each kind's score, event by event")] = False,
 ) -> None:
     """Draw machines, simulate them, let the app judge, and score what it said."""
     try:
         if (place / DRAWN).is_file() and seed is None:
-            drawn = read_experiment(place, kinds_file)
+            drawn = read_experiment(place, kinds_file, kind or [])
         else:
             kinds = read_kinds(kinds_file, kind or [])
             chosen = secrets.randbelow(2**32) if seed is None else seed
             drawn = draw_experiment(place, kinds, machines=machines, seed=chosen, by=Draw())
         typer.echo(f"seed {drawn.seed}: {sum(len(own) for own in drawn.plans.values())} machines")
         simulate_all(place, drawn, jobs=jobs, say=typer.echo)
-        cases = judge_all(place, drawn, jobs=jobs, parts=read_parts(parts))
+        cases = judge_all(place, drawn, jobs=jobs, parts=read_parts(parts), life=life)
         book = read_costs(costs).sped_up(speed)
         named = [(kind.model, case) for kind, case in zip(drawn.kinds, cases, strict=True)]
         for model, case in named if events else []:
@@ -55,6 +57,6 @@ def experiment(
         typer.echo("")
         for line in report(named, book):
             typer.echo(line)
-    except StudyError as error:
+    except (StudyError, PenstockError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error

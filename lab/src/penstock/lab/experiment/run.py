@@ -7,7 +7,7 @@ costs no new simulation. `experiment.json` holds what was drawn.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -66,12 +66,13 @@ def draw_experiment(place: Path, kinds: tuple[Kind, ...], *, machines: int, seed
     return Experiment(seed, kinds, plans)
 
 
-def read_experiment(place: Path, machines_file: Path) -> Experiment:
-    """Read what was drawn; StudyError where there is nothing."""
+def read_experiment(place: Path, machines_file: Path, wanted: Sequence[str] = ()) -> Experiment:
+    """Read what was drawn, of all kinds or of those that are wanted; StudyError where there is no such."""
     file = place / DRAWN
     try:
         body = json.loads(file.read_text())
-        plans = {model: tuple(_plan(each) for each in own) for model, own in body["machines"].items()}
+        named = {model: body["machines"][model] for model in wanted or body["machines"]}
+        plans = {model: tuple(_plan(each) for each in own) for model, own in named.items()}
         return Experiment(int(body["seed"]), read_kinds(machines_file, list(plans)), plans)
     except (OSError, KeyError, TypeError, ValueError) as error:
         message = f"{file}: no experiment: {error!r}"
@@ -98,13 +99,18 @@ def simulate_all(place: Path, experiment: Experiment, *, jobs: int, say: Say) ->
                 say(f"simulated {number} of {len(todo)} machines")
 
 
-def judge_all(place: Path, experiment: Experiment, *, jobs: int, parts: dict[str, str]) -> list[Case]:
-    """Let the app judge, and join what it says with the truth: one case a kind, in their order."""
+def judge_all(
+    place: Path, experiment: Experiment, *, jobs: int, parts: dict[str, str], life: bool = True
+) -> list[Case]:
+    """Let the app judge, and join what it says with the truth: one case a kind, in their order.
+
+    `life`: whether remaining lives are estimated too, which takes most of the time.
+    """
 
     def one(kind: Kind) -> Case:
         own, folder = experiment.plans[kind.model], folder_of(place, kind.model)
         state = judge_state(kind, own, folder)
-        lives = judge_life(own, folder)
+        lives = judge_life(own, folder) if life else []
         watched_h = experiment.watched_h(kind.model)
         return case_of(kind.model, own, folder, state=state, lives=lives, parts=parts, watched_h=watched_h)
 

@@ -118,76 +118,33 @@ def find_operating_point(
 ) -> OperatingPoint:
     """Seek drivers among deviations (n, u) of the healthy stretches, the first of which is fitted on.
 
-    `wandering`: channels to explain; `stands`, `scale`: whether a series stands still, and its spread. Most follow the
-    same few drivers; what those leave, and the drivers themselves, are tried with others of their own.
+    `wandering`: channels to explain; `stands`, `scale`: whether a series stands still, and its spread.
     """
     fitted = stretches[0]
-    channels = fitted.shape[1]
-    if not len(wandering) or min(len(rows) for rows in stretches) < ROWS_MIN:
-        return OperatingPoint.none(channels)
-    accepts = _Accepts(stretches, stands, scale)
-    shared = _drivers(fitted, list(wandering), among=list(wandering)) if len(wandering) > 1 else []
-    found: dict[int, tuple[list[int], Floats, float]] = {}
+    none = OperatingPoint.none(fitted.shape[1])
+    if len(wandering) < 2 or min(len(rows) for rows in stretches) < ROWS_MIN:
+        return none
+    drivers = _drivers(fitted, list(wandering))
+    if not drivers:
+        return none
+    draft = _draft(fitted, drivers)
+    shown = [_features(draft, rows) for rows in stretches]
+    weights = np.zeros((shown[0].shape[1], fitted.shape[1]))
+    modelled, unit = none.modelled, none.unit
     for i in wandering:
-        own = shared if i not in shared else []
-        kept = accepts.of(i, own) if own else None
-        if kept is None and i not in shared:
-            own = _drivers(fitted, [i], among=[j for j in range(channels) if j != i])
-            kept = accepts.of(i, own) if own else None
-        if kept is not None:
-            found[i] = (own, *kept)
-    if not found:
-        return OperatingPoint.none(channels)
-    return _joined(fitted, found)
-
-
-@dataclass(frozen=True, slots=True)
-class _Accepts:
-    """Whether what drivers make of a channel may be used: it explains, carries over, and leaves what stands still."""
-
-    stretches: Sequence[Floats]
-    stands: Callable[[Floats], bool]
-    scale: Callable[[Floats], float]
-
-    def of(self, i: int, drivers: list[int]) -> tuple[Floats, float] | None:
-        """Give weights of the drivers' features and the scale of what is left; None where it may not."""
-        draft = _draft(self.stretches[0], drivers)
-        shown = [_features(draft, rows) for rows in self.stretches]
-        solved = _solve(shown[0], self.stretches[0][:, i])
-        left = [_finite(rows[:, i] - seen @ solved) for rows, seen in zip(self.stretches, shown, strict=True)]
+        solved = _solve(shown[0], fitted[:, i])
+        left = [_finite(rows[:, i] - seen @ solved) for rows, seen in zip(stretches, shown, strict=True)]
         spread = [float(each.std()) for each in left]
-        wide = [float(np.nanstd(rows[:, i])) for rows in self.stretches]
-        unit = self.scale(left[0])
+        wide = [float(np.nanstd(rows[:, i])) for rows in stretches]
         carries = all(s <= STRANGE * spread[0] for s in spread)
         explains = all(s <= LEFT_MAX * w for s, w in zip(spread, wide, strict=True))
-        return (solved, unit) if carries and explains and unit > 0 and all(self.stands(each) for each in left) else None
+        of_left = scale(left[0])
+        if i not in drivers and carries and explains and of_left > 0 and all(stands(each) for each in left):
+            weights[:, i], modelled[i], unit[i] = solved, 1, of_left
+    return replace(draft, weights=weights, modelled=modelled, unit=unit) if modelled.any() else none
 
 
-def _joined(fitted: Floats, found: dict[int, tuple[list[int], Floats, float]]) -> OperatingPoint:
-    """Give one operating point of all drivers; a channel's weights are 0 for features of others than its own."""
-    drivers = sorted({j for own, _, _ in found.values() for j in own})
-    draft, channels = _draft(fitted, drivers), fitted.shape[1]
-    features = len(features_of(np.zeros(len(drivers)), np.zeros((len(LAGS), len(drivers)))))
-    weights, modelled, unit = np.zeros((features, channels)), np.zeros(channels, np.int64), np.ones(channels)
-    for i, (own, solved, scale) in found.items():
-        weights[_places([drivers.index(j) for j in own], len(drivers)), i] = solved
-        modelled[i], unit[i] = 1, scale
-    return replace(draft, weights=weights, modelled=modelled, unit=unit)
-
-
-def _places(own: list[int], k: int) -> list[int]:
-    """Give where the features of some of k drivers stand among those of all of them."""
-    pairs = [(i, j) for i in range(k) for j in range(i)]
-    places = [0]
-    for block in range(3 + len(LAGS)):
-        places += [1 + block * k + i for i in own]
-    first = 1 + (3 + len(LAGS)) * k
-    for a in range(len(own)):
-        places += [first + pairs.index((max(own[a], own[b]), min(own[a], own[b]))) for b in range(a)]
-    return places
-
-
-def _drivers(fitted: Floats, wandering: list[int], *, among: list[int]) -> list[int]:
+def _drivers(fitted: Floats, wandering: list[int]) -> list[int]:
     """Take, one after the other, the channel that leaves least of the others unexplained."""
     spread = np.nanstd(fitted[:, wandering], axis=0)
     chosen: list[int] = []

@@ -158,9 +158,10 @@ class MachineModel:
         for each in chosen:
             if each is not None and each.model.fitted_on.channels != names:
                 return f"Version {each.number} is of other channels than the machine has now."
-        now_ns = self._shell.now_ns
-        span = (now_ns - ROWS_MAX * max(chosen[0].period_ns, 1), now_ns + 1)
-        rows = Rows(*await rows_between(self._shell.ctx.client, channels, span)).part(0, ROWS_MAX)
-        if not len(rows):
-            return "There are no rows of late to compare on."
+        client = self._shell.ctx.client
+        newest = [each.time for each in await client.latest([channel.tag for channel in channels]) if each.time]
+        if not newest:
+            return "There are no rows to compare on."
+        span = (max(newest) - ROWS_MAX * max(chosen[0].period_ns, 1), max(newest) + 1)
+        rows = Rows(*await rows_between(client, channels, span)).part(0, ROWS_MAX)
         return await asyncio.to_thread(compared, chosen[0], chosen[1], rows, self._taught.lessons.faulty)
