@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +33,38 @@ from tests.builders.studies import write_detection_study
 SMALL = PrognosisSettings(trees=8, learning_rate=0.25, rows_max=600, folds=2, leaf_rows=15, rungs_lives=(0.06, 0.2))
 IN_PROCESSES = pytest.param("processes", marks=pytest.mark.integration, id="two processes")
 ON_DASK = pytest.param("dask", marks=[pytest.mark.full, pytest.mark.timeout(600)], id="a Dask cluster")
-MAINTENANCE = Path(fanout.__file__).parents[1]
+APPS = Path(fanout.__file__).parents[2]
 
 
-def local_cluster(**more: Any) -> Any:
-    """Start a scheduler here and two workers as processes."""
+def local_cluster(workers: int = 2, **more: Any) -> Any:
+    """Start a scheduler here and workers as processes."""
     from distributed import LocalCluster
 
     made: Any = LocalCluster
-    return made(n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None, **more)
+    return made(
+        n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=":0", **more
+    )
+
+
+@contextmanager
+def cluster_of_a_stranger(code: Path) -> Iterator[str]:
+    """Start a scheduler and a worker that finds its modules in a folder of its own before ours; give the address."""
+    from distributed import Client
+
+    with local_cluster(workers=0) as cluster:
+        address = str(cluster.scheduler_address)
+        command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-dashboard", "--nthreads", "1"]
+        worker = subprocess.Popen(
+            [*command, "--no-nanny", "--local-directory", str(code / "spill")], env=os.environ | {"PYTHONPATH": str(code)}
+        )
+        try:
+            client: Any = Client
+            with client(address, set_as_default=False) as asking:
+                asking.wait_for_workers(1, timeout=120)
+            yield address
+        finally:
+            worker.terminate()
+            worker.wait()
 
 
 @pytest.fixture
@@ -110,8 +137,6 @@ def test_an_items_error_comes_in_its_place() -> None:
 
 
 def ended(_: int) -> None:
-    import os
-
     os._exit(9)
 
 
@@ -135,26 +160,27 @@ def test_a_cluster_that_does_not_answer_is_told() -> None:
 @pytest.mark.full
 @pytest.mark.timeout(600)
 def test_a_worker_of_another_version_is_told_and_does_no_work(tmp_path: Path) -> None:
-    other = tmp_path / "penstock" / "apps" / "maintenance"
-    shutil.copytree(MAINTENANCE, other)
-    (other / "rows.py").write_text((other / "rows.py").read_text() + "\n# of another version\n")
+    shutil.copytree(APPS, tmp_path / "penstock" / "apps")
+    rows = tmp_path / "penstock" / "apps" / "maintenance" / "rows.py"
+    rows.write_text(rows.read_text() + "\n# of another version\n")
     with (
-        local_cluster(env={"PYTHONPATH": str(tmp_path)}) as cluster,
+        cluster_of_a_stranger(tmp_path) as address,
         pytest.raises(ExecutorError, match="other software: penstock maintenance"),
     ):
-        connected(cluster.scheduler_address)
+        connected(address)
 
 
 @pytest.mark.full
 @pytest.mark.timeout(600)
 def test_a_worker_without_the_app_is_told(tmp_path: Path) -> None:
     (tmp_path / "penstock" / "apps" / "maintenance").mkdir(parents=True)
-    (tmp_path / "penstock" / "apps" / "maintenance" / "__init__.py").write_text("")
+    for folder in ("", "maintenance"):
+        (tmp_path / "penstock" / "apps" / folder / "__init__.py").write_text("")
     with (
-        local_cluster(env={"PYTHONPATH": str(tmp_path)}) as cluster,
+        cluster_of_a_stranger(tmp_path) as address,
         pytest.raises(ExecutorError, match="cannot run Penstock's analytics"),
     ):
-        connected(cluster.scheduler_address)
+        connected(address)
 
 
 @pytest.mark.full
