@@ -55,7 +55,8 @@ def cluster_of_a_stranger(code: Path) -> Iterator[str]:
         address = str(cluster.scheduler_address)
         command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-dashboard", "--nthreads", "1"]
         worker = subprocess.Popen(
-            [*command, "--no-nanny", "--local-directory", str(code / "spill")], env=os.environ | {"PYTHONPATH": str(code)}
+            [*command, "--no-nanny", "--local-directory", str(code / "spill")],
+            env=os.environ | {"PYTHONPATH": str(code)},
         )
         try:
             client: Any = Client
