@@ -39,7 +39,7 @@ def fit(
     RunError where there are fewer than three, or none of their channels moves.
     """
     settings = settings or PrognosisSettings()
-    failed = sorted((run for run in runs if run.failed), key=lambda run: run.name)
+    failed = sorted((run for run in runs if run.failed), key=_content)
     if len(failed) < RUNS_MIN:
         message = f"{len(failed)} runs to failure; a prognosis needs at least {RUNS_MIN}"
         raise RunError(message)
@@ -92,6 +92,12 @@ def _shown(run: Run, pace: Pace, scaling: Scaling, *, windows: tuple[int, ...]) 
     times, steps = Stepper(pace, scaling, gap_max=windows[-1]).on_rows(run.times_ns, run.values)
     left = (int(run.times_ns[-1]) - times) / pace.step_ns
     return features_of(steps, windows), np.maximum(left, 0.0)
+
+
+def _content(run: Run) -> bytes:
+    """Order runs by what was measured: sums depend on the order to the last bit, and names differ from place to place."""
+    values = np.ascontiguousarray(run.values, np.float64)
+    return hashlib.sha256(np.ascontiguousarray(run.times_ns, np.int64).tobytes() + values.tobytes()).digest()
 
 
 def _order(shown: tuple[list[Floats], Floats]) -> tuple[int, float]:
@@ -164,6 +170,7 @@ def _rung(
 
 def _fitted_on(failed: Sequence[Run], channels: Sequence[str], source: str) -> FittedOn:
     digest = hashlib.sha256()
+    failed = sorted(failed, key=lambda run: run.name)
     for run in failed:
         digest.update(run.name.encode())
         digest.update(np.ascontiguousarray(run.times_ns, np.int64).tobytes())
