@@ -1,17 +1,19 @@
 """A TCP proxy between gateway and broker that reads MQTT 3.1.1 packets as they pass, and can cut the link.
 
 It notes each PUBLISH that the broker sent and each PUBACK that the gateway answered: a publish whose PUBACK was seen
-must be in the historian, whatever is killed afterwards.
+must be in the historian, whatever is killed afterwards. It can lose a PUBLISH on its first way, so that the broker
+sends it again, behind newer ones.
 """
 
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 PUBLISH = 3
 PUBACK = 4
+DUP = 0b1000
 CHUNK_BYTES = 65536
 
 
@@ -45,6 +47,16 @@ class PacketReader:
         return first >> 4, first & 0x0F, body
 
 
+def packet(kind: int, flags: int, body: bytes) -> bytes:
+    """Put a control packet together again (MQTT 3.1.1, clause 2.2.3)."""
+    length, left = bytearray(), len(body)
+    while True:
+        left, digit = left >> 7, left & 0x7F
+        length.append(digit | (0x80 if left else 0))
+        if not left:
+            return bytes([kind << 4 | flags]) + bytes(length) + body
+
+
 def publish_of(flags: int, body: bytes) -> tuple[int | None, str, bytes]:
     """Split a PUBLISH body into packet id (None at QoS 0), topic and payload (clause 3.3)."""
     size = int.from_bytes(body[:2], "big")
@@ -57,8 +69,13 @@ def publish_of(flags: int, body: bytes) -> tuple[int | None, str, bytes]:
 class MqttProxy:
     """Listen on a loopback port, forward to the broker, keep what the gateway has acknowledged."""
 
-    def __init__(self, broker_port: int, port: int = 0) -> None:
+    def __init__(
+        self, broker_port: int, port: int = 0, *, loses: Callable[[str, bytes], bool] = lambda *_: False
+    ) -> None:
+        """`loses`: says of (topic, payload) whether its first PUBLISH comes to nobody."""
         self.broker_port = broker_port
+        self.lost = 0
+        self._loses = loses
         self.port = port
         self.acknowledged: list[tuple[str, bytes]] = []
         self._links: set[asyncio.Task[None]] = set()
@@ -130,9 +147,12 @@ class MqttProxy:
             for kind, flags, body in packets.feed(chunk):
                 if kind == PUBLISH:
                     packet_id, topic, payload = publish_of(flags, body)
+                    if not flags & DUP and self._loses(topic, payload):
+                        self.lost += 1
+                        continue
                     if packet_id is not None:
                         in_flight[packet_id] = (topic, payload)
-            writer.write(chunk)
+                writer.write(packet(kind, flags, body))
             await writer.drain()
 
     async def _from_gateway(

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from penstock.apps.maintenance.backtest.command import commands as maintenance
 from penstock.lab.main import commands as lab
 from penstock.lab.prognosis_cli import run
-from penstock.lab.scores.prognosis import score
+from penstock.lab.public_scores.prognosis import score
 from penstock.lab.truth import read_truth
 from tests.builders.fleets import FleetWish, fleet
 

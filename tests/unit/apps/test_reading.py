@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import weakref
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import pytest
 from penstock.apps.maintenance import reading
 from penstock.apps.maintenance.channels import Channel, Role
 from penstock.apps.maintenance.reading import rows_between, samples_of
-from penstock.apps.maintenance.rows import row_maker
+from penstock.apps.maintenance.rows import RowMaker
 from penstock.apps.maintenance.windows import Samples
 from penstock.sdk.async_client import AsyncClient
 
@@ -52,10 +51,9 @@ class History:
     def __init__(self, pages: int, monkeypatch: pytest.MonkeyPatch) -> None:
         self.pages, self.held = pages, 0
         blocks: list[weakref.ref[Any]] = []
-        real = row_maker
 
-        def counted(channels: int, period_ns: int, from_ns: int) -> Any:
-            maker = real(channels, period_ns, from_ns)
+        def counted(channels: int, wait_ns: int, from_ns: int) -> Any:
+            maker = RowMaker(channels, wait_ns, from_ns)
 
             class Maker:
                 def on_samples(self, samples: Samples, now_ns: int, *, in_order: bool) -> Any:
@@ -66,13 +64,12 @@ class History:
             return Maker()
 
         self._blocks = blocks
-        monkeypatch.setattr(reading, "row_maker", counted)
+        monkeypatch.setattr(reading, "RowMaker", counted)
 
     async def iterate(self, *_: object, **__: object) -> AsyncIterator[Page]:
         for first in range(0, 10 * self.pages, 10):
             times = list(range(first + 1, first + 11))
             yield Page(table(times, [float(t) for t in times]))
-            gc.collect()
             self.held = max(self.held, sum(block() is not None for block in self._blocks))
 
 

@@ -8,7 +8,7 @@ import random
 import numpy as np
 import pytest
 
-from penstock.apps.maintenance.rows import RowMaker
+from penstock.apps.maintenance.rows import RowMaker, may_lack
 from penstock.apps.maintenance.windows import Samples
 
 S = 1_000_000_000
@@ -31,7 +31,7 @@ def rows_of(
 
 
 def maker(channels: int = 2) -> RowMaker:
-    return RowMaker(channels, lateness_ns=S, wait_ns=3 * S)
+    return RowMaker(channels, wait_ns=3 * S)
 
 
 @pytest.mark.parametrize("by_tag", [False, True], ids=["row by row", "tag by tag, as a batch lies"])
@@ -58,11 +58,12 @@ def test_what_is_not_good_says_nothing_of_how_far_a_device_has_come() -> None:
     assert (times.tolist(), one.late) == ([S], 0)
 
 
-def test_a_row_is_given_without_a_channel_that_has_gone_on() -> None:
-    samples: list[Sample] = [(0, t * S, float(t)) for t in range(10)] + [(1, 9 * S, 9.0)]
-    rows = rows_of(maker(), samples)
-    assert [t // S for t, _ in rows] == [0, 1, 2, 3, 4, 5, 6, 7]
-    assert all(np.isnan(row[1]) for _, row in rows)
+def test_a_row_waits_for_a_channel_that_has_gone_on_since_its_sample_may_be_sent_again() -> None:
+    one, samples = maker(), [(c, t * S, float(t)) for t in range(10) for c in range(2) if (c, t) != (1, 2)]
+    assert [t // S for t, _ in rows_of(one, samples)] == [0, 1]
+    times, values = one.on_samples(samples_of([(1, 2 * S, 2.0)]), 2 * S)
+    assert (times // S).tolist() == [2, 3, 4, 5, 6, 7, 8, 9]
+    assert not np.isnan(values).any()
 
 
 def test_a_silent_channel_is_awaited_by_the_clock_alone() -> None:
@@ -97,8 +98,71 @@ def test_what_comes_after_its_row_is_counted_and_its_time_kept() -> None:
     assert (one.late, one.late_from_ns, one.boundary_ns) == (3, 2 * S, 4 * S + 1)
 
 
+def paced(from_ns: int = 0) -> RowMaker:
+    return RowMaker(2, wait_ns=15 * S, from_ns=from_ns, period_ns=S, waits=True)
+
+
+def given(maker: RowMaker, times: list[int], now: int) -> list[int]:
+    samples = samples_of([(c, t * S, float(t)) for t in times for c in range(2)], positions=[0] * 2 * len(times))
+    return [int(t) // S for t in maker.on_samples(samples, now * S)[0]]
+
+
+def test_a_row_that_may_still_come_is_awaited_and_none_before_it_is_missed() -> None:
+    one = paced()
+    assert given(one, [0, 1, 2, 5, 6], now=100) == [0, 1, 2]
+    assert given(one, [4], now=102) == []
+    assert given(one, [7, 3], now=104) == [3, 4, 5, 6, 7]
+    assert one.late == 0
+
+
+def test_a_row_that_does_not_come_is_awaited_no_longer_than_the_wait() -> None:
+    one = paced()
+    assert given(one, [0, 2, 3, 9], now=100) == [0]
+    assert given(one, [], now=115) == []
+    assert given(one, [10], now=116) == [2, 3, 9, 10]
+    assert given(one, [1], now=117) == []
+    assert (one.late, one.late_from_ns) == (2, S)
+
+
+def test_without_a_period_the_rows_themselves_tell_how_far_they_lie_apart() -> None:
+    one = RowMaker(2, wait_ns=15 * S, from_ns=0, waits=True)
+    assert given(one, list(range(0, 70, 10)), now=100) == []
+    assert given(one, [], now=116) == list(range(0, 70, 10))
+    kept = json.loads(json.dumps(one.to_json()))
+    one.restore(kept)
+    assert given(one, [70, 90], now=117) == [70]
+    assert given(one, [80], now=118) == [80, 90]
+
+
+def test_the_first_row_of_all_may_have_others_before_it() -> None:
+    assert given(paced(from_ns=10 * S), [10, 11], now=100) == [10, 11]
+    one = paced(from_ns=10 * S)
+    assert given(one, [14, 15], now=100) == []
+    assert given(one, [10, 11, 12, 13], now=101) == [10, 11, 12, 13, 14, 15]
+
+
+def test_rows_by_time_that_were_committed_lately_are_awaited_too() -> None:
+    def read(settled: int) -> list[int]:
+        samples: list[Sample] = [(c, t * S, 0.0) for t in (0, 1, 4, 5, 6) for c in range(2)]
+        known = samples_of(samples, positions=[t // S for _, t, _ in samples])
+        times, _ = paced().on_samples(known, 100 * S, in_order=True, settled=settled)
+        return [int(t) // S for t in times]
+
+    assert read(settled=3) == [0, 1]
+    assert read(settled=4) == [0, 1, 4, 5, 6]
+
+
+def test_a_stretch_with_holes_may_lack_rows() -> None:
+    times, whole = np.arange(10) * S, np.zeros((10, 2))
+    whole[1::2, 1] = np.nan  # a channel at half the pace
+    assert not may_lack(times, whole, (0, 10 * S))
+    assert may_lack(np.delete(times, 4), np.delete(whole, 4, axis=0), (0, 10 * S))
+    assert may_lack(times, whole, (-3 * S, 10 * S))
+    assert may_lack(times, whole, (0, 13 * S))
+
+
 def test_rows_before_the_beginning_and_of_other_tags_are_not_looked_at() -> None:
-    one = RowMaker(1, S, 3 * S, from_ns=2 * S)
+    one = RowMaker(1, 3 * S, from_ns=2 * S)
     assert [t // S for t, _ in rows_of(one, [(0, t * S, 0.0) for t in range(4)] + [(-1, 9 * S, 0.0)])] == [2, 3]
     assert one.late == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,14 @@ class Plant:
             for i in range(CHANNELS):
                 rows = zip(part.times_ns.tolist(), part.values[:, i].tolist(), strict=True)
                 self.fake.feed(f"asset-7f3a/ch{i:02d}", list(rows))
+
+    def feed_messages(self, rows: Iterable[int]) -> None:
+        """Commit as a device does whose message holds a row."""
+        for row in rows:
+            for i in range(CHANNELS):
+                self.fake.feed(
+                    f"asset-7f3a/ch{i:02d}", [(int(self.rows.times_ns[row]), float(self.rows.values[row, i]))]
+                )
 
     async def run(self, client: AsyncClient) -> None:
         await self.fleet.look(client)
@@ -151,6 +160,45 @@ async def test_without_failure_modes_the_one_channel_that_moves_is_its_sensor(tm
     assert watch.newest is not None
     assert watch.newest.diagnosis is not None
     assert watch.newest.diagnosis.part == "sensor:ch02"
+
+
+@pytest.mark.parametrize("step", [20, 200], ids=lambda step: f"{step} rows a commit")
+async def test_messages_that_are_sent_again_behind_newer_ones_move_no_alarm(tmp_path: Path, step: int) -> None:
+    plant, whole = Plant(tmp_path / "again"), Plant(tmp_path / "whole")
+    async with whole.client() as client:
+        whole.feed(0, ALL)
+        await whole.run(client)
+    lost = {0, FAULT.start + 3, FAULT.start + 5, *np.random.default_rng(step).choice(ALL, 30).tolist()}
+    async with plant.client() as client:
+        for first in range(0, ALL, step):
+            rows = range(first, min(first + step, ALL))
+            plant.feed_messages(row for row in rows if row not in lost)
+            await plant.run(client)
+            plant.now_ns += 2 * SECOND
+            plant.feed_messages(row for row in rows if row in lost)
+            await plant.run(client)
+    assert len(whole.raised()) == 1
+    assert plant.raised() == whole.raised()
+    assert plant.series(SCORE) == whole.series(SCORE)
+
+
+async def test_a_stretch_with_holes_is_fitted_on_once_nothing_more_comes(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    async with plant.client() as client:
+        plant.feed_messages(row for row in range(HEALTHY + 20) if row not in (100, 101))
+        await plant.run(client)
+        assert plant.fleet.watches == {}
+        assert "still come" in next(iter(plant.fleet.unfit.values()))
+        plant.feed_messages([100])
+        plant.now_ns += 16 * SECOND
+        await plant.run(client)
+        assert plant.fleet.watches == {}
+        plant.now_ns += 16 * SECOND
+        await plant.run(client)
+    (watch,) = plant.fleet.watches.values()
+    used = plant.fleet.artefacts.used(watch.asset.id)
+    assert used is not None
+    assert used.model.fitted_on.fit_rows + used.model.fitted_on.limit_rows == HEALTHY - 1
 
 
 async def test_the_channel_at_fault_loses_most_of_the_points(tmp_path: Path) -> None:

@@ -55,6 +55,16 @@ def test_a_flat_series_is_quiet_until_it_moves() -> None:
     assert raised(judged(made))[0] == 1500
 
 
+def test_the_score_of_a_series_that_moves_for_the_first_time_is_a_number() -> None:
+    made = np.zeros((ALL, 2))
+    made[1000:, 0] = [5e-324, *[1e300] * (ALL - 1001)]
+    said = judged(made)
+    assert np.isfinite(said.scores).all()
+    assert said.scores[1000] > 1
+    assert raised(said)[0] == 1000
+    assert np.isfinite(said.shares).all()
+
+
 def test_units_and_sign_make_no_difference() -> None:
     made = noise()
     made[1000:] += 8.0

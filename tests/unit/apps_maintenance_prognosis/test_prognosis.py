@@ -217,6 +217,14 @@ def test_the_same_runs_and_seed_give_the_same_bytes_in_any_order(runs: list[Run]
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_what_runs_are_called_makes_no_difference_to_the_last_bit(runs: list[Run], model: Model) -> None:
+    names_of_others = np.random.default_rng(3).permutation(len(runs))
+    called = [Run(f"ast_{n:03d}", r.times_ns, r.values, r.failed) for n, r in zip(names_of_others, runs, strict=True)]
+    again = fitted(called)
+    assert np.array_equal(again.scaling.centre, model.scaling.centre)
+    assert same(predict(again, runs[1]), predict(model, runs[1]))
+
+
 def test_a_kept_model_says_the_same_and_what_it_was_fitted_on(model: Model, runs: list[Run], tmp_path: Path) -> None:
     save(model, tmp_path)
     back = load(tmp_path)

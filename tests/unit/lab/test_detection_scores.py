@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from penstock.lab.detection_truth import AssetTruth, DetectionTruth, read_truth, write_truth
-from penstock.lab.scores.detection import score
+from penstock.lab.public_scores.detection import score
 from penstock.lab.study import Stretch, Study, StudyAsset, StudyError
 
 HOUR = 3600

@@ -58,7 +58,7 @@ def test_nab_series_are_judged_from_their_first_row_and_equal_stamps_keep_their_
     assert by_label.keys() == {"made/jump.csv", "made/calm.csv"}
     times = read_rows(tmp_path / "study", by_label["made/calm.csv"])["time"].to_numpy()
     assert len(times) == NAB_ROWS
-    assert times[700] - times[699] == 1
+    assert times[700] - times[699] == 1_000
     ((start_ns, end_ns),) = truth.assets[by_label["made/jump.csv"]].faults
     times = read_rows(tmp_path / "study", by_label["made/jump.csv"])["time"].to_numpy()
     assert (np.searchsorted(times, [start_ns, end_ns]) == [NAB_FAULT.start, NAB_FAULT.stop]).all()

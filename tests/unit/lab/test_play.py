@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import os
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pyarrow as pa
@@ -17,11 +21,12 @@ from penstock.lab.play import word as word_module
 from penstock.lab.play.compare import compare
 from penstock.lab.play.stage import Cast
 from penstock.lab.play.word import Word
-from penstock.lab.study import Stretch, Study, StudyAsset, StudyError
+from penstock.lab.study import Family, Stretch, Study, StudyAsset, StudyError, channel_name
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.errors import ConnectionFailedError
 from penstock.sdk.models import Asset, ComputedTag
 from penstock.sdk.testing import FakePlatform
+from tests.builders.studies import CHANNELS, write_detection_study
 
 STUDY = Study("prognosis", (StudyAsset("m1", (Stretch("watch", 0, 10),)),))
 
@@ -44,6 +49,36 @@ def test_an_interval_open_above_is_not_equal_to_a_closed_one(tmp_path: Path) -> 
     assert same.is_none
 
 
+Change = tuple[int, bool, dict[str, float]]
+RAISED, CLEARED = (3, True, {"ch00": 0.2, "ch01": 0.8}), (7, False, {"ch00": 1.0, "ch01": 0.0})
+
+
+@pytest.mark.parametrize(
+    ("changes", "differences"),
+    [
+        ([RAISED, CLEARED], 0),
+        ([RAISED, (7, False, {})], 0),
+        ([(4, True, RAISED[2]), CLEARED], 2),
+        ([(3, True, {"ch00": 0.8, "ch01": 0.2}), CLEARED], 2),
+        ([RAISED], 1),
+        ([RAISED, CLEARED, CLEARED], 1),
+        ([CLEARED, RAISED], 1),
+    ],
+    ids=["same", "nobody is blamed for the end", "a row later", "another channel", "missing", "twice", "other order"],
+)
+def test_alarms_are_held_against_each_other_event_by_event(
+    tmp_path: Path, changes: list[Change], differences: int
+) -> None:
+    def folder(name: str, told: list[Change]) -> Path:
+        made = findings(tmp_path / name, [9.0])
+        alarms = [{"time_ns": time_ns, "raised": raised, "shares": shares} for time_ns, raised, shares in told]
+        (made / "findings.json").write_text(json.dumps({"assets": [{"name": "m1", "alarms": alarms}]}))
+        return made
+
+    (found,) = compare(STUDY, folder("one", [RAISED, CLEARED]), folder("other", changes))
+    assert (found.alarms, found.is_none) == (differences, differences == 0)
+
+
 async def test_a_playback_that_heeds_no_signal_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(play, "END_S", 0.05)
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); signal.pause()"
@@ -52,6 +87,35 @@ async def test_a_playback_that_heeds_no_signal_is_killed(monkeypatch: pytest.Mon
     await process.stdout.readline()
     await play._ended(process)
     assert process.returncode == -9
+
+
+async def test_a_playback_that_hangs_is_ended_with_its_last_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf = tmp_path / "penstock"
+    deaf.write_text('#!/bin/sh\necho "$$ $@"\nexec sleep 1000\n')
+    deaf.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    said: list[str] = []
+    heard = asyncio.Event()
+
+    def say(line: str) -> None:
+        said.append(line)
+        heard.set()
+
+    way = play.Way("run1", Path("the-plant"), speed=20.0, clean=True)
+    playing = asyncio.create_task(play._playback(tmp_path, way, say, limit_s=2.0))
+    await heard.wait()
+    with pytest.raises(StudyError, match=r"not ended within 2 s.*last word was: .*--clean.*the-plant.*--limit"):
+        await playing
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(said[0].split()[0]), 0)
+
+
+@pytest.mark.parametrize(("speed", "seconds"), [(20.0, 3 * 3 * 899 / 20), (0.0, 3 * 3 * 900 * 7 / play.VALUES_PER_S)])
+def test_how_long_a_playback_may_take_is_told_by_its_rows(tmp_path: Path, speed: float, seconds: float) -> None:
+    study = write_detection_study(tmp_path / "study")
+    assert play.limit_of(tmp_path / "study", study, speed) == pytest.approx(play.LIMIT_MIN_S + seconds)
 
 
 @pytest.mark.parametrize("names", [("A 1", "a-1"), ("泵", "x")])
@@ -147,10 +211,10 @@ async def test_a_platform_that_does_not_answer_for_a_while_is_waited_for(monkeyp
 async def test_a_play_knows_whether_the_app_had_its_last_word(
     monkeypatch: pytest.MonkeyPatch, grows: bool, settled: bool
 ) -> None:
-    monkeypatch.setattr(play, "SETTLE_S", 0.001)
+    monkeypatch.setattr(play, "SETTLE_S", 0.0)
+    monkeypatch.setattr(play, "time", SimpleNamespace(monotonic=itertools.count().__next__))  # a second at each look
     word = Script(*range(1, 1000)) if grows else Script(5)
-    way = play.Way("run1", Path(), wait_s=0.02 if grows else 60.0)
-    assert await play._settled(cast(Word, word), way=way) is settled
+    assert await play._settled(cast(Word, word), way=play.Way("run1", Path(), wait_s=10.0)) is settled
 
 
 async def test_a_run_that_was_played_is_found_again_and_one_that_was_not_is_told() -> None:
@@ -163,3 +227,29 @@ async def test_a_run_that_was_played_is_found_again_and_one_that_was_not_is_told
         ]  # fmt: skip
         with pytest.raises(StudyError, match="run2 has no assets for m1, m2"):
             await play._cast_before(client, study, play.Way("run2", Path(), is_played=True))
+
+
+@pytest.mark.parametrize(
+    ("family", "known"),
+    [
+        ("detection", {"healthy_from", "healthy_until", "check_from", "check_until"}),
+        ("stream", {"judged_by"}),
+        ("prognosis", set()),  # a fleet is told once all of it is there
+    ],
+)
+async def test_an_asset_is_told_what_is_known_of_it_as_its_device_comes_up(
+    tmp_path: Path, family: Family, known: set[str]
+) -> None:
+    study = replace(write_detection_study(tmp_path / "study", machines=1), family=family)
+    told = FakePlatform()
+    for channel in range(CHANNELS):
+        told.add_tag(f"run1-m000/{channel_name(channel)}")
+    playing = asyncio.create_task(asyncio.sleep(3600))
+    async with told.client(app="lab", scopes=("assets:read", "assets:write", "tags:read")) as client:
+        made = await play._all_cast(
+            client, tmp_path / "study", study, devices={"m000": "run1-m000"}, way=play.Way("run1", Path()),
+            playing=playing,
+        )  # fmt: skip
+        asset = await client.assets.retrieve(made[0].asset.id)
+    playing.cancel()
+    assert {each.name for each in asset.properties if each.kind == "attribute"} == known

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from penstock.lab.scores.prognosis import score
+from penstock.lab.public_scores.prognosis import score
 from penstock.lab.study import StudyError
 from penstock.lab.truth import AssetTruth, PrognosisTruth, read_truth, write_truth
 

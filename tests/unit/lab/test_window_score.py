@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from penstock.lab.scores.windows import normalised, sigmoid, window_score
+from penstock.lab.public_scores.windows import normalised, sigmoid, window_score
 
 ROWS = 1000
 WINDOWS = [(400, 499), (700, 799)]

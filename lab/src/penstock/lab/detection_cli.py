@@ -12,9 +12,9 @@ import typer
 
 from penstock.lab.detection_truth import read_truth
 from penstock.lab.offline import backtest
+from penstock.lab.public_scores.detection import Figures
+from penstock.lab.public_scores.detection import score as score_of
 from penstock.lab.results import Scored, note
-from penstock.lab.scores.detection import Figures
-from penstock.lab.scores.detection import score as score_of
 from penstock.lab.sets import nab, skab, tep
 from penstock.lab.study import StudyError, read_study
 

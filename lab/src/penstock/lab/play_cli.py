@@ -31,12 +31,26 @@ def play_study(
     platform: Annotated[str | None, typer.Option(envvar="PENSTOCK_APP_PLATFORM_URL", help=PLATFORM_HELP)] = None,
     credentials: Annotated[Path | None, typer.Option(help="credentials; else <data>/secrets/cli.json")] = None,
     wait: Annotated[float, typer.Option(min=1.0, help="seconds that the app may take at most")] = 900.0,
+    limit: Annotated[
+        float | None, typer.Option(min=1.0, help="seconds that the playback may take at most; else by its rows")
+    ] = None,
+    clean: Annotated[bool, typer.Option(help="remove device files at the end; else they stay, disabled")] = False,
 ) -> None:
     """Play a study as neutral devices through the running stack, and read back what the maintenance app said."""
 
     async def work() -> str:
         found = credentials or data / "secrets" / "cli.json"
-        way = Way(run or f"run{secrets.token_hex(3)}", plant or data / "plant", driver, speed, wait, is_played=played)
+        name = run or f"run{secrets.token_hex(3)}"
+        way = Way(
+            name,
+            plant or data / "plant",
+            driver,
+            speed,
+            wait,
+            limit_s=limit,
+            clean=clean,
+            is_played=played,
+        )
         async with AsyncClient(platform_of(platform, data), credentials=found) as client:
             return await play(client, study, out, way=way, say=typer.echo)
 

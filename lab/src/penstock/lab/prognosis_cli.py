@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 
 from penstock.lab.offline import backtest
+from penstock.lab.public_scores.prognosis import PrognosisScore
+from penstock.lab.public_scores.prognosis import score as score_of
 from penstock.lab.results import Scored, note
-from penstock.lab.scores.prognosis import PrognosisScore
-from penstock.lab.scores.prognosis import score as score_of
 from penstock.lab.sets import cmapss
 from penstock.lab.study import StudyError
 from penstock.lab.truth import read_truth

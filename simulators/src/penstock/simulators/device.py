@@ -22,7 +22,7 @@ from penstock.core.units import IDENTITY, Conversion, conversion
 from penstock.core.values import INT64_MAX, INT64_MIN, Value, ValueType
 from penstock.simulators.device_faults import DeviceFaults
 from penstock.simulators.emission import Emission, Point
-from penstock.simulators.models.fault import FaultError, FaultEvent, FaultRequest, FaultState, Faulty, Hidden, Hiding
+from penstock.simulators.models.fault import FaultError, FaultRequest, FaultState, Faulty, Hidden, Hiding
 from penstock.simulators.models.model import Json, Model, ModelContext, ParameterError, Parameters
 from penstock.simulators.models.registry import UnknownModelError, find_model
 from penstock.simulators.models.world import World
@@ -230,11 +230,6 @@ class SimulatedDevice:
         model: object = self.model
         own = model.hidden() if isinstance(model, Hiding) else Hidden()
         return Hidden(own.states, (*own.faults, *self.broken.faults()), own.failed)
-
-    def take_events(self) -> list[FaultEvent]:
-        """Give what the machine did by itself since the last call: natural wear, failures, repairs by its crew."""
-        model: object = self.model
-        return model.take_events() if isinstance(model, Hiding) else []
 
     def problems(self) -> Iterator[str]:
         """Name the formulas without a value WITHOUT_MAX readings in a row, and why; one reading may lack it."""

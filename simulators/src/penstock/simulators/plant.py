@@ -8,7 +8,7 @@ from typing import Any, Final
 from penstock.core.times import NS_PER_S
 from penstock.simulators.device import SimulatedDevice, STEP_MAX_s
 from penstock.simulators.emission import Emission
-from penstock.simulators.models.fault import FaultError, FaultEvent, FaultRequest, FaultState, Hidden
+from penstock.simulators.models.fault import FaultError, FaultRequest, FaultState, Hidden
 from penstock.simulators.models.model import Json
 from penstock.simulators.models.world import World
 
@@ -70,10 +70,6 @@ class SimulatedPlant:
     def hidden(self) -> dict[str, Hidden]:
         """Give the hidden truth of every device at this moment."""
         return {name: device.hidden() for name, device in self.devices.items()}
-
-    def take_events(self) -> list[tuple[str, FaultEvent]]:
-        """Give (device, what it did by itself) since the last call."""
-        return [(name, event) for name, device in self.devices.items() for event in device.take_events()]
 
     def _breakable(self, name: str, fault: str) -> SimulatedDevice:
         device = self.devices.get(name)

@@ -233,6 +233,7 @@ async def _on_stage(
         mqtt_credentials=places.credentials,
         ledger=writer,
         application="playback",
+        keeps=False,  # what one play has left, another would send as its own
     )
     watching = asyncio.create_task(watch.follow(), name="gateway") if watch is not None else None
     try:

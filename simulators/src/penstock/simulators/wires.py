@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -18,7 +19,7 @@ from penstock.simulators.payload import JsonMapping
 from penstock.simulators.pki import own_certificate
 from penstock.simulators.servers.mqtt import BrokerAddress, BrokerError, MqttPublisher
 from penstock.simulators.servers.opcua import EndpointError, NodeSpec, OpcUaEndpoint
-from penstock.simulators.servers.outbox import Message, Outbox
+from penstock.simulators.servers.outbox import IN_MEMORY, Message, Outbox
 
 DRIVERS: Final = ("opcua", "mqtt")
 log = logging.getLogger(__name__)
@@ -142,7 +143,13 @@ class Wires:
         mqtt_credentials: Path | None,
         ledger: LedgerWriter | None,
         application: str = "simulators",
+        keeps: bool = True,
     ) -> None:
+        """`keeps`: what no broker has acknowledged is there at the next start; else it goes with this process.
+
+        One process at a time keeps in a folder.
+        """
+        self._keeps = keeps
         self._data, self._trust, self._host = data, trust, opcua_host
         self._credentials_file, self._ledger, self._application = mqtt_credentials, ledger, application
         self._endpoints: dict[str, OpcUaEndpoint] = {}
@@ -222,9 +229,10 @@ class Wires:
             except BrokerError as error:
                 raise file.error(str(error), "connection", "broker") from error
             name = re.sub(r"[^A-Za-z0-9]", "-", f"{self._application}-{address.host}-{address.port}")
-            outbox = Outbox(self._data / f"outbox-{name}.sqlite")
+            outbox = Outbox(self._data / f"outbox-{name}.sqlite" if self._keeps else IN_MEMORY)
+            client_id = f"penstock-{name}-{secrets.token_hex(4)}"  # a broker cuts the elder of two that bear one name
             broker = MqttPublisher(
-                address, outbox, client_id=f"penstock-{name}", credentials=read_credentials(self._credentials_file)
+                address, outbox, client_id=client_id, credentials=read_credentials(self._credentials_file)
             )
             broker.start()
             self._outboxes.append(outbox)

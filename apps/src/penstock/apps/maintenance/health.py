@@ -31,6 +31,7 @@ from penstock.apps.maintenance.assessment import GOOD, SECOND, UNCERTAIN_SUBNORM
 from penstock.apps.maintenance.baseline import Baseline
 from penstock.apps.maintenance.channels import Channel, Role
 from penstock.apps.maintenance.marks import Mark
+from penstock.apps.maintenance.rows import ALL_SETTLED
 from penstock.apps.maintenance.windows import Samples, Window, Windower
 from penstock.apps.maintenance.zones import ISO_20816_3, Boundaries, Zone
 
@@ -93,7 +94,9 @@ class HealthModel:
         """Give the start of the oldest window for which rows came too late; None where there is none."""
         return self._windower.late_from_ns
 
-    def on_samples(self, samples: Samples, now_ns: int = 0, *, in_order: bool = False) -> list[Assessment]:
+    def on_samples(
+        self, samples: Samples, now_ns: int = 0, *, in_order: bool = False, settled: int = ALL_SETTLED
+    ) -> list[Assessment]:
         """Take rows in commit order; give the assessments of the windows that they close, oldest first.
 
         Windows close by source time alone: neither the clock nor the order matters.

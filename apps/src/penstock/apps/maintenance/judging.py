@@ -14,6 +14,7 @@ from penstock.apps.maintenance.assessment import Assessment, Phase
 from penstock.apps.maintenance.channels import Channel
 from penstock.apps.maintenance.health import HealthModel
 from penstock.apps.maintenance.marks import Mark
+from penstock.apps.maintenance.rows import ALL_SETTLED
 from penstock.apps.maintenance.settings import MaintenanceSettings
 from penstock.apps.maintenance.state.drift import Expected
 from penstock.apps.maintenance.windows import Samples
@@ -60,10 +61,13 @@ class Judge(Protocol):
     def needed_s(self) -> float:
         """Give the healthy running that it needs before it can compare."""
 
-    def on_samples(self, samples: Samples, now_ns: int = 0, *, in_order: bool = False) -> list[Assessment]:
+    def on_samples(
+        self, samples: Samples, now_ns: int = 0, *, in_order: bool = False, settled: int = ALL_SETTLED
+    ) -> list[Assessment]:
         """Take rows in commit order, or by time where `in_order`; give what they let be said, oldest first.
 
-        No rows let the reader's clock go on, for what waits.
+        No rows let the reader's clock go on, for what waits. `settled`: of rows by time, the commit up to which nothing
+        is awaited any more.
         """
 
     def mark(self) -> Mark:

@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from penstock.apps.maintenance.assessment import SECOND
 from penstock.apps.maintenance.channels import Channel
-from penstock.apps.maintenance.rows import row_maker
+from penstock.apps.maintenance.rows import WAIT_NS, RowMaker
 from penstock.apps.maintenance.windows import USABLE_MAX, Samples
 from penstock.sdk.async_client import AsyncClient
 
@@ -50,7 +49,7 @@ async def rows_between(
     client: AsyncClient, channels: Sequence[Channel], span: tuple[int, int]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Read the rows of a stretch, begin ≤ time < end, in time order: times (n,) and values (n, c), NaN: none."""
-    maker = row_maker(len(channels), SECOND, span[0])
+    maker = RowMaker(len(channels), WAIT_NS, span[0])
     kept = deque([(np.zeros(0, np.int64), np.zeros((0, len(channels))))])
     count = 0
     pages = client.iterate([c.tag for c in channels], start=span[0], end=span[1], chunk=PAGE_ROWS, include_status=True)

@@ -1,7 +1,8 @@
 """The judge of whole rows: all channels of one moment → is it as when healthy, and how long will it last?
 
-Either question may be asked alone. *State*: the score is 1 at the detection's limit; health falls from there as a
-vibration's does: 60 % at the limit, where the default rule of health stands, 0 % at four times the limit; what is
+Either question may be asked alone. *State*: judged by a model that was fitted on healthy rows or, for few channels and
+where it is asked, as a stream from the first row on. The score is 1 at the detection's limit; health falls from there
+as a vibration's does: 60 % at the limit, where the default rule of health stands, 0 % at four times the limit; what is
 below half the limit costs nothing. `anomaly` is 1 while the detection's own alarm stands, with its delays in rows; it
 is what the rule watches, so a replay at any speed raises the same alarms. The part that is suspected and the urgency
 are written with it, at the same time, when they change (`advice`). *Life*: the estimate of the fleet's prognosis
@@ -11,7 +12,7 @@ be read from sensors. The worse health counts, and its lost points are shared ou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +28,13 @@ from penstock.apps.maintenance.channels import Channel
 from penstock.apps.maintenance.detection.detector import Detector
 from penstock.apps.maintenance.detection.model import Model as StateModel
 from penstock.apps.maintenance.detection.model import ModelError
+from penstock.apps.maintenance.detection.stream import Stream
 from penstock.apps.maintenance.judging import HEALTH, Judging, RuleWish, Written
 from penstock.apps.maintenance.marks import Mark
 from penstock.apps.maintenance.prognosis.predicting import Estimates, Prognoser
-from penstock.apps.maintenance.rows import row_maker
+from penstock.apps.maintenance.rows import ALL_SETTLED, row_maker
 from penstock.apps.maintenance.settings import MaintenanceSettings
+from penstock.apps.maintenance.state.streamed import Streamed
 from penstock.apps.maintenance.windows import Samples
 
 if TYPE_CHECKING:
@@ -62,6 +65,22 @@ class State:
         """Give what judges alike have in common; failure modes may change under a judge, it goes on with its state."""
         return (self.from_ns, self.judge_ns, self.model.fitted_on.digest)
 
+    def advisor(self, units: Sequence[str]) -> Advisor:
+        """Give a new one; `units` of all channels."""
+        return Advisor(self.model, self.modes, units)
+
+    def detector(self, advisor: Advisor | None = None) -> Detector:
+        """Give a new one, as after an interruption; the advisor looks at each row with it."""
+        return Detector(self.model, advisor)
+
+    def levels(self, channels: int) -> list[float | None]:
+        """Give each channel's healthy level; None where the model holds it against no fixed one."""
+        levels: list[float | None] = [None] * channels
+        model = self.model
+        for i, centre, gain in zip(model.used.tolist(), model.centre.tolist(), model.gain.tolist(), strict=True):
+            levels[i] = centre if gain == 0 else None
+        return levels
+
 
 @dataclass(frozen=True, slots=True)
 class Life:
@@ -90,7 +109,7 @@ class _Word:
 class RowJudge:
     """See the module, and judging.Judge."""
 
-    def __init__(self, channels: tuple[Channel, ...], state: State | None, life: Life | None) -> None:
+    def __init__(self, channels: tuple[Channel, ...], state: State | Streamed | None, life: Life | None) -> None:
         assert state is not None or life is not None, "one of the two is asked"
         self.channels = channels
         self._state, self._life = state, life
@@ -98,13 +117,13 @@ class RowJudge:
         period_ns = state.period_ns if state is not None else life.model.pace.period_ns if life is not None else SECOND
         self._rows = row_maker(len(channels), period_ns, min(begins))
         units = [channel.unit for channel in channels]
-        self._advisor = Advisor(state.model, state.modes, units) if state is not None else None
+        self._advisor = state.advisor(units) if isinstance(state, State) else None
         self._telling = Telling()
-        self._detector = Detector(state.model, self._advisor) if state is not None else None
+        self._detector = _detector_of(state, self._advisor)
         self._prognoser = Prognoser(life.model) if life is not None else None
         self._since: list[int | None] = [None] * len(channels)
         self._held: dict[str, tuple[float, list[float]]] = {}
-        self._healthy = _levels(state.model, len(channels)) if state is not None else [None] * len(channels)
+        self._healthy = state.levels(len(channels)) if state is not None else [None] * len(channels)
 
     @property
     def late(self) -> int:
@@ -146,9 +165,11 @@ class RowJudge:
         """Give 0: the model was fitted before."""
         return 0.0
 
-    def on_samples(self, samples: Samples, now_ns: int = 0, *, in_order: bool = False) -> list[Assessment]:
+    def on_samples(
+        self, samples: Samples, now_ns: int = 0, *, in_order: bool = False, settled: int = ALL_SETTLED
+    ) -> list[Assessment]:
         """Take samples in commit order, or by time; give an assessment for each row that is over and says something."""
-        times, values = self._rows.on_samples(samples, now_ns, in_order=in_order)
+        times, values = self._rows.on_samples(samples, now_ns, in_order=in_order, settled=settled)
         words: dict[int, list[_Word]] = {}
         of_life = self._of_life(times, values)
         for time_ns, word in [*self._of_state(times, values), *of_life]:
@@ -157,27 +178,24 @@ class RowJudge:
         return [self._assess(time_ns, words[time_ns], read.get(time_ns)) for time_ns in sorted(words)]
 
     def _of_state(self, times: NDArray[np.int64], values: Floats) -> list[tuple[int, _Word]]:
-        if self._detector is None or self._advisor is None or self._state is None:
+        if self._detector is None or self._state is None:
             return []
         mine = times >= self._state.from_ns
         judged = self._detector.on_rows(times[mine], values[mine])
         severity = np.interp(judged.scores, (0.5, 1.0, 2.0, 4.0), (0.0, 0.4, 0.7, 1.0))
         says = np.isfinite(judged.scores) & (judged.times_ns >= self._state.judge_ns)
-        told = self._telling.at(judged.times_ns[says].tolist(), self._advisor.take())
-        return [
-            (
-                time_ns,
-                _Word(
-                    "state",
-                    100.0 * (1.0 - float(severity[i])),
-                    100.0 * float(severity[i]) * judged.shares[i],
-                    {SCORE: float(judged.scores[i]), ANOMALY: 1.0 if judged.active[i] else 0.0, **told[time_ns][0]},
-                    told[time_ns][1],
-                ),
-            )
-            for i, time_ns in enumerate(judged.times_ns.tolist())
-            if says[i]
-        ]
+        told: dict[int, tuple[dict[str, str], Diagnosis | None]] = {}
+        if self._advisor is not None:
+            told = self._telling.at(judged.times_ns[says].tolist(), self._advisor.take())
+        words = []
+        for i, time_ns in enumerate(judged.times_ns.tolist()):
+            if says[i]:
+                more, diagnosis = told.get(time_ns, ({}, None))
+                lost, losses = 100.0 * float(severity[i]), 100.0 * float(severity[i]) * judged.shares[i]
+                said: dict[str, float | str] = {SCORE: float(judged.scores[i]), **more}
+                said[ANOMALY] = 1.0 if judged.active[i] else 0.0
+                words.append((time_ns, _Word("state", 100.0 - lost, losses, said, diagnosis)))
+        return words
 
     def _of_life(self, times: NDArray[np.int64], values: Floats) -> list[tuple[int, _Word]]:
         if self._prognoser is None or self._life is None:
@@ -260,6 +278,11 @@ class RowJudge:
         return [*names, *(list(part.key) for part in (self._state, self._life) if part is not None)]
 
 
+def _detector_of(state: State | Streamed | None, advisor: Advisor | None) -> Detector | Stream | None:
+    """Give a new detector; one of a stream has no advisor, which needs the model of a healthy state."""
+    return state.detector(advisor) if isinstance(state, State) else state.detector() if state is not None else None
+
+
 def _life_word(estimates: Estimates, i: int, horizon_ns: float) -> _Word:
     """Say an estimate in hours; channels that shorten the life lose the points, in proportion."""
     left_ns = float(estimates.rul_ns[i])
@@ -272,34 +295,28 @@ def _life_word(estimates: Estimates, i: int, horizon_ns: float) -> _Word:
     return _Word("life", 100.0 - lost, losses, more | ({LIFE_HIGH: high / HOUR_NS} if np.isfinite(high) else {}))
 
 
-def _levels(model: StateModel, channels: int) -> list[float | None]:
-    """Give each channel's healthy level; None where the model holds it against no fixed one."""
-    levels: list[float | None] = [None] * channels
-    for i, centre, gain in zip(model.used.tolist(), model.centre.tolist(), model.gain.tolist(), strict=True):
-        levels[i] = centre if gain == 0 else None
-    return levels
-
-
 def by_rows(
-    channels: tuple[Channel, ...], state: State | None, life: Life | None, *, settings: MaintenanceSettings
+    channels: tuple[Channel, ...], state: State | Streamed | None, life: Life | None, *, settings: MaintenanceSettings
 ) -> Judging:
     """Judge by whole rows; the rule watches `anomaly` where the state is judged, else the health that life leaves."""
     more: dict[str, Written] = {}
+    usual = "as it was before" if isinstance(state, Streamed) else "as when healthy"
     if state is not None:
-        more[SCORE] = Written("", "Departure from the healthy state: 1 is the limit")
-        more[ANOMALY] = Written("", "1 while the state is not as when healthy")
+        more[SCORE] = Written("", f"Departure from a state {usual}: 1 is the limit")
+        more[ANOMALY] = Written("", f"1 while the state is not {usual}")
+    if isinstance(state, State):
         more |= {name: Written("", said, "string") for name, said in WRITTEN.items()}
     if life is not None:
         level = f"{life.model.settings.coverage:.0%}"
         more[LIFE] = Written("h", "Remaining useful life, estimated; held at the prognosis's horizon")
         more[LIFE_LOW] = Written("h", f"Lower end of the {level} interval of the remaining useful life")
         more[LIFE_HIGH] = Written("h", f"Upper end of the {level} interval; none where it is open above")
-    said = "is not as when healthy: see the evidence in Maintenance"
+    said = f"is not {usual}: see the evidence in Maintenance"
     wish = RuleWish(ANOMALY, "high", 0.5, 0.1, 0.0, settings.severity, said)
     if state is None:
         worn = f"below {settings.limit:g} %: little life is left, see Maintenance"
         wish = RuleWish(HEALTH, "low", settings.limit, settings.deadband, 0.0, settings.severity, worn)
-    modes = state.modes if state is not None else ()
+    modes = state.modes if isinstance(state, State) else ()
     key = (channels, modes, *(part.key for part in (state, life) if part is not None))
     return Judging(
         "state", key, channels, lambda: RowJudge(channels, state, life), wish, more, low_health=settings.limit

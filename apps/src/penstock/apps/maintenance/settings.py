@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from penstock.apps.maintenance.fanout.place import Place
 from penstock.apps.maintenance.health import ModelSettings
 from penstock.apps.maintenance.risk.costs import SHIPPED as SHIPPED_COSTS
 from penstock.apps.maintenance.state.scores import SHIPPED as SHIPPED_SCORES
@@ -48,6 +49,15 @@ class MaintenanceSettings(BaseSettings):
     costs: Path = SHIPPED_COSTS
     scores: Path = SHIPPED_SCORES
     truth_score: Path | None = None
+    jobs: int = Field(1, ge=1, le=256)
+    dask: str = ""
+    dask_ca: Path | None = None
+    dask_cert: Path | None = None
+    dask_key: Path | None = None
+
+    def place(self) -> Place:
+        """Give where the fits of fleets run."""
+        return Place(self.jobs, self.dask, self.dask_ca, self.dask_cert, self.dask_key)
 
     def model(self) -> ModelSettings:
         """Give what the health model needs."""

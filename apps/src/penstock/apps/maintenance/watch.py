@@ -27,6 +27,7 @@ from penstock.apps.house.figures import words
 from penstock.apps.maintenance.assessment import SECOND, Assessment
 from penstock.apps.maintenance.channels import Channel, Role
 from penstock.apps.maintenance.checkpoint import Checkpoint, Checkpoints
+from penstock.apps.maintenance.heads import Heads
 from penstock.apps.maintenance.judging import HEALTH, Judge, Judging, Written
 from penstock.apps.maintenance.marks import Marks
 from penstock.apps.maintenance.reading import samples_of
@@ -90,6 +91,7 @@ class Watch:
         *,
         checkpoints: Checkpoints,
         now_ns: Callable[[], int],
+        heads: Heads | None = None,
         notice_h: float = 24.0,
     ) -> None:
         self.asset = asset
@@ -108,6 +110,7 @@ class Watch:
         self._client = client
         self._checkpoints = checkpoints
         self._now_ns = now_ns
+        self._heads = heads or Heads()
         self._losses: dict[str, Tag] = {}
         self.more: dict[str, Tag] = {}
         self._position = 0
@@ -200,7 +203,7 @@ class Watch:
         settled = self.model.late == late or self._unsettled >= SETTLE_ROUNDS
         if settled and self._now_ns() >= self._rest_until_ns:
             log.info("%s: %d rows came late; reading the history again", self.asset.path, self.model.late)
-            await self._begin(self.model.late_from_ns)
+            await self._begin(self.model.late_from_ns - 1)  # a row has its own time: the late one is written too
         return self._redo is not None
 
     async def _follow(self) -> bool:
@@ -215,6 +218,7 @@ class Watch:
             if commits.head < self._position:
                 await self._begin_after_loss("the platform has not come so far: is it an older state?")
                 return True
+            self._heads.saw(commits.head, self._now_ns())
             moved = commits.position > self._position
             if len(commits.samples):
                 await self._judge(commits.samples.table)
@@ -245,7 +249,9 @@ class Watch:
         if mark is None or not model.restore(mark.model):
             mark = None
         head = (await self._client.since(None, tags, limit=1)).head
-        start = mark.boundary_ns if mark else model.begin_ns or now_ns - int(model.redo_s * SECOND)
+        self._heads.saw(head, now_ns)
+        begin_ns = now_ns - int(model.redo_s * SECOND) if model.begin_ns is None else model.begin_ns
+        start = mark.boundary_ns if mark else begin_ns
         pages = self._client.iterate(tags, start=start, end=now_ns + AHEAD_MAX_NS, chunk=PAGE_ROWS, include_status=True)
         written_ns = max(from_ns, written_ns)
         trend = self.trend.before(from_ns)
@@ -262,7 +268,10 @@ class Watch:
                 await self._take_over(redo)
                 return True
             known = page.table.filter(pc.less_equal(page.table.column("position"), redo.head))
-            assessed = self._drifted(redo.model.on_samples(self._rows(known), self._now_ns(), in_order=True))
+            now_ns = self._now_ns()
+            settled = self._heads.settled(now_ns)
+            judged = redo.model.on_samples(self._rows(known), now_ns, in_order=True, settled=settled)
+            assessed = self._drifted(judged)
             self._mark(redo.model, redo.marks)
             redo.newest = assessed[-1] if assessed else redo.newest
             self._tell(assessed, redo.trend, since_ns=redo.from_ns)

@@ -16,6 +16,7 @@ from penstock.apps.maintenance.channels import Channel, all_channels, find_chann
 from penstock.apps.maintenance.checkpoint import Checkpoints
 from penstock.apps.maintenance.detection.fitting import FitError
 from penstock.apps.maintenance.detection.model import ModelError
+from penstock.apps.maintenance.heads import Heads
 from penstock.apps.maintenance.judging import Judging, Written, by_vibration
 from penstock.apps.maintenance.life.fleets import Fleets, Member
 from penstock.apps.maintenance.life.repairs import runs_of
@@ -28,9 +29,10 @@ from penstock.apps.maintenance.settings import MaintenanceSettings
 from penstock.apps.maintenance.state.alarms import alarm_spans
 from penstock.apps.maintenance.state.artefacts import ArtefactError, Artefacts
 from penstock.apps.maintenance.state.drift import DRIFT
-from penstock.apps.maintenance.state.fitting import fitted, lacking_of
+from penstock.apps.maintenance.state.fitting import Settling, fitted, healthy_rows, lacking_of
 from penstock.apps.maintenance.state.healthy import Healthy, HealthyError, healthy_of
 from penstock.apps.maintenance.state.lessons import Lessons, lessons_of
+from penstock.apps.maintenance.state.streamed import JUDGED_BY, STREAM, Streamed, StreamedError, is_streamed
 from penstock.apps.maintenance.watch import Watch
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.errors import ApiError
@@ -40,7 +42,7 @@ LOOK_FOR_NEW_S = 10.0
 FIT_AGAIN_NS = 600 * SECOND
 """A fit reads up to 200,000 rows and takes seconds in which nothing else is judged; what it lacked may come late."""
 DRIFTS = "Population stability index of the rows' scores; above 0.25: fit anew"
-TROUBLE_OF_ONE = (ApiError, HealthyError, FitError, ModelError, ArtefactError, RunAttributeError)
+TROUBLE_OF_ONE = (ApiError, HealthyError, StreamedError, FitError, ModelError, ArtefactError, RunAttributeError)
 log = logging.getLogger("penstock.apps.maintenance")
 
 
@@ -82,11 +84,13 @@ class Fleet:
         self._looked_s = float("-inf")
         self._said: dict[str, str] = {}
         self.artefacts = Artefacts(folder / "models")
-        self.fleets = Fleets(folder / "fleets")
+        self.fleets = Fleets(folder / "fleets", settings.place())
         self.members: list[Member] = []
         self._modes: dict[tuple[str, int], tuple[FailureMode, ...]] = {}
         self._awaited: dict[str, str] = {}
         self._unfitted: dict[str, _Unfitted] = {}
+        self._heads = Heads()
+        self._settling = Settling()
         self._broken: set[str] = set()
         """Watched assets that failed in a way that nobody foresaw: taken up anew from their checkpoints."""
 
@@ -115,6 +119,7 @@ class Fleet:
 
     async def look(self, client: AsyncClient) -> None:
         """Take assets that can be judged, take anew what changed, let go what is gone."""
+        self._heads.saw((await client.since(None, limit=1)).head, self._now_ns())
         plant = await client.assets.list()
         self._modes = modes_of_types(await client.assets.types())
         self.members = []
@@ -174,7 +179,7 @@ class Fleet:
         judging = await self._judging_of(client, asset)
         known = self.watches.get(asset.id)
         is_broken = asset.id in self._broken
-        if judging is None and healthy_of(asset.properties) is None and run_of(asset.properties) is None:
+        if judging is None and not _is_asked(asset):
             self.watches.pop(asset.id, None)  # what it was judged by was taken away
         if known is not None:
             known.for_notice(notice_h)
@@ -186,19 +191,27 @@ class Fleet:
         self._broken.discard(asset.id)
 
     async def _judging_of(self, client: AsyncClient, asset: Asset) -> Judging | None:
-        """Choose: by its healthy stretch where one is named, else by its vibration; None: not judged, or not yet."""
+        """Choose: by its healthy stretch where one is named, as a stream where that is asked, else by its vibration.
+
+        None: not judged, or not yet.
+        """
         bound = await self._bound(client, asset)
-        healthy, run = healthy_of(asset.properties), run_of(asset.properties)
-        if healthy is None and run is None:
+        healthy, run, streamed = healthy_of(asset.properties), run_of(asset.properties), is_streamed(asset.properties)
+        if healthy is not None and streamed:
+            message = f"a healthy stretch is named, and {JUDGED_BY}: {STREAM} is asked: take one of them away"
+            raise StreamedError(message)
+        if healthy is None and run is None and not streamed:
             vibration = find_channels(bound)
             return by_vibration(vibration, self.settings) if vibration else None
         channels = all_channels(bound)
-        state = await self._state_of(client, asset, channels, healthy) if healthy and channels else None
+        state: State | Streamed | None = Streamed(len(channels)) if streamed else None
+        if healthy and channels:
+            state = await self._state_of(client, asset, channels, healthy)
         life = self._life_of(Member(asset, run, channels)) if run and channels else None
         if not state and not life:
             return None
         judging = by_rows(channels, state, life, settings=self.settings)
-        used = self.artefacts.used(asset.id) if state else None
+        used = self.artefacts.used(asset.id) if isinstance(state, State) else None
         if used is None or used.expected is None:
             return judging
         more = {**judging.more, DRIFT: Written("", DRIFTS)}
@@ -213,10 +226,10 @@ class Fleet:
             if lacking := await lacking_of(client, channels, healthy, self._now_ns()):
                 self._awaited[asset.id] = f"waits for a value of {', '.join(lacking)} behind its healthy stretch"
                 return None
-            self._asked.discard(asset.id)
-            await self._fit(client, asset, channels, healthy)
+            if not await self._fit(client, asset, channels, healthy):
+                self._awaited[asset.id] = "waits whether rows that its healthy stretch lacks still come"
+                return None
         elif asset.id in self._asked:
-            self._asked.discard(asset.id)
             try:
                 await self._fit(client, asset, channels, healthy)
             except ValueError as failure:
@@ -237,22 +250,32 @@ class Fleet:
 
     async def _fit(
         self, client: AsyncClient, asset: Asset, channels: tuple[Channel, ...], healthy: Healthy
-    ) -> None:  # fmt: skip
-        """Fit; what could not be fitted is left alone for a while, unless something else is asked."""
-        now_ns = self._now_ns()
+    ) -> bool:  # fmt: skip
+        """Fit; what could not be fitted is left alone for a while, unless something else is asked.
+
+        False: not yet, rows may still come.
+        """
+        now_ns, asked = self._now_ns(), asset.id in self._asked
+        self._asked.discard(asset.id)
         failed = self._unfitted.get(asset.id)
         if failed is not None and failed.of == (healthy, channels) and now_ns - failed.at_ns < FIT_AGAIN_NS:
             raise FitError(failed.why)
         try:
+            rows = await healthy_rows(client, channels, healthy)
+            if not self._settling.is_settled(asset, rows, healthy, now_ns=now_ns):
+                if asked:
+                    self._asked.add(asset.id)
+                return False
             lessons = await self._lessons(client, asset.id)
             made = await fitted(
-                client, asset, channels, healthy=healthy, artefacts=self.artefacts, now_ns=now_ns, lessons=lessons
+                rows, asset, channels, healthy=healthy, artefacts=self.artefacts, now_ns=now_ns, lessons=lessons
             )  # fmt: skip
         except ValueError as failure:  # FitError, and what linear algebra refuses
             self._unfitted[asset.id] = _Unfitted((healthy, channels), now_ns, str(failure))
             raise
         self._unfitted.pop(asset.id, None)
         log.info("fitted version %d of the model of %s", made.number, asset.path)
+        return True
 
     async def _lessons(self, client: AsyncClient, asset_id: str) -> Lessons | None:
         """Give what done work orders teach of an asset; None where none is done."""
@@ -283,7 +306,9 @@ class Fleet:
 
     async def _take(self, client: AsyncClient, asset: Asset, judging: Judging, *, notice_h: float) -> None:
         checkpoints = Checkpoints(self._folder / judging.kind)
-        watch = Watch(client, asset, judging, checkpoints=checkpoints, now_ns=self._now_ns, notice_h=notice_h)
+        watch = Watch(
+            client, asset, judging, checkpoints=checkpoints, now_ns=self._now_ns, heads=self._heads, notice_h=notice_h
+        )
         await watch.start()
         self.watches[asset.id] = watch
         log.info("watching %s by %s", asset.path, ", ".join(c.name for c in judging.channels))
@@ -316,3 +341,9 @@ class Fleet:
         is_news = self._said.get(of) != text
         self._said[of] = text
         return is_news
+
+
+def _is_asked(asset: Asset) -> bool:
+    """Say whether its attributes ask for it to be judged, though it may not be possible yet."""
+    attributes = asset.properties
+    return healthy_of(attributes) is not None or run_of(attributes) is not None or is_streamed(attributes)

@@ -20,7 +20,9 @@ from penstock.sdk.times import to_ns
 FINDINGS: Final = "findings.json"
 VERSION: Final = 1
 HOUR_NS: Final = 3_600_000_000_000
-SCORE, ANOMALY = "anomaly_score", "anomaly"
+STATES: Final = ("detection", "stream")
+"""The families whose word is a score and an alarm."""
+SCORE, ANOMALY, LOSS = "anomaly_score", "anomaly", "loss_"
 LIFE: Final = {
     "rul_ns": "remaining_useful_life",
     "low_ns": "remaining_useful_life_low",
@@ -38,19 +40,24 @@ async def collect(client: AsyncClient, family: Family, casts: Sequence[Cast], ou
         if watched is None:
             continue
         properties = {p.name: p.tag for p in (await client.assets.retrieve(cast.asset.id)).properties if p.tag}
-        if family == "detection":
+        if family in STATES:
             table = await _of_state(client, properties, watched)
-            alarms = await _alarms(client, properties.get(ANOMALY), watched)
+            alarms = await _alarms(client, properties, watched)
             told.append({"name": cast.studied.name, "rows": table.num_rows, "alarms": alarms})
         else:
             table = await _of_life(client, properties, watched)
             told.append({"name": cast.studied.name, "rows": table.num_rows})
         pq.write_table(table, out / f"{cast.studied.name}.parquet", compression="zstd")
-    names: Any = told if family == "detection" else [each["name"] for each in told]
+    names: Any = told if family in STATES else [each["name"] for each in told]
     body = {"version": VERSION, "family": family, "by": "platform", "assets": names}
     (out / FINDINGS).write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
     raised = sum(alarm["raised"] for each in told for alarm in each.get("alarms", ()))
     return f"{len(told)} assets watched, {sum(each['rows'] for each in told):,} rows judged, {raised} alarms"
+
+
+def word_of(family: Family) -> str:
+    """Name the property that holds the app's word on each row."""
+    return SCORE if family in STATES else LIFE["rul_ns"]
 
 
 async def _of_state(client: AsyncClient, properties: Mapping[str, int], watched: Stretch) -> pa.Table:
@@ -88,15 +95,32 @@ async def _series(client: AsyncClient, tag: int | None, watched: Stretch) -> dic
     return found
 
 
-async def _alarms(client: AsyncClient, tag: int | None, watched: Stretch) -> list[dict[str, Any]]:
-    """Give the transitions of a tag's alarms within the stretch, by the time of the sample that made them."""
+async def _alarms(client: AsyncClient, properties: Mapping[str, int], watched: Stretch) -> list[dict[str, Any]]:
+    """Give the transitions of the anomaly's alarms within the stretch, by the time of the sample that made them.
+
+    `shares`: of the channels in the health that was lost then; empty where none was.
+    """
     changes: list[tuple[int, bool]] = []
     for alarm in await client.alarms.list():
-        if tag is None or alarm.tag != tag:
+        if alarm.tag is None or alarm.tag != properties.get(ANOMALY):
             continue
         for entry in await client.alarms.journal(alarm.id):
             event = str(entry.get("event"))
             if event in (ACTIVATE, CLEAR):
                 changes.append((to_ns(entry["time"]), event == ACTIVATE))
     inside = sorted(change for change in changes if watched.start_ns <= change[0] < watched.end_ns)
-    return [{"time_ns": time_ns, "raised": raised} for time_ns, raised in inside]
+    told = []
+    for time_ns, raised in inside:
+        told.append({"time_ns": time_ns, "raised": raised, "shares": await _shares(client, properties, time_ns)})
+    return told
+
+
+async def _shares(client: AsyncClient, properties: Mapping[str, int], time_ns: int) -> dict[str, float]:
+    channels = {tag: name.removeprefix(LOSS) for name, tag in properties.items() if name.startswith(LOSS)}
+    lost: dict[str, float] = {}
+    async for page in client.iterate(list(channels), start=time_ns, end=time_ns + 1):
+        table = page.table.sort_by("position")  # of several at one time the one that was committed last
+        for tag, value in zip(table.column("tag").to_pylist(), table.column("vf").to_pylist(), strict=True):
+            lost[channels[tag]] = value
+    total = sum(lost.values())
+    return {name: points / total for name, points in sorted(lost.items())} if total > 0 else {}

@@ -16,11 +16,20 @@ VALUES: Final = ("score", "rul_ns", "low_ns", "high_ns")
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """A change of an alarm; `part`: the channel that made most of it, None where that is not told."""
+
+    time_ns: int
+    raised: bool
+    part: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """How far two findings of one asset lie apart.
 
-    rows: judged by both; alone: by one of the two only; worst: largest relative difference of a value; alarms:
-    transitions that one has and the other has not.
+    rows: judged by both; alone: by one of the two only; worst: largest relative difference of a value; alarms: changes
+    of an alarm that one has and the other has not, by time and channel, or in another order.
     """
 
     asset: str
@@ -49,27 +58,37 @@ def compare(study: Study, one: Path, other: Path) -> list[Difference]:
     ]
 
 
-def _body(folder: Path) -> dict[str, list[tuple[int, bool]]]:
+def _body(folder: Path) -> dict[str, list[Event]]:
     try:
         assets: list[Any] = json.loads((folder / "findings.json").read_text())["assets"]
     except (OSError, ValueError, KeyError) as error:
         message = f"{folder}: no findings: {error!r}"
         raise StudyError(message) from error
     told = [each if isinstance(each, dict) else {"name": each} for each in assets]
-    return {e["name"]: [(a["time_ns"], a["raised"]) for a in e.get("alarms", ())] for e in told}
+    return {e["name"]: [_event(a) for a in e.get("alarms", ())] for e in told}
+
+
+def _event(alarm: dict[str, Any]) -> Event:
+    """Give a change of an alarm; a channel is blamed for one that is raised."""
+    shares = alarm.get("shares") if alarm["raised"] else None
+    return Event(alarm["time_ns"], alarm["raised"], max(shares, key=shares.__getitem__) if shares else None)
 
 
 def _difference(
-    name: str, one: Path, other: Path, *, alarms: list[list[tuple[int, bool]]], watched: list[Stretch]
+    name: str, one: Path, other: Path, *, alarms: list[list[Event]], watched: list[Stretch]
 ) -> Difference:  # fmt: skip
     tables = [pq.read_table(folder / f"{name}.parquet") for folder in (one, other)]
     columns = [c for c in VALUES if all(c in table.column_names for table in tables)]
     said = [_said(table, columns, watched) for table in tables]
     both = said[0].keys() & said[1].keys()
     worst = max((_apart(said[0][time], said[1][time]) for time in both), default=0.0)
-    return Difference(
-        name, len(both), len(said[0].keys() ^ said[1].keys()), worst, len(set(alarms[0]) ^ set(alarms[1]))
-    )
+    alone = len(said[0].keys() ^ said[1].keys())
+    return Difference(name, len(both), alone, worst, _unlike(*alarms))
+
+
+def _unlike(one: list[Event], other: list[Event]) -> int:
+    """Count what one has and the other has not; at least 1 where they differ in order or number alone."""
+    return 0 if one == other else max(1, len(set(one) ^ set(other)))
 
 
 def _said(table: Any, columns: list[str], watched: list[Stretch]) -> dict[int, tuple[float, ...]]:

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from penstock.lab.play.collect import LIFE, SCORE, collect
+from penstock.core.times import NS_PER_S
+from penstock.lab.play.collect import collect, word_of
 from penstock.lab.play.stage import Cast, attributes_of, cast, heard_of, tags_of, tell
 from penstock.lab.play.word import Word
 from penstock.lab.study import Study, StudyAsset, StudyError, read_rows, read_study
@@ -28,6 +29,10 @@ from penstock.sdk.errors import BusyError, ConnectionFailedError
 LOOK_S: Final = 1.0
 SETTLE_S: Final = 45.0
 """The app waits for late rows that keep coming for half a minute before it reads the history again."""
+VALUES_PER_S: Final = 500.0
+"""A gateway takes some thousands in a second; one that shares two cores with many others a tenth of that."""
+LIMIT_MIN_S: Final = 900.0
+"""Devices come up some at a time; each may wait two minutes for the gateway."""
 END_S: Final = 10.0
 """A playback that is told to end closes its servers within a second or two."""
 RUN: Final = re.compile(r"[a-z0-9]{1,16}")
@@ -39,6 +44,7 @@ NO_ANSWER: Final = (ConnectionFailedError, BusyError)
 class Way:
     """How a study is played: `run` names the play and goes into every name; `wait_s`: at most, for the app's word.
 
+    `limit_s`: at most, for the playback; None: what the rows let expect. `clean`: no device file is left.
     `is_played`: the run has been played before, and is only waited for and read back.
     """
 
@@ -48,6 +54,8 @@ class Way:
     speed: float = 0.0
     wait_s: float = 900.0
     quiet_s: float = 60.0
+    limit_s: float | None = None
+    clean: bool = False
     is_played: bool = False
 
 
@@ -61,7 +69,7 @@ async def play(client: AsyncClient, folder: Path, out: Path, *, way: Way, say: S
         attributes_of(study.family, asset, way.run)  # what cannot be played is told before anything is
     casts = await (_cast_before(client, study, way) if way.is_played else _played(client, folder, study, way, say))
     say(f"{len(casts)} assets are played and bound; waiting for the app")
-    word = Word(client, casts, SCORE if study.family == "detection" else LIFE["rul_ns"])
+    word = Word(client, casts, word_of(study.family))
     await _judged(word, casts, way=way)
     if not await _settled(word, way=way):
         say(f"the app still writes after {way.wait_s:g} s: what is read back is not its last word")
@@ -74,10 +82,12 @@ async def _played(client: AsyncClient, folder: Path, study: Study, way: Way, say
         for asset in study.assets:
             source = (folder / f"{asset.name}.parquet").resolve()
             (Path(made) / f"{devices[asset.name]}.parquet").symlink_to(source)
-        playing = asyncio.create_task(_playback(Path(made), way, say))
+        limit_s = limit_of(folder, study, way.speed) if way.limit_s is None else way.limit_s
+        playing = asyncio.create_task(_playback(Path(made), way, say, limit_s=limit_s))
         try:
             casts = await _all_cast(client, folder, study, devices=devices, way=way, playing=playing)
             await playing
+            casts.sort(key=lambda each: study.assets.index(each.studied))
             if study.family == "prognosis":  # a fleet that is told bit by bit would be fitted on its first runs
                 await tell(client, casts, study.family, way.run)
         finally:
@@ -101,17 +111,46 @@ def _path(way: Way, asset: StudyAsset) -> str:
     return f"lab/{way.run}/{_slug(asset.name)}"
 
 
-async def _playback(folder: Path, way: Way, say: Say) -> None:
+def limit_of(folder: Path, study: Study, speed: float) -> float:
+    """Give the seconds after which a playback hangs: thrice what it should take one machine after another.
+
+    With a rate of the recording as it is; as fast as it goes, with `VALUES_PER_S`.
+    """
+    tables = [read_rows(folder, asset.name) for asset in study.assets]
+    if speed > 0:
+        times = [table.column("time") for table in tables if table.num_rows]
+        takes_s = sum(float(time[-1].as_py() - time[0].as_py()) for time in times) / NS_PER_S / speed
+    else:
+        takes_s = sum(table.num_rows * table.num_columns for table in tables) / VALUES_PER_S
+    return LIMIT_MIN_S + 3 * takes_s
+
+
+async def _playback(folder: Path, way: Way, say: Say, *, limit_s: float) -> None:
+    """Play a folder; StudyError where it fails, or has not ended in time."""
+    lines: list[str] = []
+    try:
+        async with asyncio.timeout(limit_s):
+            await _play_folder(folder, way, say, lines=lines)
+    except TimeoutError:
+        last = f"its last word was: {lines[-1]}" if lines else "it has said nothing"
+        message = (
+            f"the playback has not ended within {limit_s:g} s and was ended; {last}. Does the gateway run, and follow "
+            f"{way.plant}? --limit gives it more time"
+        )
+        raise StudyError(message) from None
+
+
+async def _play_folder(folder: Path, way: Way, say: Say, *, lines: list[str]) -> None:
     command = [str(Path(sys.executable).with_name("penstock")), "playback", str(folder), "--plant", str(way.plant)]
     command += ["--driver", way.driver, "--speed", f"{way.speed:g}", "--stamps", "original"]
+    command += ["--clean"] if way.clean else []
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     try:
         assert process.stdout is not None
-        lines: list[str] = []
         async for line in process.stdout:
-            lines = [*lines[-20:], line.decode(errors="replace").rstrip()]
+            lines[:] = [*lines[-20:], line.decode(errors="replace").rstrip()]
             say(lines[-1])
         if await process.wait():
             message = f"the playback failed: {' | '.join(lines[-3:])}"
@@ -148,7 +187,7 @@ async def _all_cast(
                 if tags is None:
                     continue
                 one = await cast(client, asset, device=devices[asset.name], path=_path(way, asset), tags=tags)
-                if study.family == "detection":
+                if study.family != "prognosis":
                     await tell(client, [one], study.family, way.run)
                 casts.append(one)
                 waiting.remove(asset)

@@ -1,7 +1,7 @@
 """The assets that the app judges in a play: each bound to its device's tags, with what is known of it beforehand.
 
 What is known goes into attributes, as an engineer would set them: the healthy stretches of a detection, the fleet and
-how a run ended. Labels never enter.
+how a run ended; of a stream nothing is known. Labels never enter.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
 from penstock.core.times import format_rfc3339_ns
 from penstock.lab.study import Family, Stretch, StudyAsset, StudyError
@@ -57,9 +57,10 @@ def attributes_of(family: Family, asset: StudyAsset, fleet: str) -> dict[str, st
             if asset.ended == "failure":
                 return {"fleet": fleet, **told, "run_ended": "failure"}
             return {"fleet": fleet, "run_from": told["run_from"]}
+        case "stream":
+            return {"judged_by": "stream"}
         case _:
-            message = f"a study of the family {family} cannot be played yet: the app judges no live stream of its kind"
-            raise StudyError(message)
+            assert_never(family)
 
 
 def _only(asset: StudyAsset, use: str) -> Stretch | None:

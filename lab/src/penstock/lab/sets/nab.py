@@ -1,7 +1,7 @@
 """The Numenta benchmark's series as a study of the family *stream* (Ahmad, Lavin, Purdy and Agha 2017).
 
 The folder holds the series in folders by source, `timestamp,value`, and `labels/combined_windows.json`. Equal
-stamps are pushed apart by a nanosecond, so that rows keep their order.
+stamps are pushed apart by a microsecond, which every protocol can carry, so that rows keep their order.
 """
 
 from __future__ import annotations
@@ -46,5 +46,5 @@ def _record(place: Path, label: str, spans: list[list[str]]) -> Record:
 
 
 def _rising(times: np.ndarray[tuple[int], np.dtype[np.int64]]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    steps = np.arange(len(times))
+    steps = 1000 * np.arange(len(times))
     return np.maximum.accumulate(times - steps) + steps

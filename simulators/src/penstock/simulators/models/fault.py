@@ -107,6 +107,3 @@ class Hiding(Protocol):
 
     def hidden(self) -> Hidden:
         """Give the truth of this moment."""
-
-    def take_events(self) -> list[FaultEvent]:
-        """Give what happened since the last call, in order."""

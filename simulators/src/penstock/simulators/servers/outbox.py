@@ -11,6 +11,8 @@ from typing import Final
 
 MESSAGES_MAX: Final = 200_000
 """About an hour and a half of the demo plant's MQTT messages with the broker away; the oldest go first, counted."""
+IN_MEMORY: Final = Path(":memory:")
+"""The place of an outbox that goes with its process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The families *detection* (fit where rows are named healthy, judge what comes behind) and *stream* (learn and judge).
 
 The detector sees the rows of an asset in time order, once: those of its healthy stretches too, since its state at the
-first watched row is that of a machine that has run before. Only alarms of watched rows are findings.
+first watched row is that of a machine that has run before. Only alarms of watched rows are findings. Each asset is
+a piece of work of its own.
 """
 
 from __future__ import annotations
@@ -22,26 +23,33 @@ from penstock.apps.maintenance.detection.detector import Detector, Judged
 from penstock.apps.maintenance.detection.fitting import FitError, Rows, fit
 from penstock.apps.maintenance.detection.model import STATISTICS, Model
 from penstock.apps.maintenance.detection.stream import FEATURES, Stream
+from penstock.apps.maintenance.fanout.executor import HERE, Executor
 
 FINDINGS: Final = "findings.json"
 VERSION: Final = 1
 BLOCK_ROWS = 4096
 
 
-def backtest(folder: Path, study: Study, out: Path) -> str:
+def backtest(folder: Path, study: Study, out: Path, *, executor: Executor = HERE) -> str:
     """Write findings.json and one Parquet file of scores per asset into `out`; give a line that sums it up."""
-    of_family = _detect if study.family == "detection" else _stream
+    items = ((study.family, asset, read_rows(folder, asset.name)) for asset in study.assets)
     assets: list[dict[str, Any]] = []
-    for asset in study.assets:
-        recording = read_rows(folder, asset.name)
-        judged, reasons, said, more = of_family(asset, recording)
-        pq.write_table(_table(judged, recording.channels, reasons), out / f"{asset.name}.parquet", compression="zstd")
-        alarms = _alarms(asset, judged, recording.channels, said)
-        assets.append({"name": asset.name, "rows": len(judged.times_ns), "alarms": alarms} | more)
+    for asset, (table, said) in zip(study.assets, executor.results(_judge, items), strict=True):
+        pq.write_table(table, out / f"{asset.name}.parquet", compression="zstd")
+        assets.append(said)
     body = {"version": VERSION, "family": study.family, "assets": assets}
     (out / FINDINGS).write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
     raised = sum(alarm["raised"] for asset in assets for alarm in asset["alarms"])
     return f"{len(assets)} assets watched, {raised} alarms"
+
+
+def _judge(item: tuple[str, StudyAsset, Recording]) -> tuple[pa.Table, dict[str, Any]]:
+    """Judge one asset: the table of its scores, and what the findings say of it."""
+    family, asset, recording = item
+    judged, reasons, said, more = (_detect if family == "detection" else _stream)(asset, recording)
+    alarms = _alarms(asset, judged, recording.channels, said)
+    told = {"name": asset.name, "rows": len(judged.times_ns), "alarms": alarms} | more
+    return _table(judged, recording.channels, reasons), told
 
 
 _Outcome = tuple[Judged, list[str | None], list[Said], dict[str, Any]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from penstock.apps.maintenance.backtest.study import Recording, Study, StudyAsset, StudyError, read_rows
+from penstock.apps.maintenance.fanout.executor import HERE, Executor
 from penstock.apps.maintenance.prognosis.fitting import fit
 from penstock.apps.maintenance.prognosis.model import Model, save
 from penstock.apps.maintenance.prognosis.predicting import Estimates, predict
@@ -21,9 +23,10 @@ from penstock.apps.maintenance.prognosis.settings import PrognosisSettings
 FINDINGS: Final = "findings.json"
 VERSION: Final = 1
 MODEL: Final = "model"
+RUNS_A_PIECE: Final = 16
 
 
-def backtest(folder: Path, study: Study, out: Path, *, seed: int) -> str:
+def backtest(folder: Path, study: Study, out: Path, *, seed: int, executor: Executor = HERE) -> str:
     """Write the model and one Parquet file of estimates per watched asset into `out`; give a line that sums it up."""
     fitted = [asset for asset in study.assets if asset.ended == "failure" and _has(asset, "fit")]
     watched = [asset for asset in study.assets if _has(asset, "watch")]
@@ -31,18 +34,32 @@ def backtest(folder: Path, study: Study, out: Path, *, seed: int) -> str:
     channels = _same_channels(recordings)
     try:
         runs = [_run(asset, recordings[asset.name], use="fit") for asset in fitted]
-        model = fit(runs, channels=channels, source=folder.name, settings=replace(PrognosisSettings(), seed=seed))
+        settings = replace(PrognosisSettings(), seed=seed)
+        model = fit(runs, channels=channels, source=folder.name, settings=settings, executor=executor)
     except RunError as error:
         message = f"{folder}: {error}"
         raise StudyError(message) from error
     digest = save(model, out / MODEL)
-    for asset in watched:
-        recording = recordings[asset.name]
-        estimates = predict(model, Run(asset.name, recording.times_ns, recording.values))
+    for asset, estimates in zip(watched, _estimates(model, watched, recordings, executor=executor), strict=True):
         pq.write_table(_table(estimates, asset, channels=channels), out / f"{asset.name}.parquet", compression="zstd")
     _write_summary(out, model, digest, watched=watched)
     errors = ", ".join(f"{rung.window}: {e:.2f}" for rung, e in zip(model.rungs, model.out_of_fold, strict=True))
     return f"{len(runs)} runs to failure, {len(watched)} assets watched; error on strangers by window, steps: {errors}"
+
+
+def _estimates(
+    model: Model, watched: Sequence[StudyAsset], recordings: Mapping[str, Recording], *, executor: Executor
+) -> Iterator[Estimates]:
+    """Estimate some machines at a time: the model, which is large, goes with each piece."""
+    runs = [Run(a.name, recordings[a.name].times_ns, recordings[a.name].values) for a in watched]
+    pieces = ((model, runs[i : i + RUNS_A_PIECE]) for i in range(0, len(runs), RUNS_A_PIECE))
+    for estimated in executor.results(_predict, pieces):
+        yield from estimated
+
+
+def _predict(item: tuple[Model, Sequence[Run]]) -> list[Estimates]:
+    model, runs = item
+    return [predict(model, run) for run in runs]
 
 
 def _has(asset: StudyAsset, use: str) -> bool:

@@ -83,8 +83,8 @@ class Stream:
 
 
 def _shares(ratios: list[float]) -> Floats:
-    """Share out among the channels by the squares of their ratios; an infinite one takes all."""
-    return shared(np.minimum(np.array(ratios), 1e100) ** 2)
+    """Share out among the channels by the squares of their ratios."""
+    return shared(np.array(ratios) ** 2)
 
 
 class _Series:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from penstock.apps.maintenance.detection.limits import pareto_quantile
+
+RATIO_MAX: Final = 1e6
+"""Of a value that moves for the first time, whose limit is 0: a number, so that it can be stored and compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,9 @@ class Tail:
             return 0.0
         self._n += 1
         limit = self._limit * (1 + self._settings.doubt / self._n)
-        ratio = value / limit if limit > 0 else (np.inf if value > 0 else 0.0)
+        ratio = min(value / limit, RATIO_MAX) if limit > 0 else (RATIO_MAX if value > 0 else 0.0)
         self._learn(value, self._threshold)
-        return float(ratio)
+        return ratio
 
     def _warm(self, value: float) -> None:
         self._first.append(value)

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 from penstock.apps.house.said import TROUBLE
 from penstock.apps.maintenance.channels import Channel
+from penstock.apps.maintenance.fanout.executor import ExecutorError
+from penstock.apps.maintenance.fanout.place import ON_THE_SPOT, Place
 from penstock.apps.maintenance.life.run import AssetRun, run_of
 from penstock.apps.maintenance.prognosis.runs import Run, RunError
 from penstock.apps.maintenance.reading import read_in, rows_between
@@ -59,8 +61,9 @@ class Member:
 class Fleets:
     """Fleets by name; `trouble` says why a fleet has no prognosis, or no newer one."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, place: Place = ON_THE_SPOT) -> None:
+        """`place`: where fits run."""
+        self._folder, self._place = folder, place
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._models: dict[str, Model | None] = {}
         self._seen: dict[str, frozenset[str]] = {}
@@ -141,7 +144,7 @@ class Fleets:
         except RunError as failure:
             self._refused[fleet] = seen
             self._tell(fleet, str(failure))
-        except TROUBLE as failure:  # tried again at the next look
+        except (*TROUBLE, ExecutorError) as failure:  # tried again at the next look
             self._tell(fleet, str(failure))
         except Exception as failure:  # boundary: a fit that fails is told; the worker beside it goes on
             self._refused[fleet] = seen
@@ -151,7 +154,8 @@ class Fleets:
     def _fitted(self, fleet: str, runs: Sequence[Run], names: tuple[str, ...]) -> Model:
         from penstock.apps.maintenance.prognosis.fitting import fit  # it brings scikit-learn: only who fits pays
 
-        model = fit(runs, channels=names, source=fleet)
+        with self._place.executor() as executor:
+            model = fit(runs, channels=names, source=fleet, executor=executor)
         self._keep(fleet, model)
         return model
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from penstock.apps.maintenance.prognosis.ensemble import joined_answer
+from penstock.apps.maintenance.fanout.executor import HERE, Executor
+from penstock.apps.maintenance.prognosis.ensemble import Member, joined_answer
 from penstock.apps.maintenance.prognosis.growing import fit_member
 from penstock.apps.maintenance.prognosis.intervals import fit_margins
 from penstock.apps.maintenance.prognosis.model import FittedOn, Model, Rung
@@ -28,13 +30,16 @@ def fit(
     channels: Sequence[str],
     source: str,
     settings: PrognosisSettings | None = None,
+    executor: Executor = HERE,
 ) -> Model:
     """Fit on the runs that ended with the failure; others are left out, since what was left of them is not known.
+
+    Members are fitted by `executor`, each on its own.
 
     RunError where there are fewer than three, or none of their channels moves.
     """
     settings = settings or PrognosisSettings()
-    failed = sorted((run for run in runs if run.failed), key=lambda run: run.name)
+    failed = sorted((run for run in runs if run.failed), key=_content)
     if len(failed) < RUNS_MIN:
         message = f"{len(failed)} runs to failure; a prognosis needs at least {RUNS_MIN}"
         raise RunError(message)
@@ -44,15 +49,15 @@ def fit(
     windows = tuple(sorted({pace.steps(share, least=4) for share in settings.rungs_lives}))
     shown = sorted((_shown(run, pace, scaling, windows=windows) for run in failed), key=_order)
     folds = _folds(len(shown), settings)
-    rungs, errors = [], []
+    thinned = []
     for i, window in enumerate(windows):
         known = [(features[i], left[window - 1 :]) for features, left in shown if len(features[i])]
         of = folds[[bool(len(features[i])) for features, _ in shown]]
-        if len(np.unique(of)) < 2:
-            continue
-        rung, error = _rung(known, of, window=window, horizon=horizon, settings=settings)
-        rungs.append(rung)
-        errors.append(error)
+        if len(np.unique(of)) >= 2:
+            thinned.append(_thinned(known, of, window=window, settings=settings))
+    members = executor.results(_grow, (item for rows in thinned for item in rows.items(horizon, settings)))
+    found = [_rung(rows, members, horizon=horizon, settings=settings) for rows in thinned]
+    rungs, errors = [rung for rung, _ in found], [error for _, error in found]
     if not rungs:
         message = f"no two runs to failure fill a window of {windows[0]} steps"
         raise RunError(message)
@@ -89,6 +94,12 @@ def _shown(run: Run, pace: Pace, scaling: Scaling, *, windows: tuple[int, ...]) 
     return features_of(steps, windows), np.maximum(left, 0.0)
 
 
+def _content(run: Run) -> bytes:
+    """Order runs by what was measured: sums depend on the order to the last bit, and names differ from place to place."""
+    values = np.ascontiguousarray(run.values, np.float64)
+    return hashlib.sha256(np.ascontiguousarray(run.times_ns, np.int64).tobytes() + values.tobytes()).digest()
+
+
 def _order(shown: tuple[list[Floats], Floats]) -> tuple[int, float]:
     """Order runs by what they are, not by what they are called: by length, then by the first features' mean."""
     features, left = shown
@@ -102,28 +113,64 @@ def _folds(runs: int, settings: PrognosisSettings) -> Ints:
     return np.concatenate(rounds)[:runs].astype(np.int64)
 
 
-def _rung(
-    known: Sequence[tuple[Floats, Floats]], folds: Ints, *, window: int, horizon: float, settings: PrognosisSettings
-) -> tuple[Rung, float]:
-    """Fit the members on thinned rows, each without its fold, and the margins on the folds that each left out."""
+@dataclass(frozen=True, slots=True)
+class _Thinned:
+    """The rows of one window that its members see: features, life left, run and fold of each."""
+
+    window: int
+    features: Floats
+    left: Floats
+    run: Ints
+    fold: Ints
+
+    def items(self, horizon: float, settings: PrognosisSettings) -> Iterator[_Item]:
+        """Give what each member is fitted on: all rows but those of its fold."""
+        for fold in np.unique(self.fold).tolist():
+            own = self.fold != fold
+            seed = settings.seed * SEED_STRIDE + fold
+            yield _Item(self.features[own], self.left[own], horizon, settings, seed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    features: Floats
+    left: Floats
+    horizon: float
+    settings: PrognosisSettings
+    seed: int
+
+
+def _grow(item: _Item) -> Member:
+    return fit_member(item.features, item.left, horizon=item.horizon, settings=item.settings, seed=item.seed)
+
+
+def _thinned(
+    known: Sequence[tuple[Floats, Floats]], folds: Ints, *, window: int, settings: PrognosisSettings
+) -> _Thinned:  # fmt: skip
     stride = max(1, round(sum(len(left) for _, left in known) / settings.rows_max))
     features = np.vstack([each[i % stride :: stride] for i, (each, _) in enumerate(known)])
     left = np.concatenate([each[i % stride :: stride] for i, (_, each) in enumerate(known)])
     run = np.repeat(np.arange(len(known)), [len(each[i % stride :: stride]) for i, (_, each) in enumerate(known)])
-    members, estimate = [], np.full(len(left), np.nan)
-    for fold in np.unique(folds):
-        own = folds[run] != fold
-        seed = settings.seed * SEED_STRIDE + int(fold)
-        member = fit_member(features[own], left[own], horizon=horizon, settings=settings, seed=seed)
+    return _Thinned(window, features, left, run, folds[run])
+
+
+def _rung(
+    rows: _Thinned, grown: Iterator[Member], *, horizon: float, settings: PrognosisSettings
+) -> tuple[Rung, float]:  # fmt: skip
+    """Take a window's members, each grown without its fold, and the margins on the folds that each left out."""
+    members, estimate = [], np.full(len(rows.left), np.nan)
+    for fold in np.unique(rows.fold):
+        member, strange = next(grown), rows.fold == fold
         members.append(member)
-        estimate[~own] = joined_answer([member.predict(features[~own])], horizon)
-    margins = fit_margins(estimate, left, run=run, horizon=horizon, settings=settings)
-    error = float(np.sqrt(np.mean(np.square(estimate - np.minimum(left, horizon)))))
-    return Rung(window, tuple(members), margins), error
+        estimate[strange] = joined_answer([member.predict(rows.features[strange])], horizon)
+    margins = fit_margins(estimate, rows.left, run=rows.run, horizon=horizon, settings=settings)
+    error = float(np.sqrt(np.mean(np.square(estimate - np.minimum(rows.left, horizon)))))
+    return Rung(rows.window, tuple(members), margins), error
 
 
 def _fitted_on(failed: Sequence[Run], channels: Sequence[str], source: str) -> FittedOn:
     digest = hashlib.sha256()
+    failed = sorted(failed, key=lambda run: run.name)
     for run in failed:
         digest.update(run.name.encode())
         digest.update(np.ascontiguousarray(run.times_ns, np.int64).tobytes())

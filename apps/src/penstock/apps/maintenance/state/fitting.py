@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from penstock.apps.maintenance.detection.fitting import Rows, fit
 from penstock.apps.maintenance.detection.model import Model
 from penstock.apps.maintenance.detection.settings import DetectionSettings
 from penstock.apps.maintenance.reading import read_in, rows_between
-from penstock.apps.maintenance.rows import period_of
+from penstock.apps.maintenance.rows import WAIT_NS, may_lack, period_of
 from penstock.apps.maintenance.state.artefacts import Artefact, Artefacts
 from penstock.apps.maintenance.state.drift import Expected, expected_of
 from penstock.apps.maintenance.state.healthy import Healthy
@@ -43,8 +45,70 @@ async def lacking_of(
     return tuple(lacking)
 
 
+@dataclass(frozen=True, slots=True)
+class HealthyRows:
+    """What was read of the stretches that are known to be healthy; `also`: of each that only gives limits."""
+
+    fit: Rows
+    check: Rows | None = None
+    also: tuple[Rows, ...] = ()
+
+    def may_lack(self, healthy: Healthy) -> bool:
+        """Say whether rows are incomplete or far apart, so that some may still come."""
+        checks = (healthy.check,) if healthy.check else ()
+        stretches = zip(self._parts(), (healthy.fit, *checks, *healthy.also), strict=True)
+        return any(may_lack(rows.times_ns, rows.values, span) for rows, span in stretches)
+
+    @property
+    def digest(self) -> str:
+        """Tell readings apart."""
+        summed = hashlib.sha256()
+        for rows in self._parts():
+            summed.update(rows.times_ns.tobytes() + rows.values.tobytes())
+        return summed.hexdigest()
+
+    def without(self, left_out: Sequence[Span]) -> HealthyRows:
+        """Give these without rows of some stretches: those of which an order says that something was at fault."""
+        check = _without(self.check, left_out) if self.check is not None else None
+        return HealthyRows(_without(self.fit, left_out), check, tuple(_without(rows, left_out) for rows in self.also))
+
+    def _parts(self) -> tuple[Rows, ...]:
+        return (self.fit, *((self.check,) if self.check is not None else ()), *self.also)
+
+
+def _without(rows: Rows, left_out: Sequence[Span]) -> Rows:
+    own = ~inside(rows.times_ns, left_out)
+    return Rows(rows.times_ns[own], rows.values[own])
+
+
+async def healthy_rows(client: AsyncClient, channels: Sequence[Channel], healthy: Healthy) -> HealthyRows:
+    """Read what the history holds of the stretches."""
+    fit_on = Rows(*await rows_between(client, channels, healthy.fit))
+    check = Rows(*await rows_between(client, channels, healthy.check)) if healthy.check else None
+    also = [Rows(*await rows_between(client, channels, span)) for span in healthy.also]
+    return HealthyRows(fit_on, check, tuple(also))
+
+
+class Settling:
+    """Which readings of stretches with holes have stayed as they are for as long as something may still come."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, tuple[str, int]] = {}
+
+    def is_settled(self, asset: Asset, rows: HealthyRows, healthy: Healthy, *, now_ns: int) -> bool:
+        """Say whether a fit may begin; a reading without holes is fitted on at once."""
+        if not rows.may_lack(healthy):
+            self._seen.pop(asset.id, None)
+            return True
+        digest, since_ns = self._seen.get(asset.id, ("", 0))
+        if digest != rows.digest:
+            self._seen[asset.id] = (rows.digest, now_ns)
+            return False
+        return now_ns - since_ns >= WAIT_NS
+
+
 async def fitted(
-    client: AsyncClient, asset: Asset, channels: Sequence[Channel], *, healthy: Healthy, artefacts: Artefacts,
+    rows: HealthyRows, asset: Asset, channels: Sequence[Channel], *, healthy: Healthy, artefacts: Artefacts,
     now_ns: int, lessons: Lessons | None = None,
 ) -> Artefact:  # fmt: skip
     """Fit and keep a new version; FitError where the stretch holds too little.
@@ -54,24 +118,13 @@ async def fitted(
     faulty = lessons.faulty if lessons else ()
     named = (healthy.fit, *((healthy.check,) if healthy.check else ()), *healthy.also)
     left_out = tuple(s for s in faulty if any(s[0] < end and begin < s[1] for begin, end in named))
-    rows = await _read(client, channels, (healthy.fit,), left_out)
-    check = await _read(client, channels, (healthy.check,), left_out) if healthy.check else None
-    also = await _read(client, channels, healthy.also, left_out) if healthy.also else None
-    fit_on, limits = parted(rows, check, also)
+    known = rows.without(left_out)
+    fit_on, limits = parted(known.fit, known.check, joined_rows(known.also) if known.also else None)
     model, expected = await asyncio.to_thread(_fit, fit_on, limits, [c.name for c in channels], source=asset.id)
-    period_ns = period_of(rows.times_ns)
+    period_ns = period_of(known.fit.times_ns)
     return artefacts.keep(
         asset.id, model, healthy, period_ns=period_ns, fitted_ns=now_ns, left_out=left_out, expected=expected
     )  # fmt: skip
-
-
-async def _read(
-    client: AsyncClient, channels: Sequence[Channel], spans: Sequence[Span], left_out: Sequence[Span]
-) -> Rows:  # fmt: skip
-    parts = [Rows(*await rows_between(client, channels, span)) for span in spans]
-    rows = joined_rows(parts)
-    own = ~inside(rows.times_ns, left_out)
-    return Rows(rows.times_ns[own], rows.values[own])
 
 
 def joined_rows(parts: Sequence[Rows]) -> Rows:

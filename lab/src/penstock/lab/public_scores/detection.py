@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from penstock.lab.detection_truth import AssetTruth, DetectionTruth
-from penstock.lab.scores.windows import Windowed, normalised, window_score
+from penstock.lab.public_scores.windows import Windowed, normalised, window_score
 from penstock.lab.study import Study, StudyAsset, StudyError
 
 HOUR_NS: Final = 3_600_000_000_000
