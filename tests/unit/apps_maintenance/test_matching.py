@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def suspected(channel: int, by: float, spiking: float = 0.0) -> str:
     z, nothing, spikes = np.zeros(CHANNELS), np.zeros(CHANNELS), np.zeros(CHANNELS)
     z[channel], spikes[channel] = by, spiking
     looks = Looks(nothing, np.ones(CHANNELS), nothing, spikes, nothing, nothing, nothing)
-    weights: Counter[str] = Counter()
+    weights: dict[str, float] = defaultdict(float)
     for each in rank(Pattern(z, np.eye(CHANNELS), looks), MODES, NAMES):
         weights[each.mode.part if each.mode else f"{each.kind} {each.channel}"] += each.probability
     return max(weights, key=weights.__getitem__)
