@@ -40,7 +40,7 @@ ANY = 0.25
 """Probability that an unknown trouble of the machine moves a channel."""
 WIDTH = 5.0
 """Half of all displacements are smaller, in healthy spreads of the moving average."""
-SENSOR, UNKNOWN, UNKNOWN_ALONE = 0.25, 0.03, 0.5
+SENSOR, UNKNOWN, UNKNOWN_ALONE = 0.25, 0.03, 0.28
 """Priors: of all sensors, and of an unknown trouble of the machine, with and without failure modes to choose from. Most
 of what breaks in a sensor leaves the state as it is, so of what raises an alarm it is the smaller part."""
 KINDS_OF_SENSOR: Final = {"bias": 0.3, "drift": 0.25, "stuck": 0.2, "noise": 0.2, "spike": 0.03, "dropout": 0.02}
