@@ -25,7 +25,7 @@ EVIL = "<script>document.title='x'</script>"
 PATH = "works/hall/cooling/pump-9"
 pytestmark = pytest.mark.integration
 BAD = 0x80310000
-SEEN = 40  # tries of 0.1 s: pages read in the background
+SEEN = 100  # tries of 0.1 s: pages read in the background
 
 
 @pytest.fixture
@@ -231,6 +231,8 @@ async def test_the_fleet_shows_health_and_what_stands_out(fake: FakePlatform) ->
         await user.open("/asset/ast_1")
         await user.should_see("Points lost, by channel", retries=SEEN)
         await user.should_see("Zone D", retries=SEEN)
+        await user.should_see("No part is named", retries=SEEN)
+        await user.should_see("Stop and repair", retries=SEEN)
 
 
 async def test_a_machine_without_a_baseline_says_how_long_learning_takes(fake: FakePlatform) -> None:

@@ -1,13 +1,19 @@
-"""The card "What to do" on a machine's page: part suspected, how sure, action, urgency, evidence."""
+"""The card "What to do" on a machine's page: part suspected, how sure, action, urgency, evidence.
+
+Where a machine is not well and no part is named, the step that its risk asks for, and the channel that costs most.
+"""
 
 from __future__ import annotations
 
 from nicegui import ui
 
-from penstock.apps.house.figures import NARROW
+from penstock.apps.house.figures import NARROW, words
 from penstock.apps.house.widgets import chip, toned
 from penstock.apps.maintenance.advice.diagnosis import Diagnosis, Kind, Urgency
-from penstock.apps.maintenance.fleet_row import suspect_text
+from penstock.apps.maintenance.assessment import Finding
+from penstock.apps.maintenance.fleet_row import TONE, suspect_text
+from penstock.apps.maintenance.frame import evidence_text
+from penstock.apps.maintenance.risk.rank import URGENT, Step
 
 URGENCY_TONE = {Urgency.NOW: "bad", Urgency.WEEK: "warn", Urgency.PLAN: "mute"}
 URGENCY_TEXT = {Urgency.NOW: "Act now", Urgency.WEEK: "This week", Urgency.PLAN: "Plan it"}
@@ -17,6 +23,7 @@ KIND_TEXT = {
     Kind.COMMUNICATION: "The wire, not the machine",
 }
 NOTHING_SUSPECTED = "Nothing is suspected"
+NO_PART = "No part is named: no failure mode of its type fits so far, or its type has none"
 
 
 class AdviceCard:
@@ -31,19 +38,34 @@ class AdviceCard:
         self._evidence = ui.label("").classes("ps-sub")
         self.show(None)
 
-    def show(self, diagnosis: Diagnosis | None) -> None:
-        """Set the newest; None: nothing is suspected."""
+    def show(self, diagnosis: Diagnosis | None, worst: Finding | None = None, step: Step = Step.WATCH) -> None:
+        """Set the newest. `worst`: the channel that costs most, `step`: what the risk asks for; for want of a part."""
+        acts = diagnosis is None and step in URGENT
         for element in (self._urgency, self._sure, self._action, self._evidence):
-            element.set_visibility(diagnosis is not None)
-        if diagnosis is None:
-            self._part.set_text(NOTHING_SUSPECTED)
-            return
-        self._part.set_text(suspect_text(diagnosis.part))
-        self._urgency.set_text(URGENCY_TEXT[diagnosis.urgency])
-        toned(self._urgency, URGENCY_TONE[diagnosis.urgency])
-        self._sure.set_text(sure_text(diagnosis))
-        self._action.set_text(diagnosis.action)
-        self._evidence.set_text(evidence_line(diagnosis))
+            element.set_visibility(diagnosis is not None or acts)
+        if diagnosis is not None:
+            self._say(suspect_text(diagnosis.part), sure_text(diagnosis), diagnosis.action, evidence_line(diagnosis))
+            self._chip(URGENCY_TEXT[diagnosis.urgency], URGENCY_TONE[diagnosis.urgency])
+        elif acts:
+            self._say(
+                words(worst.channel.name) if worst else "Unknown", NO_PART, "", evidence_text(worst) if worst else ""
+            )
+            self._chip(step.value, TONE[step])
+        else:
+            self._say(NOTHING_SUSPECTED, "", "", "")
+
+    def _say(self, part: str, sure: str, action: str, evidence: str) -> None:
+        for element, text in (
+            (self._part, part),
+            (self._sure, sure),
+            (self._action, action),
+            (self._evidence, evidence),
+        ):
+            element.set_text(text)
+
+    def _chip(self, text: str, tone: str) -> None:
+        self._urgency.set_text(text)
+        toned(self._urgency, tone)
 
 
 def sure_text(diagnosis: Diagnosis) -> str:

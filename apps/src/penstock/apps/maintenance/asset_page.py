@@ -30,6 +30,8 @@ from penstock.apps.maintenance.frame import ZONE_TONE, change_text, frame, healt
 from penstock.apps.maintenance.machine import Machine, machine_of
 from penstock.apps.maintenance.orders.book import OrderBook
 from penstock.apps.maintenance.orders.page import MachineOrders
+from penstock.apps.maintenance.risk.rank import Step
+from penstock.apps.maintenance.risk.standing import risk_of
 from penstock.apps.maintenance.watch import Watch
 from penstock.apps.maintenance.worker import Fleet
 from penstock.apps.maintenance.zones import MEANING
@@ -76,11 +78,17 @@ class MachinePage:
             await self._draw(machine)
         self._summary.show(machine, self._shell.now_ns)
         self._losses.show(machine.watch.newest)
-        self._advice.show(machine.watch.newest.diagnosis if machine.watch.newest else None)
+        newest = machine.watch.newest
+        self._advice.show(newest.diagnosis if newest else None, worst_of(newest), self._step(machine))
         self._evidence.show(evidence_rows(machine.watch, self._shell.now_ns))
         needed_s = machine.watch.model.needed_s
         learning = needed_s > 0 and lacks_baseline(machine.watch.newest)
         self._learning.set_text(learning_text(needed_s) if learning else "")
+
+    def _step(self, machine: Machine) -> Step:
+        """Say what its risk asks for, as the fleet page does."""
+        watch = machine.watch
+        return risk_of(watch, watch.asset, self._fleet.costs, alarmed=machine.alarm is not None).step
 
     def _absent(self) -> None:
         self._title.set_text("Not watched")

@@ -95,7 +95,7 @@ def _shown(run: Run, pace: Pace, scaling: Scaling, *, windows: tuple[int, ...]) 
 
 
 def _content(run: Run) -> bytes:
-    """Order runs by what was measured: sums depend on the order to the last bit, names differ from place to place."""
+    """Order runs by what was measured: sums depend on the order to the last bit, and names differ by place."""
     values = np.ascontiguousarray(run.values, np.float64)
     return hashlib.sha256(np.ascontiguousarray(run.times_ns, np.int64).tobytes() + values.tobytes()).digest()
 

@@ -130,8 +130,12 @@ class CompareCard:
             why = "Both judge the newest rows, 20,000 at most, that neither knows from its fit."
             ui.label(f"{why} An alarm is false where no order found a fault.").classes("ps-sub")
             with ui.element("div").classes("ps-row ps-wrap"):
-                self._one = ui.select([], label="Version").props("outlined dense").mark("compare-one")
-                self._other = ui.select([], label="with").props("outlined dense").mark("compare-other")
+                self._one = (
+                    ui.select([], label="Version").props("outlined dense").classes("ps-short").mark("compare-one")
+                )
+                self._other = (
+                    ui.select([], label="with").props("outlined dense").classes("ps-short").mark("compare-other")
+                )
                 button = ui.button("Compare", on_click=self._on_compare, color=None)
                 button.props("outline dense no-caps").classes("ps-action").mark("compare")
             self._said = ui.label("").classes("ps-sub ps-caution")

@@ -35,14 +35,19 @@ def scores_card(settings: MaintenanceSettings) -> None:
 
 
 def _row(score: PublicScore) -> Row:
-    said = [f"{name} {number_text(value)}" for name, value in score.figures.items()]
+    said = [f"{name.replace('_', ' ')} {_number(value)}" for name, value in score.figures.items()]
     cells = (
-        Cell(f"{score.set}, {score.family}"),
+        Cell(f"{score.set.upper()}, {score.family}"),
         Cell(" · ".join(said[:FIGURES_MAX]), tip=" · ".join(said)),
         Cell(score.how, "sub"),
         Cell(score.scored, "time", tip=score.command),
     )
     return Row(f"{score.family}/{score.set}/{score.how}", cells)
+
+
+def _number(value: float) -> str:
+    """Write a count as one."""
+    return f"{value:.0f}" if value.is_integer() else number_text(value)
 
 
 def truth_text(score: TruthScore) -> str:
