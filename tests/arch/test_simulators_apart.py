@@ -27,6 +27,7 @@ EXPLAINED = {
     ("maintenance/life/fleets.py", 1.1): "how much a fleet must have grown before its model is fitted again",
     ("maintenance/advice/matching.py", 1.2): "evidence of a step, a logarithm",
     ("maintenance/advice/matching.py", 1.6): "evidence of a step, a logarithm",
+    ("maintenance/advice/matching.py", 0.28): "prior of an unknown trouble, without failure modes",
     ("maintenance/fleet_row.py", 0.995): "a share above it is shown as more than 99 %",
 }
 """(module, number) that stands in both by chance, and what it is in the app."""
