@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := .tools/bin/uv
 WORKERS ?= 3
+FULL_WORKERS ?= 2
 ROOMS  := core edge gateway platform platform/sdk apps simulators lab cli
 STAMP  := $(VENV)/.compiled
 PEER   := tests/peers/node-opcua
@@ -52,7 +53,7 @@ test: $(STAMP) $(PEERS) ## all tests that need no root: unit, property, simulati
 	$(BIN)/pytest -m "not full" -n $(WORKERS) --dist loadfile $(PYTEST_OPTIONS)
 
 test-full: $(STAMP) $(PEERS) ## browser, containers, short campaigns
-	$(BIN)/pytest -m "full" -n $(WORKERS) --dist loadfile $(PYTEST_OPTIONS)
+	$(BIN)/pytest -m "full" -n $(FULL_WORKERS) --dist loadfile $(PYTEST_OPTIONS)
 
 faults: $(STAMP) ## campaigns of kills, power cuts and other faults, hours; FAULTS_OPTIONS="--short" or "power-journal --n 50"; needs strace
 	nice $(BIN)/python -m tests.faults $(FAULTS_OPTIONS)
