@@ -16,8 +16,8 @@ from penstock.apps.maintenance.worker import Fleet
 from penstock.core.times import format_rfc3339_ns
 from penstock.sdk.async_client import AsyncClient
 from tests.builders.apps import SECOND, START_NS
+from tests.builders.named_healthy import ALL, FAULT, HEALTHY, Plant, named_healthy
 from tests.unit.apps import test_life_watch as life
-from tests.unit.apps.test_state_watch import ALL, FAULT, HEALTHY, Plant, named_healthy
 
 ASSET = "ast_1"
 

@@ -14,7 +14,7 @@ from penstock.apps.maintenance.state.streamed import CHANNELS_MAX
 from penstock.core.times import format_rfc3339_ns
 from penstock.sdk.times import to_ns
 from tests.builders.apps import SECOND, START_NS
-from tests.unit.apps.test_state_watch import CHANNELS, PATH, Plant
+from tests.builders.named_healthy import CHANNELS, PATH, Plant
 
 ROWS, STEP_NS = 500, 300 * SECOND
 

@@ -87,7 +87,7 @@ class Dask:
             raise ExecutorError(message) from error
         try:
             self._workers = self._look()
-        except BaseException:
+        except BaseException:  # boundary: whatever it was, the connection is not left open
             self.close()
             raise
 
