@@ -1,8 +1,22 @@
 """Units convert, or say which two do not."""
 
+import subprocess
+import sys
+
 import pytest
 
-from penstock.core.units import PLAIN_UNITS, Conversion, _as_numbers, conversion, is_known_unit, unit_problem
+from penstock.core.units import (
+    _PARTS,
+    _PLAIN_SCALES,
+    PLAIN_UNITS,
+    Conversion,
+    _as_numbers,
+    _conversion_by_pint,
+    conversion,
+    is_known_unit,
+    is_plain_unit,
+    unit_problem,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +74,36 @@ def test_scale_comes_before_the_unit() -> None:
 
 
 def test_what_is_known_without_pint_pint_knows_too() -> None:
-    assert [unit for unit in PLAIN_UNITS if not is_known_unit(_as_numbers(unit))] == []
+    ratios = [f"{over}/s" for over in (*_PARTS, "1", "%")] + [f"1/{under}" for under in _PARTS]
+    plain = [unit for unit in (*PLAIN_UNITS, *_PARTS, *ratios) if is_plain_unit(unit)]
+    assert len(plain) > 2 * len(_PARTS)
+    assert [unit for unit in plain if not is_known_unit(_as_numbers(unit))] == []
+
+
+@pytest.mark.parametrize("unit", ["/", "m/", "/s", "m4", "1", "m/s/s", "barr/h", "m/hourz"])
+def test_what_is_not_plain_is_left_to_pint(unit: str) -> None:
+    assert not is_plain_unit(unit)
+
+
+@pytest.mark.parametrize(("source", "target"), _PLAIN_SCALES)
+def test_what_converts_without_pint_converts_as_with_it(source: str, target: str) -> None:
+    assert conversion(source, target) == _conversion_by_pint(source, target)
+
+
+def test_the_demo_plant_loads_no_pint() -> None:
+    """Gateway and simulators would spend half a second of CPU on it at each start."""
+    program = """
+import sys
+from pathlib import Path
+from penstock.core.device_file import parse_device_file
+
+for path in Path("plant/devices").glob("*.yaml"):
+    for tag in parse_device_file(path.read_text(), file=path.name, environ={}).tags.values():
+        tag.conversion
+sys.stdout.write(f"pint is loaded: {'pint' in sys.modules}")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.stdout == "pint is loaded: False", ended.stderr
 
 
 def test_known_units_are_known() -> None:
