@@ -17,7 +17,7 @@ SHORT: dict[str, tuple[str, ...]] = {
     "query": ("--rows", "200000", "--tags", "200", "--live", "5000", "--asks", "3"),
     "rss": ("--minutes", "0.1"),
     "sealing": ("--rows", "100000", "--turns", "1", "--kinds", "walk"),
-    "start": ("--starts", "1", "--days", "2"),
-    "year": ("--days", "3", "--every", "60", "--starts", "1", "--asks", "2"),
+    "start": ("--starts", "1", "--days", "2", "--generated", "2"),
+    "year": ("--days", "3", "--generated", "2", "--every", "60", "--starts", "1", "--asks", "2"),
 }
 """Options of the small form: under a minute each on two cores."""

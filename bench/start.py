@@ -28,7 +28,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--days", type=int, default=365, help="length of the history where it has to be made")
     parser.add_argument("--every", type=int, default=300, help="seconds between the samples of a tag that are kept")
     parser.add_argument("--folder", type=Path, help="that of `bench year --folder`; it keeps what is made here")
-    asked = parser.parse_args(arguments, argparse.Namespace(generated=1))
+    parser.add_argument("--generated", type=int, default=24, help="hours that are simulated")
+    asked = parser.parse_args(arguments)
     figures: dict[str, Any] = {**vars(asked), "folder": str(asked.folder), "load_begin": load()}
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as temporary:
         filled = Stack(asked.folder or Path(temporary) / "filled", PLANT)

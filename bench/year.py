@@ -1,7 +1,7 @@
 """A year of the demo plant on disk: bytes, the platform's start, and a trend of the whole year through the API.
 
-`penstock sim generate` makes `--days` days of the demo plant; they follow one another again and again until the year is
-full, each day's doubles moved along a slow wave so that no two days are alike. One sample of each tag every `--every`
+`penstock sim generate` makes some hours of the demo plant; they follow one another again and again until the year is
+full, the doubles of each turn moved along a slow wave so that no two are alike. One sample of each tag every `--every`
 seconds is kept. A gateway delivers them through the ingest door. Then the platform is ended by SIGKILL and started
 again (process start to ready), and asked. With `--folder` the year stays there, and a second run asks it again.
 """
@@ -27,7 +27,8 @@ from tests.builders.apps_history import Importer
 from tests.builders.stack import BIN, Stack
 
 S = 1_000_000_000
-DAY_NS = 86_400 * S
+HOUR_NS = 3_600 * S
+DAY_NS = 24 * HOUR_NS
 POINTS = 2_000
 GOAL_TREND_MS, GOAL_START_S = 500, 5
 SETTLE_S = 1_800
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     """Fill where there is nothing yet, measure, print, store."""
     parser = argparse.ArgumentParser(prog="python -m bench year")
     parser.add_argument("--days", type=int, default=365, help="length of the history")
-    parser.add_argument("--generated", type=int, default=1, help="days that are simulated")
+    parser.add_argument("--generated", type=int, default=24, help="hours that are simulated")
     parser.add_argument("--every", type=int, default=10, help="seconds between the samples of a tag that are kept")
     parser.add_argument("--starts", type=int, default=5)
     parser.add_argument("--asks", type=int, default=20, help="of each question")
@@ -73,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
 def fill(stack: Stack, asked: argparse.Namespace) -> dict[str, Any]:
     """Generate, and deliver the year; the last sample is of now."""
     file = stack.folder / "generated.parquet"
-    command = [str(BIN / "penstock"), "sim", "generate", "--hours", str(24 * asked.generated), "--out", str(file)]
+    command = [str(BIN / "penstock"), "sim", "generate", "--hours", str(asked.generated), "--out", str(file)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     stack.start("platform")
     token = (stack.folder / "secrets" / "enrol-edge-1.token").read_text().strip()
@@ -104,12 +105,13 @@ def thinned(table: pa.Table, every_s: int) -> pa.Table:
     return table.take(pa.array(np.sort(order[begins])))
 
 
-def year(table: pa.Table, days: int, generated: int) -> Iterator[pa.Table]:
-    """Give the generated days, moved to where they belong, oldest first."""
+def year(table: pa.Table, days: int, hours: int) -> Iterator[pa.Table]:
+    """Give the generated hours, moved to where they belong, oldest first."""
     times, doubles = table["time"].to_numpy(), table["vf"].to_numpy()
-    for number in range(-(-days // generated)):
-        moved = times - (-(-days // generated) - 1 - number) * generated * DAY_NS
-        wave = 1 + 0.1 * math.sin(2 * math.pi * number * generated / 365)
+    turns = -(-days * 24 // hours)
+    for number in range(turns):
+        moved = times - (turns - 1 - number) * hours * HOUR_NS
+        wave = 1 + 0.1 * math.sin(2 * math.pi * number * hours / (365 * 24))
         places = {"time": pa.array(moved), "vf": pa.array(doubles * wave, from_pandas=True)}
         for name, column in places.items():
             table = table.set_column(table.column_names.index(name), name, column)
