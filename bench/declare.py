@@ -21,6 +21,7 @@ import httpx
 
 from bench._processes import cpu_s, load
 from bench._results import store
+from tests.builders import web
 from tests.builders.ingest import WireGateway, dictionary_frame, entry
 from tests.builders.stack import Stack
 
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def fill(stack: Stack, tags: int) -> float:
     """Make the tags, and the machines that they stand at, by one dictionary; give the seconds it took."""
-    with httpx.Client(timeout=600) as http, stack.client() as operator:
+    with web.Client(timeout=600) as http, stack.client() as operator:
         gateway = WireGateway(stack.url("platform"), "bench", http)
         answer = operator.post("/v1/gateways/enrol-tokens", json={"name": gateway.name, "expires_s": 600})
         gateway.enrol(answer.json()["token"])

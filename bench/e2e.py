@@ -21,6 +21,7 @@ from bench._results import store
 from bench.lag import Probe, all_there, batch_arrivals, lag_of, show_lag, spread, stored_now
 from bench.opcua import Rig
 from penstock.core.times import NS_PER_S
+from tests.builders import web
 from tests.builders.stack import wait_for
 
 POLL_S, MEMORY_EVERY_S = 0.1, 5.0
@@ -135,5 +136,5 @@ def outage(rig: Rig, seconds: float) -> dict[str, float]:
 
 def waiting_batches(rig: Rig) -> int:
     """Ask the gateway what it has not delivered."""
-    health = httpx.get(rig.stack.url("gateway") + "/health", timeout=10).raise_for_status().json()
+    health = web.get(rig.stack.url("gateway") + "/health", timeout=10).raise_for_status().json()
     return int(health["journal"]["waiting_batches"])

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
-import httpx
 import numpy as np
 import psutil
 import pyarrow as pa
@@ -32,6 +31,7 @@ from bench._results import store
 from penstock.core.columns import SampleColumns
 from penstock.platform.historian.files.inserts import Inserts
 from penstock.platform.historian.ports import STORED_ROWS, Table
+from tests.builders import web
 from tests.builders.ingest import WireGateway, batch_frame, dictionary_frame, entry, float_columns
 from tests.builders.stack import Stack, wait_for
 
@@ -240,7 +240,7 @@ class Sender(threading.Thread):
         super().__init__(name=f"bench-{number}")
         self.latencies: list[float] = []
         self.until: float | None = None
-        self.http = httpx.Client(timeout=60)
+        self.http = web.Client(timeout=60)
         self.gateway = WireGateway(stack.url("platform"), f"bench-{number}", self.http)
         with stack.client() as operator:
             answer = operator.post("/v1/gateways/enrol-tokens", json={"name": self.gateway.name, "expires_s": 600})

@@ -15,13 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from bench._peer import Peer
 from bench._processes import cpu_s, load, rss_MiB
 from bench._results import store
 from penstock.simulators.load import load_device_file
 from penstock.simulators.pki import own_certificate
+from tests.builders import web
 from tests.builders.stack import Stack, free_port, wait_for
 
 RATE_HZ = 10.0
@@ -113,7 +112,7 @@ def stock_client(stack: Stack, rate: int, security: str) -> Peer:
 
 def gateway_health(stack: Stack) -> dict[str, Any]:
     """Ask the gateway how it goes."""
-    health: dict[str, Any] = httpx.get(stack.url("gateway") + "/health", timeout=10).json()
+    health: dict[str, Any] = web.get(stack.url("gateway") + "/health", timeout=10).json()
     return health
 
 

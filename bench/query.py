@@ -26,6 +26,7 @@ import pyarrow as pa
 from bench._data import GENERATORS
 from bench._processes import load, rss_MiB
 from bench._results import store
+from tests.builders import web
 from tests.builders.ingest import WireGateway, batch_frame, dictionary_frame, entry, float_columns
 from tests.builders.stack import Stack, wait_for
 
@@ -193,7 +194,7 @@ class Filler(threading.Thread):
         self.tags, self.samples, self.begin, self.data = tags, samples, start, data
         self.error: str | None = None
         self.seq = 0
-        self.http = httpx.Client(timeout=120)
+        self.http = web.Client(timeout=120)
         self.gateway = WireGateway(stack.url("platform"), f"bench-{number}", self.http)
         with stack.client() as operator:
             answer = operator.post("/v1/gateways/enrol-tokens", json={"name": self.gateway.name, "expires_s": 600})

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 
 from bench._processes import load, pss_MiB, rss_MiB
 from bench._results import store
+from tests.builders import web
 from tests.builders.stack import BIN, free_port, wait_for
 
 PORTS = ("platform", "platform-tls", "monitoring", "maintenance", "gateway", "simulators", "mqtt", "broker",
@@ -79,7 +79,7 @@ class Demo:
         """Count the tags with a Good newest value."""
         credential = json.loads((self.data / "secrets" / "cli.json").read_text())
         form = {"grant_type": "client_credentials", **credential}
-        with httpx.Client(base_url=f"http://127.0.0.1:{self.ports['platform']}", timeout=10) as http:
+        with web.Client(base_url=f"http://127.0.0.1:{self.ports['platform']}", timeout=10) as http:
             token = http.post("/oauth/token", data=form).raise_for_status().json()["access_token"]
             http.headers["Authorization"] = f"Bearer {token}"
             tags = http.get("/v1/tags", params={"limit": 1000}).raise_for_status().json()["items"]

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +17,7 @@ from penstock.core.columns import SampleColumns
 from penstock.core.dictionary import DictionaryEntry, encode_dictionary
 from penstock.core.frames import Frame, FrameKind, encode_frame
 from penstock.core.values import ValueType
+from tests.builders import web
 
 ROWS_A_FRAME = 20_000
 WIRE = pa.schema(
@@ -59,7 +59,7 @@ class Importer:
     """A gateway that delivers from a file."""
 
     def __init__(self, url: str, token: str, plant: Path, name: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=120)
+        self._http = web.Client(base_url=url, timeout=120)
         enrolled = self._post("/v1/gateways/enrol", json={"token": token, "name": name})
         form = {"grant_type": "client_credentials", "scope": "ingest"}
         form |= {"client_id": enrolled["client_id"], "client_secret": enrolled["client_secret"]}

@@ -26,6 +26,7 @@ from penstock.core.batch import Record, decode_batch
 from penstock.core.dictionary import DictionaryEntry, decode_dictionary
 from penstock.core.frames import FrameKind, iter_frames
 from penstock.core.values import Value
+from tests.builders import web
 from tests.builders.ports import free_port
 
 READY_S = 60.0
@@ -322,7 +323,7 @@ class GatewayProcess:
 
     def health(self) -> dict[str, Any]:
         """Read /health."""
-        found: dict[str, Any] = json.loads(httpx.get(f"http://127.0.0.1:{self.port}/health", timeout=5).text)
+        found: dict[str, Any] = json.loads(web.get(f"http://127.0.0.1:{self.port}/health", timeout=5).text)
         return found
 
     def log(self) -> str:

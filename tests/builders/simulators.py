@@ -28,6 +28,7 @@ from penstock.simulators.pki import own_certificate
 from penstock.simulators.recording import Recording
 from penstock.simulators.recordings import SHIPPED
 from penstock.simulators.signals.spec import reader_below
+from tests.builders import web
 from tests.builders.ports import free_port as free_port
 
 BIN = Path(sys.executable).parent
@@ -235,7 +236,7 @@ class SimProcess:
         assert self._process is not None
         assert self._process.poll() is None, self.log.read_text()
         with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(self.control["url"] + "/health", timeout=2, trust_env=False).is_success
+            return web.get(self.control["url"] + "/health", timeout=2, trust_env=False).is_success
         return False
 
     @property
@@ -247,16 +248,14 @@ class SimProcess:
         """Ask the truth's own door for events, states or devices."""
         place = json.loads((self.data / "truth" / "truth.json").read_text())
         bearer = {"Authorization": f"Bearer {place['token']}"}
-        answer = httpx.get(f"{place['url']}/truth/{what}", headers=bearer, timeout=10, trust_env=False)
+        answer = web.get(f"{place['url']}/truth/{what}", headers=bearer, timeout=10, trust_env=False)
         items: list[dict[str, Any]] = answer.raise_for_status().json()["items"]
         return items
 
     def status(self) -> dict[str, Any]:
         control = self.control
         headers = {"Authorization": f"Bearer {control['token']}"}
-        answer: dict[str, Any] = httpx.get(
-            control["url"] + "/status", headers=headers, timeout=5, trust_env=False
-        ).json()
+        answer: dict[str, Any] = web.get(control["url"] + "/status", headers=headers, timeout=5, trust_env=False).json()
         return answer
 
     def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -8,7 +8,6 @@ import os
 import secrets
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import time
@@ -19,12 +18,11 @@ from typing import Any
 
 import httpx
 
+from tests.builders import web
 from tests.builders.ports import free_port as free_port
 
 READY_S = 60.0
 STOP_S = 30.0
-NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Plain HTTP is asked; to load authorities for each question would take CPU from what starts."""
 BIN = Path(sys.executable).parent
 
 BROKER_CONF = """
@@ -161,7 +159,7 @@ class Stack:
             socket.create_connection(("127.0.0.1", self.ports["mqtt"]), 1).close()
             return True
         path = "/health/ready" if name == "platform" else "/health"
-        return httpx.get(self.url(name) + path, timeout=3, verify=NO_AUTHORITIES).status_code == 200
+        return web.get(self.url(name) + path, timeout=3).status_code == 200
 
     def log(self, name: str) -> str:
         return (self.folder / "logs" / f"{name}.log").read_text(errors="replace")
@@ -194,7 +192,7 @@ class Stack:
     def operator_token(self) -> str:
         """Fetch a token with the operator's credential that the platform made at first start."""
         credential = json.loads((self.folder / "secrets" / "cli.json").read_text())
-        answer = httpx.post(
+        answer = web.post(
             self.url("platform") + "/oauth/token",
             data={"grant_type": "client_credentials"},
             auth=(credential["client_id"], credential["client_secret"]),
@@ -205,6 +203,6 @@ class Stack:
 
     def client(self) -> httpx.Client:
         """Return an HTTP client of the platform with the operator's rights; the caller closes it."""
-        return httpx.Client(
+        return web.Client(
             base_url=self.url("platform"), headers={"Authorization": f"Bearer {self.operator_token()}"}, timeout=30
         )

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.builders import web
 from tests.builders.stack import free_port, wait_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -51,7 +52,7 @@ class Compose:
 
     def client(self) -> httpx.Client:
         token = self("exec", "-T", "platform", "penstock", "platform", "token").strip().splitlines()[-1]
-        return httpx.Client(base_url=self.url("platform"), headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        return web.Client(base_url=self.url("platform"), headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +93,10 @@ def test_values_of_both_protocols_arrive_with_good_quality(compose: Compose) -> 
 
 
 def test_both_apps_and_the_start_page_answer(compose: Compose) -> None:
-    assert "Penstock" in httpx.get(compose.url("platform"), follow_redirects=True).text
+    assert "Penstock" in web.get(compose.url("platform"), follow_redirects=True).text
     for app in ("monitoring", "maintenance"):
-        assert httpx.get(compose.url(app) + "/health").status_code == 200
-        login = httpx.get(compose.url(app) + "/", follow_redirects=True)
+        assert web.get(compose.url(app) + "/health").status_code == 200
+        login = web.get(compose.url(app) + "/", follow_redirects=True)
         assert login.status_code == 200
         assert str(login.url).startswith(compose.url("platform")), "an app sends strangers to the platform's login"
 

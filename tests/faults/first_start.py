@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.builders import web
 from tests.builders.stack import Stack, wait_for
 from tests.faults.campaign import Campaign, Options, Result
 
@@ -77,7 +78,7 @@ def _until_seen(data: Path, chance: random.Random) -> None:
 
 
 def _uplink_is_open(stack: Stack) -> bool:
-    health = httpx.get(stack.url("gateway") + "/health", timeout=5).json()
+    health = web.get(stack.url("gateway") + "/health", timeout=5).json()
     return bool(health["uplink"]["state"] == "connected")
 
 

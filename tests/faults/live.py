@@ -14,6 +14,7 @@ import httpx
 from penstock.core.status import BAD_NO_COMMUNICATION
 from penstock.core.times import parse_rfc3339_ns
 from penstock.simulators.ledger import Ledger, Row, read_ledger
+from tests.builders import web
 from tests.builders.mqtt_proxy import MqttProxy
 from tests.builders.stack import Stack, free_port, wait_for
 from tests.faults.campaign import RESULTS, Options, Result
@@ -182,7 +183,7 @@ def _latest_of(client: httpx.Client, device: str) -> set[int]:
 
 
 def _drained(stack: Stack) -> bool:
-    health = httpx.get(stack.url("gateway") + "/health", timeout=5).json()
+    health = web.get(stack.url("gateway") + "/health", timeout=5).json()
     return bool(health["journal"]["waiting_batches"] == 0)
 
 

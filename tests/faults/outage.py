@@ -15,6 +15,7 @@ import httpx
 
 from penstock.simulators.ledger import Ledger, Row
 from penstock.simulators.ledger.judge import MARKS
+from tests.builders import web
 from tests.builders.stack import wait_for
 from tests.faults.campaign import Campaign, Options, Result
 from tests.faults.live import DRAIN_S, Live, Load, live, settle
@@ -102,7 +103,7 @@ def _outage(running: Live, seconds: float) -> Outage:
 
 
 def _health(running: Live) -> Any:
-    return httpx.get(running.stack.url("gateway") + "/health", timeout=30).raise_for_status().json()
+    return web.get(running.stack.url("gateway") + "/health", timeout=30).raise_for_status().json()
 
 
 def _newest_ns(health: Any, device: str) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from tests.builders import web
 from tests.builders.stack import wait_for
 from tests.faults.campaign import Campaign
 from tests.faults.disturb import Disturbance, campaign_of
@@ -70,7 +71,7 @@ SAYS: dict[str, Callable[[Any], bool]] = {"platform": _uplink_says_it, "gateway"
 
 
 def _health(running: Live) -> Any:
-    return httpx.get(running.stack.url("gateway") + "/health", timeout=30).raise_for_status().json()
+    return web.get(running.stack.url("gateway") + "/health", timeout=30).raise_for_status().json()
 
 
 def _ask(client: httpx.Client, counts: Counter[str]) -> None:

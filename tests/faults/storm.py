@@ -21,6 +21,7 @@ from penstock.gateway.credential import Credential
 from penstock.gateway.journal.store import JournalStore, NewBatch
 from penstock.gateway.platform_client import PlatformClient
 from penstock.gateway.uplink import UplinkShell
+from tests.builders import web
 from tests.builders.edge import eventually
 from tests.builders.ingest import entry, float_columns
 from tests.builders.platform_process import PlatformProcess
@@ -143,7 +144,7 @@ async def _enrolled(folder: Path, platform: PlatformProcess, wire: Wire, number:
 def judge(platform: PlatformProcess, senders: list[Sender], result: Result) -> None:
     """Read every tag back, and the count of the ledger."""
     headers = {"Authorization": f"Bearer {platform.token()}"}
-    with httpx.Client(base_url=platform.url, headers=headers, timeout=60) as client:
+    with web.Client(base_url=platform.url, headers=headers, timeout=60) as client:
         for one in senders:
             found = _read(client, one.key)
             result.failures += [f"{one.key}: {finding}" for finding in findings(found, one.samples)]

@@ -5,11 +5,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from penstock.sdk.scaffold import write_app
+from tests.builders import web
 from tests.builders.apps_browser import CHROMIUM, NARROW, WAIT_MS, WIDE
 from tests.builders.stack import free_port, wait_for
 
@@ -44,7 +44,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     try:
         url = f"http://127.0.0.1:{port}"
-        wait_for(lambda: httpx.get(url, timeout=5).is_success, f"the app, see {folder / 'log'}")
+        wait_for(lambda: web.get(url, timeout=5).is_success, f"the app, see {folder / 'log'}")
         yield url
     finally:
         serving.terminate()

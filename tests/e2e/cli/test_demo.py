@@ -10,9 +10,9 @@ import subprocess
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.builders import web
 from tests.builders.stack import BIN, free_port, wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
@@ -57,7 +57,7 @@ class Demo:
         """Give the position of the newest Good value of each tag that has one, by the operator's credential."""
         credential = json.loads((self.data / "secrets" / "cli.json").read_text())
         form = {"grant_type": "client_credentials", **credential}
-        with httpx.Client(base_url=self.url("platform"), timeout=10) as http:
+        with web.Client(base_url=self.url("platform"), timeout=10) as http:
             token = http.post("/oauth/token", data=form).raise_for_status().json()["access_token"]
             http.headers["Authorization"] = f"Bearer {token}"
             tags = http.get("/v1/tags", params={"limit": 1000}).raise_for_status().json()["items"]
@@ -117,9 +117,9 @@ def secrets_are_private(demo: Demo) -> None:
 
 
 def the_link_logs_in_once(link: str) -> None:
-    with httpx.Client(follow_redirects=True, timeout=10) as browser:
+    with web.Client(follow_redirects=True, timeout=10) as browser:
         assert browser.get(link).status_code == 200
-    with httpx.Client(follow_redirects=True, timeout=10) as late:
+    with web.Client(follow_redirects=True, timeout=10) as late:
         assert late.get(link).status_code == 401
 
 
@@ -127,7 +127,7 @@ def the_laboratory_is_open_to_its_link_alone(demo: Demo) -> None:
     link = re.search(rf"http://localhost:{demo.ports['laboratory']}(/login\?token=\S+)", demo.said())
     assert link, demo.said()
     host = {"Host": f"localhost:{demo.ports['laboratory']}"}
-    with httpx.Client(base_url=demo.url("laboratory"), headers=host, timeout=10) as browser:
+    with web.Client(base_url=demo.url("laboratory"), headers=host, timeout=10) as browser:
         assert browser.get("/").status_code == 401
         entered = browser.get(link.group(1))
         assert entered.status_code == 303

@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from penstock.core.times import parse_rfc3339_ns
+from tests.builders import web
 from tests.builders.edge import OpcUaServer, Process, Publisher, nats_server, started
 from tests.builders.gateway import GatewayProcess, wait_until
 from tests.builders.platform_process import PlatformProcess
@@ -30,7 +30,7 @@ class Cloud:
     def __init__(self, process: PlatformProcess) -> None:
         self.process = process
         bearer = {"Authorization": f"Bearer {process.token()}"}
-        self.http = httpx.Client(base_url=process.url, headers=bearer, timeout=30)
+        self.http = web.Client(base_url=process.url, headers=bearer, timeout=30)
 
     def enrol_token(self, name: str) -> str:
         answer = self.http.post("/v1/gateways/enrol-tokens", json={"name": name, "expires_s": 600})
@@ -64,7 +64,7 @@ class Cloud:
 
 
 def metric(url: str, name: str) -> float:
-    lines = httpx.get(f"{url}/metrics", timeout=10).text.splitlines()
+    lines = web.get(f"{url}/metrics", timeout=10).text.splitlines()
     return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} "))
 
 
@@ -362,7 +362,7 @@ def test_full_disk_of_the_historian_is_answered_later_and_nothing_is_lost(
             in (gateway.health()["uplink"]["problem"])
         )
         assert cloud.metric("penstock_historian_failed_groups_total") >= 1
-        assert httpx.get(f"{cloud.process.url}/health").status_code == 200
+        assert web.get(f"{cloud.process.url}/health").status_code == 200
         assert cloud.latest(meter.flow)["value"] is not None, "reading goes on"
     finally:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)

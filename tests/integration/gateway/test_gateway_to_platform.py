@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import httpx
 import pytest
 
 from penstock.core.batch import Gap, Reject
 from penstock.core.status import BAD_NO_COMMUNICATION
+from tests.builders import web
 from tests.builders.edge import OpcUaServer, Process, Publisher, nats_server, started
 from tests.builders.gateway import FakePlatform, GatewayProcess, problem, wait_until
 
@@ -93,7 +93,7 @@ def test_samples_of_both_protocols_arrive_with_unit_type_and_time(
         stated = wait_until(lambda: [each for each in platform.stated if not each["waiting"]], "its journal is empty")
         assert (stated[-1]["oldest"], stated[-1]["epochs"]) == (None, [])
         assert 0 < time.time_ns() - stated[-1]["as_of"] < 600 * 1_000_000_000
-        metrics = httpx.get(f"http://127.0.0.1:{gateway.port}/metrics").text
+        metrics = web.get(f"http://127.0.0.1:{gateway.port}/metrics").text
         assert 'penstock_gateway_device_up{device="plc",driver="opcua"} 1.0' in metrics
         assert "penstock_gateway_journal_waiting_batches 0.0" in metrics
         assert gateway.stop() == 0

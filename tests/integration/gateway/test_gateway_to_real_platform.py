@@ -7,9 +7,9 @@ import time
 from functools import partial
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.builders import web
 from tests.builders.edge import Publisher, nats_server, started
 from tests.builders.gateway import GatewayProcess, wait_until
 from tests.builders.platform_process import METER, PlatformProcess, load, read_back
@@ -94,7 +94,7 @@ def spoil_first_waiting(journal: Path) -> int:
 def drops(platform: PlatformProcess) -> list[dict[str, object]]:
     """List the drops of the ledger."""
     headers = {"Authorization": f"Bearer {platform.token()}"}
-    answer = httpx.get(f"{platform.url}/v1/ledger/drops", headers=headers, timeout=30).raise_for_status()
+    answer = web.get(f"{platform.url}/v1/ledger/drops", headers=headers, timeout=30).raise_for_status()
     found: list[dict[str, object]] = answer.json()["items"]
     return found
 

@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from tests.builders import web
 from tests.builders.edge import Publisher, nats_server, started
 from tests.builders.gateway import GatewayProcess, wait_until
 from tests.builders.platform_process import BEGIN_MS, METER, PlatformProcess, read_back
@@ -40,7 +40,7 @@ def test_what_a_deadband_left_out_is_counted_and_the_rest_is_safely_stored(
         begin(gateway)
         publish(broker.port, 0, 50)
         wait_until(lambda: gateway.health()["intake"]["thinned"] == 49, "thinned")
-        assert "penstock_gateway_thinned_total 49.0" in httpx.get(f"{health_url(gateway)}/metrics", timeout=10).text
+        assert "penstock_gateway_thinned_total 49.0" in web.get(f"{health_url(gateway)}/metrics", timeout=10).text
         Publisher(broker.port).publish("plant/meter", json.dumps({"v": 100.0, "ts": BEGIN_MS + 50}))
         wait_until(lambda: is_delivered(gateway, batches=2), "stored, so all before it is acknowledged to the broker")
         gateway.kill()
@@ -75,7 +75,7 @@ def is_delivered(gateway: GatewayProcess, *, batches: int) -> bool:
 
 def asked(url: str, token: str, what: str, **query: str) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {token}"}
-    answer = httpx.get(f"{url}/v1/ledger/{what}", params=query, headers=headers, timeout=30)
+    answer = web.get(f"{url}/v1/ledger/{what}", params=query, headers=headers, timeout=30)
     found: dict[str, Any] = answer.raise_for_status().json()
     return found
 

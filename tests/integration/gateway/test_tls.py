@@ -18,6 +18,7 @@ from starlette.routing import Route
 from penstock.platform.kit.authority import ADOPTION, Authority
 from penstock.platform.kit.listen import bind
 from penstock.platform.kit.serving import Certificate, Server
+from tests.builders import web
 from tests.builders.edge import Publisher, nats_server, started
 from tests.builders.gateway import FakePlatform, GatewayProcess, wait_until
 from tests.builders.platform_process import BEGIN_MS, METER, PlatformProcess, load, read_back
@@ -87,17 +88,17 @@ def test_another_authority_is_refused_in_words_and_nothing_is_sent(platform: Pla
 
 def test_another_name_and_plain_http_at_the_tls_door_are_refused(platform: PlatformProcess) -> None:
     context = ssl.create_default_context(cadata=(platform.folder / "secrets" / "ca.pem").read_text())
-    assert httpx.get(by_tls(platform) + "/health", verify=context).status_code == 200
+    assert web.get(by_tls(platform) + "/health", verify=context).status_code == 200
     with httpx.Client(verify=context) as client, pytest.raises(httpx.ConnectError, match="Hostname mismatch"):
         client.get(by_tls(platform) + "/health", extensions={"sni_hostname": "platform.example"})
     with pytest.raises(httpx.TransportError):
-        httpx.get(by_tls(platform).replace("https", "http") + "/health")
+        web.get(by_tls(platform).replace("https", "http") + "/health")
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.load_verify_locations(cadata=(platform.folder / "secrets" / "ca.pem").read_text())
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises(httpx.ConnectError):
-        httpx.get(by_tls(platform) + "/health", verify=old)
+        web.get(by_tls(platform) + "/health", verify=old)
 
 
 class Cloud:

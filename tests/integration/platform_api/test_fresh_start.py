@@ -16,6 +16,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.builders import web
 from tests.builders.stack import free_port
 
 pytestmark = pytest.mark.integration
@@ -58,7 +59,7 @@ def start(folder: Path, port: int) -> Running:
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if httpx.get(f"{running.url}/health/ready").status_code == 200:
+            if web.get(f"{running.url}/health/ready").status_code == 200:
                 return running
         except httpx.TransportError:
             time.sleep(0.1)
@@ -88,7 +89,7 @@ def test_fresh_start_has_no_open_door_and_no_readable_secret(platform: Running) 
     assert {path.name for path in files if path.parent.name == "secrets"} == MADE_FOR_NEIGHBOURS
     assert {oct(stat.S_IMODE(path.stat().st_mode)) for path in files} == {"0o600"}
     assert stat.S_IMODE((platform.folder / "secrets").stat().st_mode) == 0o700
-    with httpx.Client(base_url=platform.url) as http:
+    with web.Client(base_url=platform.url) as http:
         for path in ("/v1/me", "/v1/assets", "/v1/users", "/openapi.json", "/docs", "/v1/stream", "/v1/audit"):
             assert http.get(path).status_code == 401, path
         assert http.get("/").headers["location"] == "/login"
@@ -103,7 +104,7 @@ def test_fresh_start_has_no_open_door_and_no_readable_secret(platform: Running) 
 
 def test_every_metric_is_in_the_reference(platform: Running) -> None:
     told = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "metrics.md").read_text()
-    lines = httpx.get(f"{platform.url}/metrics").text.splitlines()
+    lines = web.get(f"{platform.url}/metrics").text.splitlines()
     named = [line.split()[2] for line in lines if line.startswith("# TYPE penstock_")]
     assert len(named) > 20
     assert [name for name in named if f"`{name}`" not in told] == []
@@ -130,11 +131,11 @@ def test_restart_keeps_secrets_and_stops_cleanly(platform: Running) -> None:
     try:
         assert {path.name: path.read_text() for path in (platform.folder / "secrets").iterdir()} == before
         token = run(again, "token", "--scope", "assets:read").stdout.strip()
-        me = httpx.get(f"{again.url}/v1/me", headers={"Authorization": f"Bearer {token}"}).json()
+        me = web.get(f"{again.url}/v1/me", headers={"Authorization": f"Bearer {token}"}).json()
         assert (me["kind"], me["scopes"]) == ("operator", ["assets:read"])
         link = run(again, "reset-admin").stdout.strip()
         assert link.startswith(f"{again.url}/login/link?token=")
-        assert httpx.get(link).status_code == 303
+        assert web.get(link).status_code == 303
         assert run(again, "audit-verify").returncode == 0
     finally:
         again.process.kill()
@@ -152,7 +153,7 @@ def test_canaries_are_found_nowhere(platform: Running) -> None:
         "link": link.rpartition("token=")[2], "enrol": enrol, "guess": "canary-guess-secret",
     }  # fmt: skip
     answers: list[str] = []
-    with httpx.Client(base_url=platform.url) as http:
+    with web.Client(base_url=platform.url) as http:
         token = http.post("/oauth/token", data=form).json()["access_token"]
         canaries["token"] = token
         admin = {"Authorization": f"Bearer {token}"}

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.builders import web
 from tests.builders.ingest import WireGateway
 from tests.builders.stack import Stack
 
@@ -26,13 +27,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def operator(stack: Stack) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {stack.operator_token()}"}
-    with httpx.Client(base_url=stack.url("platform"), headers=headers, timeout=30) as client:
+    with web.Client(base_url=stack.url("platform"), headers=headers, timeout=30) as client:
         yield client
 
 
 @pytest.fixture
 def make_gateway(stack: Stack, operator: httpx.Client) -> Iterator[Callable[[], WireGateway]]:
-    with httpx.Client(timeout=30) as http:
+    with web.Client(timeout=30) as http:
 
         def make() -> WireGateway:
             name = f"edge-{secrets.token_hex(4)}"

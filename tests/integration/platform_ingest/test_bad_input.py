@@ -8,6 +8,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from tests.builders import web
 from tests.builders.ingest import ARRIVAL_NS, FRAMES, WireGateway, batch_frame, dictionary_frame, entry, float_columns
 from tests.builders.stack import Stack, wait_for
 
@@ -16,7 +17,7 @@ Make = Callable[[], WireGateway]
 
 
 def metric(stack: Stack, name: str) -> float:
-    lines = httpx.get(stack.url("platform") + "/metrics", timeout=10).text.splitlines()
+    lines = web.get(stack.url("platform") + "/metrics", timeout=10).text.splitlines()
     return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} "))
 
 
@@ -64,16 +65,16 @@ def test_an_unknown_gateway_is_told_so_and_nothing_is_committed(make_gateway: Ma
     url = stack.url("platform")
     frame = batch(gateway, 1, 1.0)
     headers = FRAMES | {"Authorization": f"Bearer {gateway.token[:-4]}AAAA", "Penstock-Session": str(gateway.session)}
-    forged = httpx.post(f"{url}/v1/ingest", content=frame, headers=headers)
+    forged = web.post(f"{url}/v1/ingest", content=frame, headers=headers)
     assert forged.status_code == 401
     assert forged.headers["WWW-Authenticate"] == 'Bearer realm="penstock", error="invalid_token"'
     assert forged.json()["detail"] == "The token is not valid (any more): get a new one at /oauth/token."
-    enrolling = httpx.post(f"{url}/v1/gateways/enrol", json={"token": "forged", "name": "edge-x"})
+    enrolling = web.post(f"{url}/v1/gateways/enrol", json={"token": "forged", "name": "edge-x"})
     assert enrolling.status_code == 401
     assert enrolling.json()["detail"] == (
         "The enrolment token is not good for edge-x: unknown, expired, or made for another name."
     )
-    stranger = httpx.post(
+    stranger = web.post(
         f"{url}/oauth/token", data={"grant_type": "client_credentials"}, auth=("cli_stranger", "secret")
     )
     assert (stranger.status_code, stranger.json()["detail"]) == (401, "Client id or secret is wrong.")

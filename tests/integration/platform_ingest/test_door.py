@@ -12,6 +12,7 @@ import zstandard
 from penstock.core.batch import Drop, Gap, Record, Reject
 from penstock.core.columns import SampleColumns
 from penstock.core.values import ValueType
+from tests.builders import web
 from tests.builders.door import Make, introduce, prefix, problem, read_all, tag_id
 from tests.builders.ingest import (
     ARRIVAL_NS,
@@ -289,10 +290,10 @@ def test_a_gateway_that_never_enrolled_is_refused(make_gateway: Make, stack: Any
     frame = batch_frame("ab" * 16, 1, float_columns([0], [ARRIVAL_NS], [1.0]))
     url = stack.url("platform") + "/v1/ingest"
     for headers in ({}, {"Authorization": "Bearer forged"}, {"Authorization": "Bearer a.b.c"}):
-        assert httpx.post(url, content=frame, headers=FRAMES | headers).status_code == 401
+        assert web.post(url, content=frame, headers=FRAMES | headers).status_code == 401
     gateway = make_gateway()
     del gateway.epoch
-    answer = httpx.post(url, content=frame, headers=FRAMES | {"Authorization": f"Bearer {gateway.token}"})
+    answer = web.post(url, content=frame, headers=FRAMES | {"Authorization": f"Bearer {gateway.token}"})
     assert (answer.status_code, problem(answer)) == (409, "session-unknown")
 
 

@@ -8,6 +8,7 @@ import httpx
 import pyarrow as pa
 import pytest
 
+from tests.builders import web
 from tests.builders.ingest import ARRIVAL_NS, WireGateway, batch_frame, dictionary_frame, entry, float_columns
 from tests.builders.stack import Stack
 
@@ -56,7 +57,7 @@ def test_kills_under_load_lose_and_double_nothing(tmp_path: Path) -> None:
     stack = Stack(tmp_path, tmp_path / "plant")
     try:
         stack.start("platform")
-        with stack.client() as operator, httpx.Client(timeout=10) as http:
+        with stack.client() as operator, web.Client(timeout=10) as http:
             senders = [Sender(enrolled(stack, operator, http, number), number) for number in range(3)]
             for sender in senders:
                 sender.start()

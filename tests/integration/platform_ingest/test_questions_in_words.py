@@ -9,6 +9,7 @@ import pytest
 from penstock.core.times import parse_rfc3339_ns
 from penstock.core.units import unit_problem
 from penstock.core.values import ValueType
+from tests.builders import web
 from tests.builders.ingest import ARRIVAL_NS, WireGateway, dictionary_frame, entry
 
 pytestmark = pytest.mark.integration
@@ -167,7 +168,7 @@ def test_an_unknown_parameter_is_refused_with_what_may_be_meant(
 
 
 def test_who_may_not_ask_is_told_so_first_and_other_doors_ignore_what_they_do_not_know(operator: httpx.Client) -> None:
-    with httpx.Client(base_url=operator.base_url) as nobody:
+    with web.Client(base_url=operator.base_url) as nobody:
         assert nobody.get("/v1/samples?strat=1").status_code == 401
         assert nobody.get("/health?probe=1").status_code == 200
         assert nobody.get("/oauth/jwks.json?x=1").status_code == 200

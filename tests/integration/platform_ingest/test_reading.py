@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from penstock.core.times import format_rfc3339_ns
+from tests.builders import web
 from tests.builders.ingest import ARRIVAL_NS, WireGateway, batch_frame, dictionary_frame, entry, float_columns
 from tests.builders.stack import Stack
 
@@ -140,5 +141,5 @@ def test_a_stream_goes_on_from_its_last_event_without_a_hole(make_gateway: Make,
 
 
 def test_the_stream_needs_its_scope(stack: Stack) -> None:
-    answer = httpx.get(stack.url("platform") + "/v1/stream")
+    answer = web.get(stack.url("platform") + "/v1/stream")
     assert answer.status_code == 401

@@ -6,6 +6,7 @@ import httpx
 import pyarrow as pa
 import pytest
 
+from tests.builders import web
 from tests.builders.door import Make, introduce, prefix, problem, read_all, tag_id
 from tests.builders.ingest import ARRIVAL_NS, FRAMES
 
@@ -68,7 +69,7 @@ def test_the_ledger_names_an_app_as_people_know_it(operator: httpx.Client) -> No
     credential = (made["client_id"], made["client_secret"])
     granted = operator.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=credential).json()
     asset = operator.post("/v1/assets", json={"path": f"works/site/area/{prefix()}", "name": "An asset"}).json()
-    with httpx.Client(base_url=operator.base_url, timeout=30) as http:
+    with web.Client(base_url=operator.base_url, timeout=30) as http:
         http.headers["Authorization"] = f"Bearer {granted['access_token']}"
         tag = {"asset": asset["id"], "property": "score", "type": "float64", "unit": None, "description": ""}
         samples = [{"tag": http.post("/v1/tags", json=tag).json()["id"], "time": ARRIVAL_NS, "value": 1.0}]

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.builders import web
 from tests.builders.sdk import real_platform
 from tests.builders.stack import BIN, Stack, free_port, wait_for
 
@@ -35,7 +36,7 @@ def app_running(stack: Stack, folder: Path) -> Iterator[str]:
     with (folder / "app.log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=clean())
     try:
-        wait_for(lambda: process.poll() is not None or httpx.get(url + "/health").is_success, "the app ready", 40)
+        wait_for(lambda: process.poll() is not None or web.get(url + "/health").is_success, "the app ready", 40)
         assert process.poll() is None, (folder / "app.log").read_text()[-2000:]
         yield url
     finally:
@@ -63,7 +64,7 @@ def a_person_logs_in_and_out(stack: Stack, url: str) -> None:
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     storage = stack.folder / "apps" / "hello" / "storage-secret"
     assert stat.S_IMODE(storage.stat().st_mode) == 0o600
-    with httpx.Client(follow_redirects=True, timeout=30) as browser:
+    with web.Client(follow_redirects=True, timeout=30) as browser:
         before = browser.get(url + "/")
         assert before.url.path == "/login"  # the platform asks who it is
         assert str(before.url).startswith(stack.url("platform"))
@@ -89,9 +90,9 @@ def a_person_logs_in_and_out(stack: Stack, url: str) -> None:
         assert "penstock_hello_session" not in names
         assert browser.get(stack.url("platform") + "/").url.path == "/login", "the platform's session has ended too"
         assert browser.get(url + "/").url.path == "/login", "the app asks who it is"
-    with httpx.Client(follow_redirects=True, timeout=30, cookies=platform_cookies) as copied:
+    with web.Client(follow_redirects=True, timeout=30, cookies=platform_cookies) as copied:
         assert copied.get(stack.url("platform") + "/").url.path == "/login", "also for a kept copy of the cookies"
-    with httpx.Client(follow_redirects=True, timeout=30) as other:
+    with web.Client(follow_redirects=True, timeout=30) as other:
         denied = other.get(url + "/oauth/callback?code=stolen&state=guessed")
         assert denied.status_code == 400
         assert "log in again" in denied.text
@@ -115,7 +116,7 @@ def follows_its_manifest_and_keeps_its_credential(stack: Stack, folder: Path) ->
     command += ["--data", str(stack.folder), "--port", url.rpartition(":")[2]]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=clean())
     try:
-        wait_for(lambda: httpx.get(url + "/health").is_success, "the app ready again", 40)
+        wait_for(lambda: web.get(url + "/health").is_success, "the app ready again", 40)
     finally:
         process.terminate()
         said, _ = process.communicate(timeout=20)

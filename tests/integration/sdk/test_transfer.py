@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +17,7 @@ from penstock.sdk import AsyncClient, Client, ForbiddenError, NotFoundError
 from penstock.sdk.frames import write_arrow
 from penstock.sdk.transfer.exporting import PARQUET, Exporter, Wanted
 from penstock.sdk.transfer.layout import SAMPLES
+from tests.builders import web
 from tests.builders.sdk import PUMP, operator, real_platform, register_calc
 from tests.builders.stack import Stack
 
@@ -173,7 +173,7 @@ def test_what_cannot_be_imported_is_named_and_the_rest_goes_in(tmp_path: Path) -
         changed = history(stack, "import", str(path), *mapped, check=False)
         assert "--restart" in changed.stderr
         assert "0 stored, 2 there already" in history(stack, "import", str(path), *mapped, "--restart").stdout
-        summary = httpx.get(
+        summary = web.get(
             f"{stack.url('platform')}/v1/ledger/summary", headers=bearer(stack), params={"start": "0"}
         ).json()
         assert (summary["stored"], summary["duplicates"], summary["late"]) == (5, 2, 0)
@@ -214,7 +214,7 @@ def test_history_is_replaced_there_and_back_and_deleted(tmp_path: Path) -> None:
 def bearer(stack: Stack) -> dict[str, str]:
     credential = json.loads((stack.folder / "secrets" / "cli.json").read_text())
     form = {"grant_type": "client_credentials", **credential}
-    token = httpx.post(f"{stack.url('platform')}/oauth/token", data=form).json()["access_token"]
+    token = web.post(f"{stack.url('platform')}/oauth/token", data=form).json()["access_token"]
     return {"Authorization": f"Bearer {token}"}
 
 

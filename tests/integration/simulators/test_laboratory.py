@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.builders import web
 from tests.builders.laboratory import FORM
 from tests.builders.simulators import SimProcess, free_port, plant_folder, wait_until
 
@@ -50,7 +51,7 @@ def browser_of(sim: SimProcess) -> Iterator[httpx.Client]:
     link = urlsplit(told.stdout.strip())
     assert link.hostname == "localhost"
     address, host = f"http://127.0.0.1:{link.port}", {"Host": link.netloc}
-    with httpx.Client(base_url=address, headers=host, timeout=30, trust_env=False) as client:
+    with web.Client(base_url=address, headers=host, timeout=30, trust_env=False) as client:
         entered = client.get(f"{link.path}?{link.query}")
         assert entered.status_code == 303, entered.text
         client.headers["Cookie"] = entered.headers["set-cookie"].partition(";")[0]

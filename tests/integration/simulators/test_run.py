@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from penstock.core.times import parse_rfc3339_ns
 from penstock.simulators.demo_plant import DEMO_PLANT
 from penstock.simulators.ledger import Row, judge, read_ledger
+from tests.builders import web
 from tests.builders.simulators import SimProcess, Subscriber, broker, free_port, opcua_device, plant_folder, wait_until
 
 pytestmark = pytest.mark.integration
@@ -111,9 +111,9 @@ def test_truth_has_a_door_and_a_token_of_its_own(tmp_path: Path) -> None:
         assert own["token"] != sim.control["token"]
         for url, token in ((own["url"], sim.control["token"]), (sim.control["url"], own["token"])):
             for path in ("/truth/events", "/truth/states", "/truth/devices", "/faults", "/status"):
-                answer = httpx.get(url + path, headers={"Authorization": f"Bearer {token}"}, trust_env=False)
+                answer = web.get(url + path, headers={"Authorization": f"Bearer {token}"}, trust_env=False)
                 assert answer.status_code in (401, 404), (url, path)
-        assert httpx.get(sim.control["url"] + "/truth/events", trust_env=False).status_code == 404
+        assert web.get(sim.control["url"] + "/truth/events", trust_env=False).status_code == 404
         assert sim.truth("events") == []
         copied = sim.command("sim", "truth", str(tmp_path / "copy.sqlite"), "--data", str(tmp_path / "sim"))
         assert copied.returncode == 0, copied.stderr
@@ -128,10 +128,10 @@ def test_control_asks_for_its_token(tmp_path: Path) -> None:
         assert (tmp_path / "sim" / "sim-control.json").stat().st_mode & 0o777 == 0o600
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": sim.control["token"]}):
             for method, path in (("GET", "/status"), ("GET", "/faults"), ("POST", "/faults"), ("DELETE", "/faults")):
-                answer = httpx.request(method, url + path, headers=headers, trust_env=False)
+                answer = web.request(method, url + path, headers=headers, trust_env=False)
                 assert answer.status_code == 401, (method, path)
         bearer = {"Authorization": f"Bearer {sim.control['token']}"}
-        bad = httpx.post(url + "/faults", json={"device": "x", "severity": 3}, headers=bearer, trust_env=False)
+        bad = web.post(url + "/faults", json={"device": "x", "severity": 3}, headers=bearer, trust_env=False)
         assert bad.status_code == 422
         assert bad.headers["content-type"] == "application/problem+json"
         assert sim.stop() == 0

@@ -18,7 +18,8 @@ from penstock.cli.demo.layout import Layout, Ports
 from penstock.cli.demo.reader import READER_FILE, make_reader
 from penstock.lab.truth_source import read_door, read_file
 from penstock.simulators.demo_plant import DEMO_PLANT
-from tests.builders.stack import BIN, NO_AUTHORITIES, Stack, free_port, wait_for
+from tests.builders import web
+from tests.builders.stack import BIN, Stack, free_port, wait_for
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[3]
@@ -84,19 +85,18 @@ def owned_headers(stack: Stack) -> dict[str, dict[str, str]]:
 
 
 def access_token(stack: Stack, credential: dict[str, str]) -> str:
-    answer = httpx.post(
+    answer = web.post(
         stack.url("platform") + "/oauth/token",
         data={"grant_type": "client_credentials"},
         auth=(credential["client_id"], credential["client_secret"]),
         timeout=10,
-        verify=NO_AUTHORITIES,
     )
     return str(answer.raise_for_status().json()["access_token"])
 
 
 def session_cookies(stack: Stack) -> str:
     link = (stack.folder / "secrets" / "login-link").read_text().strip()
-    with httpx.Client(follow_redirects=True, timeout=30, verify=NO_AUTHORITIES) as browser:
+    with web.Client(follow_redirects=True, timeout=30) as browser:
         browser.get(link).raise_for_status()
         cookies = {cookie.name: cookie.value for cookie in browser.cookies.jar}
     assert cookies, "somebody is logged in"
@@ -114,7 +114,7 @@ def test_every_credential_but_its_own_is_refused(stack: Stack, headers: dict[str
         "sim-control.json",
     ):
         assert needed in kinds, needed
-    with httpx.Client(base_url=own["url"], timeout=10, verify=NO_AUTHORITIES) as client:
+    with web.Client(base_url=own["url"], timeout=10) as client:
         for path in DOOR:
             right = client.get(path, headers={"Authorization": f"Bearer {own['token']}"})
             assert right.status_code == 200, "the door is open to its own token, so that a refusal means something"
@@ -133,7 +133,7 @@ def laboratory(stack: Stack) -> tuple[httpx.Client, str]:
     """Give a client of the page under its own host name, without a credential, and its token."""
     own = read_json(stack.folder / "simulators" / "truth" / "laboratory.json")
     port = own["url"].rpartition(":")[2]
-    client = httpx.Client(base_url=own["url"], headers={"Host": f"localhost:{port}"}, timeout=10, verify=NO_AUTHORITIES)
+    client = web.Client(base_url=own["url"], headers={"Host": f"localhost:{port}"}, timeout=10)
     return client, own["token"]
 
 
@@ -165,8 +165,8 @@ def test_no_other_credential_opens_the_laboratory(stack: Stack, headers: dict[st
     assert token not in " ".join(values)
     door = read_json(stack.folder / "simulators" / "truth" / "truth.json")["url"]
     for sent in (cookie, {"Authorization": f"Bearer {token}"}):
-        assert httpx.get(f"{door}/truth/events", headers=sent, verify=NO_AUTHORITIES).status_code == 401
-        assert httpx.get(stack.url("platform") + "/v1/assets", headers=sent, verify=NO_AUTHORITIES).status_code == 401
+        assert web.get(f"{door}/truth/events", headers=sent).status_code == 401
+        assert web.get(stack.url("platform") + "/v1/assets", headers=sent).status_code == 401
 
 
 def test_the_laboratory_s_client_of_the_platform_may_only_read_alarms_and_assets(stack: Stack) -> None:
@@ -180,7 +180,7 @@ def test_the_laboratory_s_client_of_the_platform_may_only_read_alarms_and_assets
     assert file.stat().st_mode & 0o077 == 0
     reader = read_json(file)
     bearer = {"Authorization": f"Bearer {access_token(stack, reader)}"}
-    with httpx.Client(base_url=stack.url("platform"), headers=bearer, timeout=10, verify=NO_AUTHORITIES) as client:
+    with web.Client(base_url=stack.url("platform"), headers=bearer, timeout=10) as client:
         me = client.get("/v1/me").raise_for_status().json()
         assert sorted(me["scopes"]) == ["alarms:read", "assets:read"]
         assert client.get("/v1/alarms").status_code == 200

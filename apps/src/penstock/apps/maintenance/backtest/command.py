@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from penstock.apps.maintenance.backtest import detection, prognosis
 from penstock.apps.maintenance.backtest.study import Study, StudyError, read_study
 from penstock.apps.maintenance.fanout.executor import Executor, ExecutorError
 from penstock.apps.maintenance.fanout.place import Place
@@ -49,8 +48,12 @@ def _run(folder: Path, study: Study, out: Path, *, seed: int, executor: Executor
     """Hand a study to the code of its family."""
     match study.family:
         case "detection" | "stream":
+            from penstock.apps.maintenance.backtest import detection
+
             return detection.backtest(folder, study, out, executor=executor)
         case "prognosis":
+            from penstock.apps.maintenance.backtest import prognosis  # it brings scikit-learn
+
             return prognosis.backtest(folder, study, out, seed=seed, executor=executor)
         case other:
             message = f"{folder}: this app has no backtest of the family {other!r}"
