@@ -4,16 +4,18 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := .tools/bin/uv
 WORKERS ?= 3
-FULL_WORKERS ?= 2
+FULL_WORKERS ?= 3
 ROOMS  := core edge gateway platform platform/sdk apps simulators lab cli
 STAMP  := $(VENV)/.compiled
 PEER   := tests/peers/node-opcua
 PEERS  := $(PEER)/node_modules/.installed
 export UV_SYSTEM_CERTS := 1
 export UV_PROJECT_ENVIRONMENT := $(VENV)
+# Where it is set each worker would compile all tests anew, and each process of a campaign the harness.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-full check fmt lock bench docs compose-test faults clean
+.PHONY: help install demo test test-ready test-full check fmt lock bench docs compose-test faults clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,11 +51,14 @@ fmt: $(STAMP) ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+test-ready: $(STAMP) $(PEERS) # what tests need beside the installation, and all of them compiled: workers need not do it each
+	$(BIN)/pytest --collect-only -q
+
 test: $(STAMP) $(PEERS) ## all tests that need no root: unit, property, simulation, integration, end to end
 	$(BIN)/pytest -m "not full" -n $(WORKERS) --dist loadfile $(PYTEST_OPTIONS)
 
 test-full: $(STAMP) $(PEERS) ## browser, containers, short campaigns
-	$(BIN)/pytest -m "full" -n $(FULL_WORKERS) --dist loadfile $(PYTEST_OPTIONS)
+	$(BIN)/pytest tests/e2e tests/integration -m "full" -n $(FULL_WORKERS) --dist loadfile $(PYTEST_OPTIONS)
 
 faults: $(STAMP) ## campaigns of kills, power cuts and other faults, hours; FAULTS_OPTIONS="--short" or "power-journal --n 50"; needs strace
 	nice $(BIN)/python -m tests.faults $(FAULTS_OPTIONS)

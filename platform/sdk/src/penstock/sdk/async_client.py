@@ -12,6 +12,7 @@ from typing import Self
 
 import httpx
 
+from penstock.sdk.authorities import trust_for
 from penstock.sdk.backoff import Backoff
 from penstock.sdk.credentials import Credential, find_credential
 from penstock.sdk.models import Me
@@ -53,7 +54,11 @@ class AsyncClient:
         self.url = (url or os.environ.get(URL_VARIABLE) or DEFAULT_URL).rstrip("/")
         credential = find_credential(credentials=credentials, token=token)
         http = httpx.AsyncClient(
-            base_url=self.url, timeout=timeout, transport=http_transport, headers={"User-Agent": "penstock-sdk"}
+            base_url=self.url,
+            timeout=timeout,
+            transport=http_transport,
+            headers={"User-Agent": "penstock-sdk"},
+            verify=trust_for(self.url),
         )
         self.transport = Transport(http, credential, backoff=backoff, clock_s=clock_s, sleep=sleep)
         self.assets = AsyncAssets(self.transport)

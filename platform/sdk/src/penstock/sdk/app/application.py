@@ -35,6 +35,7 @@ from penstock.sdk.app.standing import Standing, cure_of
 from penstock.sdk.app.supervision import Supervisor
 from penstock.sdk.app.theme import Theme
 from penstock.sdk.async_client import AsyncClient
+from penstock.sdk.authorities import trust_for
 from penstock.sdk.credentials import ClientCredentials, PersonToken
 from penstock.sdk.errors import ApiError, ClientError, CredentialError, UnauthorizedError
 from penstock.sdk.manifest import CALLBACK_PATH, Manifest, load_manifest
@@ -203,7 +204,8 @@ class App:
 
     async def _open_session(self, code: str, verifier: str) -> str:
         assert self._logins is not None
-        async with httpx.AsyncClient(base_url=self.settings.platform_url, timeout=30.0) as http:
+        url = self.settings.platform_url
+        async with httpx.AsyncClient(base_url=url, timeout=30.0, verify=trust_for(url)) as http:
             tokens = await self._logins.exchange(http, code, verifier, time.time())
         client = self._connect(PersonToken(tokens, self.credentials))
         return await self._sessions.add(Session(client, await client.me(), time.time()))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from penstock.sdk.authorities import trust_for
 from penstock.sdk.credentials import ClientCredentials, token_request
 from penstock.sdk.errors import ApiError, UnauthorizedError
 from penstock.sdk.manifest import Manifest
@@ -39,7 +40,8 @@ class Standing:
 
     async def run(self) -> None:
         """Ask for ever."""
-        async with httpx.AsyncClient(base_url=self._platform_url, timeout=30.0) as http:
+        url = self._platform_url
+        async with httpx.AsyncClient(base_url=url, timeout=30.0, verify=trust_for(url)) as http:
             while True:
                 await self.check(http)
                 await asyncio.sleep(CHECK_S)
