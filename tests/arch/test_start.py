@@ -51,6 +51,14 @@ def test_a_platforms_start_loads_nothing_of_migrations_units_and_devices(tmp_pat
     assert {"duckdb", "fastapi", "sqlalchemy"} <= again
 
 
+def test_analytics_without_a_fit_load_no_pages_and_no_trees(tmp_path: Path) -> None:
+    found = loaded(PENSTOCK, "maintenance", "backtest", str(tmp_path / "none"), "--out", str(tmp_path / "out"))
+    assert "penstock.apps.maintenance.backtest.command" in found
+    assert not found & (
+        OF_NO_PROCESS - {"pandas"} | {"fastapi", "nicegui", "penstock.apps.maintenance.bootstrap", "sklearn"}
+    )
+
+
 @pytest.mark.parametrize("name", ["asyncua", "pydantic", "sqlalchemy"])
 def test_what_is_installed_is_compiled(name: str) -> None:
     found = find_spec(name)
