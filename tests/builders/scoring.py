@@ -7,7 +7,15 @@ from penstock.lab.scoring.words import Alarm, Case, Episode, HOUR_ns, RulSaid, W
 
 BEGIN_ns = 1_767_225_600 * 1_000_000_000
 PUMP, FAN = "works/hall/pump", "works/hall/fan"
-COSTS = Costs(missed_failure=1000, needless_stop=100, inspection=10, planned_repair=200, notice_h=2.0, period_h=30.0)
+COSTS = Costs(
+    missed_failure=1000,
+    needless_stop=100,
+    inspection=10,
+    planned_repair=200,
+    notice_h=2.0,
+    period_h=30.0,
+    schedule_h=2.0,
+)
 BOOK = CostBook("EUR", COSTS, {})
 
 
@@ -39,8 +47,11 @@ def fault(
     )
 
 
-def alarm(raised_h: float, *, asset: str = PUMP, part: str = "", number: int = 0) -> Alarm:
-    return Alarm(f"alm_{asset}_{raised_h}_{number}", asset, at(raised_h), None, part)
+def alarm(
+    raised_h: float, *, asset: str = PUMP, part: str = "", number: int = 0, cleared_h: float | None = None
+) -> Alarm:
+    cleared = None if cleared_h is None else at(cleared_h)
+    return Alarm(f"alm_{asset}_{raised_h}_{number}", asset, at(raised_h), cleared, part)
 
 
 def rul(time_h: float, said_h: float, *, low_h: float | None = None, high_h: float | None = None) -> RulSaid:

@@ -49,11 +49,25 @@ async def test_failure_modes_go_in_and_come_out(tmp_path: Path) -> None:
             assert mode.part == "shaft seal"
             assert list(mode.signs.items()) == [("leakage", "rises"), ("a.flow", "falls")]
             assert (await http.get("/v1/asset-types/plain")).json()["failure_modes"] == {}
+            sensed = TYPE["properties"]["leakage"] | {"signal": "sensor"}
+            same = await http.post(
+                "/v1/asset-types", json=TYPE | {"properties": TYPE["properties"] | {"leakage": sensed}}
+            )
+            assert same.status_code == 200, "a sensor's is what goes without saying"
+            asked = {"name": "valve", "properties": {"command": {"kind": "measurement", "signal": "demand"}}}
+            assert (await http.post("/v1/asset-types", json=asked)).json()["properties"]["command"][
+                "signal"
+            ] == "demand"
             turned = await http.post("/v1/asset-types", json=changed(signs={"a.flow": "falls", "leakage": "rises"}))
             assert turned.status_code == 409
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
+    (TYPE | {"properties": TYPE["properties"] | {"rated": {"kind": "attribute", "signal": "demand"}}}, "rated.signal"),
+    (
+        TYPE | {"properties": {"leakage": {"kind": "measurement", "signal": "guess"}}},
+        "'sensor', 'demand' or 'computed'",
+    ),
     (changed(signs={"leak": "rises"}), "failure_modes.seal-leak.signs.leak: 'leak' is no property"),
     (changed(signs={"trip": "rises"}), "'trip' is a string"),
     (changed(signs={"rated": "rises"}), "'rated' is an attribute"),

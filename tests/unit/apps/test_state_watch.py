@@ -87,6 +87,17 @@ async def test_without_failure_modes_the_one_channel_that_moves_is_its_sensor(tm
     assert watch.newest.diagnosis.part == "sensor:ch02"
 
 
+async def test_what_its_type_says_is_asked_for_has_no_sensor_that_breaks(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+    plant.fake.add_type("drive", properties={"ch02": {"kind": "measurement", "type": "float64", "signal": "demand"}})
+    (asset,) = plant.fake.state.assets.values()
+    asset |= {"type": "drive", "type_revision": 1}
+    async with plant.client() as client:
+        plant.feed(0, FAULT.stop)
+        await plant.run(client)
+    assert plant.texts(PART)[1][1] == "unknown"
+
+
 @pytest.mark.parametrize("step", [20, 200], ids=lambda step: f"{step} rows a commit")
 async def test_messages_that_are_sent_again_behind_newer_ones_move_no_alarm(tmp_path: Path, step: int) -> None:
     plant, whole = Plant(tmp_path / "again"), Plant(tmp_path / "whole")

@@ -10,10 +10,18 @@ import pytest
 
 from penstock.apps.maintenance.advice.advisor import Advisor
 from penstock.apps.maintenance.advice.diagnosis import Diagnosis, Kind
-from penstock.apps.maintenance.advice.modes import FailureMode, ModesError, read_modes
+from penstock.apps.maintenance.advice.modes import (
+    FailureMode,
+    Known,
+    ModesError,
+    known_of_types,
+    read_known,
+    read_modes,
+)
 from penstock.apps.maintenance.detection.detector import Detector
 from penstock.apps.maintenance.detection.fitting import fit
 from penstock.apps.maintenance.detection.model import Model
+from penstock.sdk.models import AssetType
 from tests.builders.made_machines import Floats, as_rows, names, values
 
 FIT, ALL, ONSET, CHANNELS = 800, 1200, 1000, 8
@@ -38,7 +46,7 @@ def healthy() -> tuple[Floats, Floats, Model]:
 def advised(made: Floats, modes: tuple[FailureMode, ...] = MODES) -> list[Diagnosis | None]:
     """Give what is said behind the onset."""
     rows, model = as_rows(made), healthy()[2]
-    advisor = Advisor(model, modes, ["m/s2"] * CHANNELS)
+    advisor = Advisor(model, Known(modes), ["m/s2"] * CHANNELS)
     Detector(model, advisor).on_rows(rows.times_ns, rows.values)
     return [each.diagnosis for each in advisor.take() if each.time_ns >= ONSET * 10**9]
 
@@ -159,7 +167,7 @@ def test_channels_that_fall_silent_together_are_the_wire() -> None:
 def test_rows_that_come_and_go_are_the_wire() -> None:
     rows, model = as_rows(healthy()[0]), healthy()[2]
     come = (np.arange(ALL) < ONSET) | (np.arange(ALL) % 10 < 4)
-    advisor = Advisor(model, MODES)
+    advisor = Advisor(model, Known(MODES))
     Detector(model, advisor).on_rows(rows.times_ns[come], rows.values[come])
     told = [each.diagnosis for each in advisor.take() if each.time_ns >= ONSET * 10**9]
     assert [each.part for each in told if each] == ["communication"]
@@ -174,10 +182,40 @@ def test_modes_that_cannot_be_read_say_where() -> None:
         read_modes({"bearing": {"part": "bearing", "signs": {}, "notice_h": "soon"}})
 
 
+def test_a_command_that_stands_still_is_no_broken_sensor() -> None:
+    rows, model = as_rows(healthy()[0].copy()), healthy()[2]
+    rows.values[ONSET:, 6] = np.median(rows.values[:, 6])
+    said = {}
+    for asked in (frozenset[str](), frozenset({"ch06"})):
+        advisor = Advisor(model, Known(MODES, asked))
+        Detector(model, advisor).on_rows(rows.times_ns, rows.values)
+        said[asked] = {each.diagnosis.part for each in advisor.take() if each.diagnosis}
+    assert "sensor:ch06" in said[frozenset()]
+    assert not any(part.startswith("sensor:") for part in said[frozenset({"ch06"})])
+
+
+def test_what_a_study_knows_beforehand_is_read_or_refused_by_its_place() -> None:
+    known = read_known({"leak": {"part": "seal", "signs": {"ch06": "rises"}}}, {"ch01": "demand", "ch02": "sensor"})
+    assert known.signs == {"ch06"}
+    assert known.sensorless == {"ch01"}
+    assert read_known(None, None) == Known()
+    with pytest.raises(ModesError, match=r"signals\.ch01: 'asked' is none of sensor, demand, computed"):
+        read_known({}, {"ch01": "asked"})
+    with pytest.raises(ModesError, match="signals: a mapping of channel to signal is needed, not list"):
+        read_known({}, ["ch01"])
+
+
+def test_what_types_know_is_theirs_and_a_signal_of_tomorrow_is_a_sensors() -> None:
+    spec = {"kind": "measurement", "type": "float64"}
+    properties = {"speed": spec | {"signal": "demand"}, "flow": spec, "sum": spec | {"signal": "guessed"}}
+    known = known_of_types([AssetType("pump", 3, properties=properties)])
+    assert known == {("pump", 3): Known((), frozenset({"speed"}))}
+
+
 @pytest.mark.parametrize("cut", [ONSET - 300, ONSET + 10, ONSET + 100])
 def test_the_state_goes_through_json_and_says_the_same(cut: int) -> None:
     rows, model = as_rows(moved((3, -6.0), (4, 6.0))), healthy()[2]
-    whole, before, behind = (Advisor(model, MODES) for _ in range(3))
+    whole, before, behind = (Advisor(model, Known(MODES)) for _ in range(3))
     Detector(model, whole).on_rows(rows.times_ns, rows.values)
     detector, other = Detector(model, before), Detector(model, behind)
     detector.on_rows(rows.times_ns[:cut], rows.values[:cut])
@@ -194,6 +232,6 @@ def test_an_older_model_without_habits_is_advised_on_too() -> None:
     del kept["habits"]
     older = Model.of_json(json.loads(json.dumps(kept)))
     rows = as_rows(moved((0, 4.0), (1, 3.0), (2, -3.0)))
-    advisor = Advisor(older, MODES)
+    advisor = Advisor(older, Known(MODES))
     Detector(older, advisor).on_rows(rows.times_ns, rows.values)
     assert "drive-end bearing" in [each.diagnosis.part for each in advisor.take() if each.diagnosis]

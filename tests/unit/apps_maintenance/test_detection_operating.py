@@ -58,6 +58,33 @@ def test_slow_heat_is_found_that_a_level_that_follows_would_follow(model: Model)
     assert NAMES[int(np.argmax(judged.shares[found]))] == "winding"
 
 
+def test_what_tells_of_damage_does_not_stand_for_the_load() -> None:
+    stretches = rows_of(machine(4000, 1)), rows_of(machine(3000, 2))
+    free = fit(*stretches, channels=NAMES, source="shifts")
+    bound = fit(*stretches, channels=NAMES, source="shifts", damage={*free.drivers, "winding"})
+    assert bound.drivers
+    assert not set(bound.drivers) & {*free.drivers, "winding"}
+
+
+def test_a_channel_at_rest_that_follows_late_is_held_against_what_the_load_lets_expect() -> None:
+    random = np.random.default_rng(7)
+
+    def quick(rows: int) -> NDArray[np.float64]:  # the load changes often: flow wanders slowly, the winding does not
+        load = np.repeat(random.choice([0.4, 0.7, 1.0], rows // 20 + 1), 20)[:rows]
+        slow = np.cumsum(random.normal(0, 0.02, rows))
+        winding = np.empty(rows)
+        level = 50.0
+        for i in range(rows):
+            level += (20 + 60 * load[i] ** 2 - level) / 10
+            winding[i] = level
+        noise = random.normal(0, 0.1, (rows, 3))
+        return np.column_stack([load + slow, load + slow, winding]) + noise * (0.1, 0.1, 1.0)
+
+    made = fit(rows_of(quick(4000)), rows_of(quick(3000)), channels=("load", "flow", "winding"), source="m")
+    assert "winding" not in made.wandering
+    assert "winding" in made.modelled or made.drivers == ()
+
+
 def test_a_healthy_machine_raises_nothing_but_at_a_change_of_shift_that_was_never_seen(model: Model) -> None:
     judged = Detector(model).on_rows(np.arange(9000) * MINUTE_NS, machine(9000, 4))
     raised = [int(alarm.time_ns // MINUTE_NS) for alarm in judged.alarms if alarm.raised]

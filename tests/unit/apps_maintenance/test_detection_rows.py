@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -121,3 +123,20 @@ def test_kpss_tells_a_walk_from_noise() -> None:
     assert kpss(noise) < 0.739 < kpss(np.cumsum(noise))
     assert choose_memory([noise], (0, 100, 10), 0.739) == 0
     assert choose_memory([np.linspace(0, 9, 500) + 0.01 * noise], (0, 100, 10), 0.739) == 10
+
+
+def test_a_moving_level_does_not_go_with_a_fault_for_ever() -> None:
+    random = np.random.default_rng(5)
+    reach = np.where(np.arange(4000) < 960, 3.0, 5.0)  # further in the rows for the limits: so it does not stay
+    wander = np.outer(np.sin(np.arange(4000) / 145.0) * reach, (1.0, 0.0, 0.0, 0.0))
+    made = wander + random.normal(0, 0.3, (4000, 4)) * (1.0, 1.1, 0.9, 1.2)
+    gone = made.copy()
+    gone[1700:, 0] += np.linspace(0, 60.0, 2300)  # as slow as what the channel does while healthy
+    rows = as_rows(made)
+    model = fit(rows.part(0, 960), rows.part(960, 1600), channels=names(4), source="m")
+    assert "ch00" in model.wandering
+    assert Detector(model).on_rows(as_rows(made).times_ns, made).alarms == ()
+    said = Detector(model).on_rows(as_rows(gone).times_ns, gone)
+    assert said.active[-500:].all()
+    free = replace(model, level_low=np.full(4, -np.inf), level_high=np.full(4, np.inf))
+    assert Detector(free).on_rows(as_rows(gone).times_ns, gone).scores[-1] < 0.2 * said.scores[-1]

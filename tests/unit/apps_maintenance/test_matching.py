@@ -28,13 +28,13 @@ MODES = read_modes(
 )
 
 
-def suspected(channel: int, by: float, spiking: float = 0.0) -> str:
+def suspected(channel: int, by: float, spiking: float = 0.0, *, sensorless: int = -1) -> str:
     """Give what one channel, displaced by so many spreads, is taken for: a part, or its sensor."""
     z, nothing, spikes = np.zeros(CHANNELS), np.zeros(CHANNELS), np.zeros(CHANNELS)
     z[channel], spikes[channel] = by, spiking
     looks = Looks(nothing, np.ones(CHANNELS), nothing, spikes, nothing, nothing, nothing)
     weights: dict[str, float] = defaultdict(float)
-    for each in rank(Pattern(z, np.eye(CHANNELS), looks), MODES, NAMES):
+    for each in rank(Pattern(z, np.eye(CHANNELS), looks, np.arange(CHANNELS) != sensorless), MODES, NAMES):
         weights[each.mode.part if each.mode else f"{each.kind} {each.channel}"] += each.probability
     return max(weights, key=weights.__getitem__)
 
@@ -58,3 +58,16 @@ def test_a_sign_that_jumps_as_it_moves_is_the_machine() -> None:
 
 def test_spikes_where_no_mode_has_a_sign_are_the_sensors() -> None:
     assert suspected(5, 3.0, spiking=12.0) == "sensor 5"
+
+
+def test_what_no_sensor_gives_is_the_machine() -> None:
+    assert suspected(5, 10.0) == "sensor 5"
+    assert suspected(5, 10.0, sensorless=5) in {mode.part for mode in MODES} | {"machine -1"}
+    assert suspected(5, 10.0, sensorless=4) == "sensor 5"
+
+
+def test_a_machine_without_any_sensor_is_weighed_too() -> None:
+    z, nothing = np.full(2, 8.0), np.zeros(2)
+    looks = Looks(nothing, np.ones(2), nothing, nothing, nothing, nothing, nothing)
+    ranked = rank(Pattern(z, np.eye(2), looks, np.zeros(2, np.bool_)), MODES, NAMES[:2])
+    assert {each.kind for each in ranked} == {"machine"}

@@ -5,6 +5,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from penstock.core.errors import ConfigError
 from penstock.core.plant import (
+    Signal,
     asset_type_json_schema,
     check_plant,
     is_of_type,
@@ -89,6 +90,8 @@ def test_an_untyped_asset_has_free_attributes() -> None:
     [
         ("unit: kW, default: 15", "unit: kW, default: x", 6),
         ("{kind: metric,", "{kind: metric, default: 1,", 7),
+        ("{kind: metric,", "{kind: metric, signal: computed,", 7),
+        ("unit: m3/h", "unit: m3/h, signal: guess", 5),
         ("kind: transform", "kind: metric", 8),
         ("revision: 1", "revision: 0", 3),
     ],
@@ -97,6 +100,12 @@ def test_wrong_types_name_their_line(old: str, new: str, line: int) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_asset_type(TYPE.replace(old, new), file="t.yaml", environ={})
     assert caught.value.line == line
+
+
+def test_a_measurement_is_a_sensors_unless_it_is_said_otherwise() -> None:
+    said = parse_asset_type(TYPE.replace("unit: m3/h", "unit: m3/h, signal: demand"), file="t.yaml", environ={})
+    usual = parse_asset_type(TYPE, file="t.yaml", environ={})
+    assert (said.properties["flow"].signal, usual.properties["flow"].signal) == (Signal.DEMAND, Signal.SENSOR)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,9 @@ from penstock.lab.study import (
 )
 
 ROWS = pa.table({"time": pa.array([1, 2, 3]), channel_name(0): [0.5, None, -1.5]})
-ASSET = StudyAsset("asset_7f3a", (Stretch("fit", 1, 2), Stretch("watch", 2, 4)), "failure")
+ASSET = StudyAsset(
+    "asset_7f3a", (Stretch("fit", 1, 2), Stretch("watch", 2, 4)), "failure", signals={channel_name(0): "demand"}
+)
 
 
 def test_a_study_comes_back_as_written(tmp_path: Path) -> None:
@@ -29,6 +31,16 @@ def test_a_study_comes_back_as_written(tmp_path: Path) -> None:
     write_study(tmp_path / "study", study, {"asset_7f3a": ROWS, "asset_0001": ROWS.slice(1)})
     assert read_study(tmp_path / "study") == study
     assert read_rows(tmp_path / "study", "asset_7f3a").equals(ROWS)
+    assert app.read_study(tmp_path / "study").assets[0].known.sensorless == {channel_name(0)}
+
+
+@pytest.mark.parametrize("read", [read_study, app.read_study], ids=["lab", "app"])
+@pytest.mark.parametrize("key", ["failure_modes", "signals"])
+def test_what_is_known_beforehand_is_a_mapping(key: str, read: Callable[[Path], object], tmp_path: Path) -> None:
+    asset = {"name": "m", "stretches": [], key: ["ch00"]}
+    (tmp_path / STUDY).write_text(json.dumps({"version": 1, "family": "stream", "assets": [asset]}))
+    with pytest.raises((StudyError, app.StudyError), match=f"m: {key}: a mapping"):
+        read(tmp_path)
 
 
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:

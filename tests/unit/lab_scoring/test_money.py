@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from penstock.core.errors import ConfigError
-from penstock.lab.scoring.costs import SHIPPED, read_costs
+from penstock.lab.scoring.costs import SHIPPED, CostBook, read_costs
 from penstock.lab.scoring.detection import match
-from penstock.lab.scoring.money import Bill, Money, money
+from penstock.lab.scoring.money import Money, money
+from penstock.lab.scoring.policies import Bill
 from penstock.lab.scoring.words import Case
-from tests.builders.scoring import BOOK, FAN, alarm, case, fault, rul
+from tests.builders.scoring import BOOK, COSTS, FAN, alarm, case, fault, rul
 
 
 def billed(one: Case) -> Money:
@@ -55,9 +56,9 @@ def test_condition_based_needs_an_alarm_two_hours_ahead() -> None:
     assert billed(one).bills["condition-based"] == Bill(failures=2, planned=1, inspections=5, total=2000 + 200 + 50)
 
 
-def test_predictive_orders_at_twice_the_notice() -> None:
+def test_predictive_orders_what_does_not_last_until_the_next_schedule() -> None:
     ruls = (
-        rul(5, 50),
+        rul(5, 1),
         rul(12, 8),
         rul(15, 4),
         rul(16, 3),
@@ -67,20 +68,51 @@ def test_predictive_orders_at_twice_the_notice() -> None:
         rul(61, 1),
         rul(90, 50),
     )
-    one = case(fault(10, 25, failed_h=20), fault(40, 55, failed_h=50), ruls=ruls, hours=100)
-    # 15 h: ordered, done at 17 < 20. 48.5 h: done at 50.5 > 50, too late. 60 h: nothing there; 61 h: still under order.
+    one = case(fault(10, 25, failed_h=20), fault(40, 55, failed_h=50), alarms=(alarm(11),), ruls=ruls, hours=100)
+    # 5 h: no alarm. 15 h: ordered, done at 17 < 20. 48.5 h: done at 50.5 > 50, too late. 60 h: nothing there, and from
+    # then on the alarm is not believed.
     assert billed(one).bills["predictive"] == Bill(failures=1, planned=1, needless=1, total=1000 + 200 + 100)
 
 
-def test_predictive_follows_the_lower_bound_and_a_life_that_stays_low_costs_again_and_again() -> None:
-    bounded = case(fault(10, 25, failed_h=20), ruls=(rul(12, 50, low_h=4),), hours=100)
+def test_predictive_looks_further_ahead_where_work_is_scheduled_for_longer() -> None:
+    one = case(fault(10, 25, failed_h=20), alarms=(alarm(11),), ruls=(rul(12, 8),), hours=100)
+    assert billed(one).bills["predictive"] == Bill(failures=1, total=1000)
+    weekly = CostBook("EUR", replace(COSTS, schedule_h=6.0), {})
+    assert money(one, match(one), weekly).bills["predictive"] == Bill(planned=1, total=200)
+
+
+def test_predictive_follows_the_lower_bound() -> None:
+    bounded = case(fault(10, 25, failed_h=20), alarms=(alarm(11),), ruls=(rul(12, 50, low_h=4),), hours=100)
     assert billed(bounded).bills["predictive"] == Bill(planned=1, total=200)
-    stuck = case(ruls=tuple(rul(each, 1) for each in range(10)), hours=100)
-    assert billed(stuck).bills["predictive"] == Bill(needless=5, total=500)
+
+
+def test_predictive_believes_no_life_while_no_alarm_stands() -> None:
+    low = tuple(rul(each, 1) for each in range(10))
+    assert billed(case(ruls=low, hours=100)).bills["predictive"] == Bill()
+    standing = case(alarms=(alarm(3, cleared_h=5), alarm(7)), ruls=low, hours=100)
+    assert billed(standing).bills["predictive"] == Bill(needless=2, total=200), "once for each alarm"
+
+
+def test_predictive_inspects_where_an_alarm_names_a_sensor() -> None:
+    ruls = (rul(12, 3), rul(60, 3))
+    one = case(
+        fault(10, 25, failed_h=20),
+        fault(50, 70, name="drift:flow", component="flow", kind="sensor"),
+        alarms=(alarm(11, part="sensor:flow", cleared_h=25), alarm(55, part="sensor:flow")),
+        ruls=ruls,
+        hours=100,
+    )
+    # Both are looked at: the first is the bearing's after all, whose repair is ordered; the second is the sensor's.
+    assert billed(one).bills["predictive"] == Bill(planned=1, inspections=2, total=200 + 20)
+
+
+def test_predictive_pays_the_failure_that_no_alarm_told() -> None:
+    one = case(fault(10, 25, failed_h=20), ruls=(rul(12, 3),), hours=100)
+    assert billed(one).bills["predictive"] == Bill(failures=1, total=1000)
 
 
 def test_the_time_just_after_a_repair_orders_nothing() -> None:
-    one = case(fault(10, 25, foretold_h=200), ruls=(rul(25.2, 1),), hours=100)
+    one = case(fault(10, 25, foretold_h=200), alarms=(alarm(11),), ruls=(rul(25.2, 1),), hours=100)
     assert billed(one).bills["predictive"] == Bill()
 
 
@@ -107,6 +139,7 @@ def test_the_shipped_costs_are_read_and_every_type_has_all() -> None:
     assert book.of("centrifugal-pump").missed_failure < book.of("packml-line").missed_failure
     assert book.of("never heard of") == book.default
     assert book.sped_up(24).default.notice_h == 1.0
+    assert (book.default.schedule_h, book.sped_up(24).default.schedule_h) == (168.0, 7.0)
     assert "Mobley" in SHIPPED.read_text(), "costs have a reason"
 
 

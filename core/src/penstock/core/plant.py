@@ -29,6 +29,7 @@ from penstock.core.values import ValueType
 NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 PROPERTY_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 TAG_KEY_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,62}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"
+SIGNAL_OF_OTHERS: Final = "only a measurement is a demand or computed by a controller"
 
 
 def _isa(text: str) -> str:
@@ -48,12 +49,24 @@ class PropertyKind(StrEnum):
     METRIC = "metric"
 
 
+class Signal(StrEnum):
+    """Name what gives a measurement: a sensor, a setpoint or command of the controller, or its sum of other readings.
+
+    What is asked for or computed has no sensor of its own that could break.
+    """
+
+    SENSOR = "sensor"
+    DEMAND = "demand"
+    COMPUTED = "computed"
+
+
 class PropertySpec(FileModel):
     """Describe one property of an asset type."""
 
     kind: PropertyKind
     type: ValueType
     unit: str = Field(default="", max_length=UNIT_MAX_CHARS)
+    signal: Signal = Field(default=Signal.SENSOR, description="measurements only: what gives them")
     description: str = Field(default="", max_length=1024)
     default: Scalar | None = Field(default=None, description="attributes only")
     expression: str | None = Field(default=None, max_length=1024, description="transforms only")
@@ -159,6 +172,8 @@ def _type_findings(asset_type: AssetTypeFile) -> Iterator[tuple[str, Path]]:
             yield "only an attribute has a default; other kinds get their values from tags", (*path, "default")
         elif spec.default is not None and not is_of_type(spec.default, spec.type):
             yield f"{spec.default!r} is no {spec.type}", (*path, "default")
+        if spec.signal is not Signal.SENSOR and spec.kind is not PropertyKind.MEASUREMENT:
+            yield SIGNAL_OF_OTHERS, (*path, "signal")
     known = {name: (str(spec.kind), str(spec.type)) for name, spec in asset_type.properties.items()}
     signs = {name: mode.signs for name, mode in asset_type.failure_modes.items()}
     yield from sign_findings(signs, known)

@@ -44,12 +44,14 @@ class StudyAsset:
 
     `failure_modes`: what is known beforehand of how the machine fails, as an asset type has it: name → `part`, `signs`
     (channel → rises, falls, departs, unsteady), `action`, `notice_h`. Not a label: it says nothing of this record.
+    `signals`: channel → what gives it, of those that no sensor gives: demand, computed.
     """
 
     name: str
     stretches: tuple[Stretch, ...]
     ended: Ended = "running"
     failure_modes: Mapping[str, Any] = field(default_factory=dict)
+    signals: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +96,12 @@ def _asset(body: Mapping[str, object]) -> StudyAsset:
     stretches = body["stretches"]
     assert isinstance(stretches, Sequence)
     named = tuple(Stretch(**each) for each in stretches)
-    modes = body.get("failure_modes") or {}
-    if not isinstance(modes, Mapping):
-        message = f"{body['name']}: failure_modes: a mapping is needed, not {type(modes).__name__}"
-        raise StudyError(message)
-    return StudyAsset(_name(str(body["name"])), named, body.get("ended", "running"), modes)  # type: ignore[arg-type]
+    told = {key: body.get(key) or {} for key in ("failure_modes", "signals")}
+    for key, value in told.items():
+        if not isinstance(value, Mapping):
+            message = f"{body['name']}: {key}: a mapping is needed, not {type(value).__name__}"
+            raise StudyError(message)
+    return StudyAsset(_name(str(body["name"])), named, body.get("ended", "running"), **told)  # type: ignore[arg-type]
 
 
 def _name(name: str) -> str:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from penstock.apps.maintenance.advice.advisor import Advisor
 from penstock.apps.maintenance.advice.diagnosis import Diagnosis
-from penstock.apps.maintenance.advice.modes import FailureMode
+from penstock.apps.maintenance.advice.modes import NOTHING, Known
 from penstock.apps.maintenance.advice.telling import WRITTEN, Telling
 from penstock.apps.maintenance.assessment import GOOD, SECOND, UNCERTAIN_SUBNORMAL, Assessment, Finding, Phase
 from penstock.apps.maintenance.channels import Channel
@@ -58,16 +58,16 @@ class State:
     from_ns: int
     judge_ns: int
     period_ns: int
-    modes: tuple[FailureMode, ...] = ()
+    known: Known = NOTHING
 
     @property
     def key(self) -> tuple[int | str, ...]:
-        """Give what judges alike have in common; failure modes may change under a judge, it goes on with its state."""
+        """Give what judges alike have in common; what is known may change under a judge, it goes on with its state."""
         return (self.from_ns, self.judge_ns, self.model.fitted_on.digest)
 
     def advisor(self, units: Sequence[str]) -> Advisor:
         """Give a new one; `units` of all channels."""
-        return Advisor(self.model, self.modes, units)
+        return Advisor(self.model, self.known, units)
 
     def detector(self, advisor: Advisor | None = None) -> Detector:
         """Give a new one, as after an interruption; the advisor looks at each row with it."""
@@ -316,8 +316,8 @@ def by_rows(
     if state is None:
         worn = f"below {settings.limit:g} %: little life is left, see Maintenance"
         wish = RuleWish(HEALTH, "low", settings.limit, settings.deadband, 0.0, settings.severity, worn)
-    modes = state.modes if isinstance(state, State) else ()
-    key = (channels, modes, *(part.key for part in (state, life) if part is not None))
+    known = state.known if isinstance(state, State) else None
+    key = (channels, known, *(part.key for part in (state, life) if part is not None))
     return Judging(
         "state", key, channels, lambda: RowJudge(channels, state, life), wish, more, low_health=settings.limit
     )

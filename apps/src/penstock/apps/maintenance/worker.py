@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from penstock.apps.house.said import TROUBLE
-from penstock.apps.maintenance.advice.modes import FailureMode, modes_of_types
+from penstock.apps.maintenance.advice.modes import NOTHING, Known, known_of_types
 from penstock.apps.maintenance.assessment import SECOND
 from penstock.apps.maintenance.channels import Channel, all_channels, find_channels
 from penstock.apps.maintenance.checkpoint import Checkpoints
@@ -86,7 +86,7 @@ class Fleet:
         self.artefacts = Artefacts(folder / "models")
         self.fleets = Fleets(folder / "fleets", settings.place())
         self.members: list[Member] = []
-        self._modes: dict[tuple[str, int], tuple[FailureMode, ...]] = {}
+        self._known: dict[tuple[str, int], Known] = {}
         self._awaited: dict[str, str] = {}
         self._unfitted: dict[str, _Unfitted] = {}
         self._heads = Heads()
@@ -121,7 +121,7 @@ class Fleet:
         """Take assets that can be judged, take anew what changed, let go what is gone."""
         self._heads.saw((await client.since(None, limit=1)).head, self._now_ns())
         plant = await client.assets.list()
-        self._modes = modes_of_types(await client.assets.types())
+        self._known = known_of_types(await client.assets.types())
         self.members = []
         self._labels = await self._labels_by_asset()
         there = {asset.id for asset in plant}
@@ -239,14 +239,14 @@ class Fleet:
             message = "the version of its model in use is of other channels: take another, or name a new stretch"
             raise ArtefactError(message)
         return State(
-            used.model, used.healthy.fit[0], used.healthy.until_ns, used.period_ns, self._modes_of(asset)
+            used.model, used.healthy.fit[0], used.healthy.until_ns, used.period_ns, self._known_of(asset)
         )  # fmt: skip
 
-    def _modes_of(self, asset: Asset) -> tuple[FailureMode, ...]:
-        """Give how machines of its type fail; none where it has no type, or nobody has said."""
+    def _known_of(self, asset: Asset) -> Known:
+        """Give what is known of machines of its type; nothing where it has no type, or nobody has said."""
         if asset.type is None or asset.type_revision is None:
-            return ()
-        return self._modes.get((asset.type, asset.type_revision), ())
+            return NOTHING
+        return self._known.get((asset.type, asset.type_revision), NOTHING)
 
     async def _fit(
         self, client: AsyncClient, asset: Asset, channels: tuple[Channel, ...], healthy: Healthy
@@ -268,7 +268,8 @@ class Fleet:
                 return False
             lessons = await self._lessons(client, asset.id)
             made = await fitted(
-                rows, asset, channels, healthy=healthy, artefacts=self.artefacts, now_ns=now_ns, lessons=lessons
+                rows, asset, channels, healthy=healthy, artefacts=self.artefacts, now_ns=now_ns, lessons=lessons,
+                known=self._known_of(asset),
             )  # fmt: skip
         except ValueError as failure:  # FitError, and what linear algebra refuses
             self._unfitted[asset.id] = _Unfitted((healthy, channels), now_ns, str(failure))

@@ -48,7 +48,7 @@ def _watched(kind: Kind, plan: MachinePlan, rows: pa.Table) -> StudyAsset:
         Stretch("limits", cut, WATCH_FROM_NS),
         Stretch("watch", WATCH_FROM_NS, end),
     )
-    return StudyAsset(plan.name, uses, failure_modes=kind.failure_modes)
+    return StudyAsset(plan.name, uses, failure_modes=kind.failure_modes, signals=kind.signals)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,10 @@ TOTALS: Final = ("h", "m3", "kWh")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of machine: `faults` of the machine → component; `sensors`: tags that may break; its device file."""
+    """One kind of machine: `faults` of the machine → component; `sensors`: tags that may break; its device file.
+
+    `signals`: tags that no sensor gives → what does: they are asked for or computed.
+    """
 
     model: str
     faults: Mapping[str, str]
@@ -31,6 +34,7 @@ class Kind:
     parameters: Mapping[str, Any]
     device_file: Mapping[str, Any]
     failure_modes: Mapping[str, Any]
+    signals: Mapping[str, str]
     commissioned_h: float | None = None
     """Healthy hours that its limits need, where they are others than usual."""
 
@@ -51,11 +55,11 @@ def read_kinds(place: Path, wanted: Sequence[str]) -> tuple[Kind, ...]:
 
 def _kind(model: str, own: Mapping[str, Any]) -> Kind:
     lines = (line.partition("\t") for line in sim("faults", model).splitlines())
-    device, modes = _files(model)
+    device, known = _files(model)
     sensors = tuple(
         name
         for name, tag in device["tags"].items()
-        if tag["type"] == "float64" and tag.get("unit", "") and tag["unit"] not in TOTALS and "setpoint" not in name
+        if tag["type"] == "float64" and tag.get("unit", "") and tag["unit"] not in TOTALS and name not in known.signals
     )
     return Kind(
         model,
@@ -64,20 +68,29 @@ def _kind(model: str, own: Mapping[str, Any]) -> Kind:
         tuple(own.get("duties", DUTIES)),
         own.get("parameters", {}),
         device,
-        modes,
+        known.failure_modes,
+        known.signals,
         own.get("commissioned_h"),
     )
 
 
-def _files(model: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give a machine's device file, and the failure modes of the asset type that comes with it into a plant."""
+@dataclass(frozen=True, slots=True)
+class _Type:
+    failure_modes: Mapping[str, Any]
+    signals: Mapping[str, str]
+
+
+def _files(model: str) -> tuple[dict[str, Any], _Type]:
+    """Give a machine's device file, and what the asset type says that comes with it into a plant."""
     with tempfile.TemporaryDirectory(prefix="penstock-lab-") as made:
         plant = Path(made)
         (plant / "devices").mkdir()
         sim("machine", model, "--device", "machine", "--plant", made)
         device = yaml.safe_load((plant / "devices" / "machine.yaml").read_text())
         types = [yaml.safe_load(file.read_text()) for file in (plant / "types").glob("*.yaml")]
-        return device, types[0].get("failure_modes", {}) if types else {}
+        kind = types[0] if types else {}
+    given = {name: spec["signal"] for name, spec in kind.get("properties", {}).items() if "signal" in spec}
+    return device, _Type(kind.get("failure_modes", {}), given)
 
 
 def sim(*arguments: str) -> str:

@@ -16,11 +16,14 @@ SHIPPED: Final = Path(__file__).with_name("costs.yaml")
 Item = Literal["missed_failure", "needless_stop", "inspection", "planned_repair"]
 ITEMS: Final[tuple[Item, ...]] = ("missed_failure", "needless_stop", "inspection", "planned_repair")
 FILE_MAX_bytes: Final = 1_000_000
+WEEK_h: Final = 168.0
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What each thing costs for one asset type; `notice_h`: from an order to the repair; `period_h`: of overhauls."""
+    """What each thing costs for one asset type; `notice_h`: from an order to the repair; `period_h`: of overhauls;
+    `schedule_h`: for how long ahead work is scheduled.
+    """
 
     missed_failure: float
     needless_stop: float
@@ -28,6 +31,7 @@ class Costs:
     planned_repair: float
     notice_h: float
     period_h: float
+    schedule_h: float = WEEK_h
 
     def scaled(self, item: Item, factor: float) -> Costs:
         """Give the same with one cost times a factor."""
@@ -35,7 +39,8 @@ class Costs:
 
     def sped_up(self, speed: float) -> Costs:
         """Give the same for an experiment in which machines wear `speed` times as fast as in life."""
-        return replace(self, notice_h=self.notice_h / speed, period_h=self.period_h / speed)
+        hours = {name: getattr(self, name) / speed for name in ("notice_h", "period_h", "schedule_h")}
+        return replace(self, **hours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ class _Costs(BaseModel):
     planned_repair: float = Field(ge=0, le=1e12)
     notice_h: float = Field(ge=0, le=1e6)
     period_h: float = Field(gt=0, le=1e6)
+    schedule_h: float = Field(default=WEEK_h, ge=0, le=1e6)
 
     def costs(self) -> Costs:
         return Costs(**self.model_dump())

@@ -100,7 +100,7 @@ class FailureMode(Answer):
 
 @dataclass(frozen=True, slots=True)
 class AssetType(Answer):
-    """A revision of an asset type; `properties`: name → kind, type, unit, description, default, expression."""
+    """A revision of an asset type; `properties`: name → kind, type, unit, signal, description, default, expression."""
 
     name: str
     revision: int = 1

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
+from penstock.core.plant import Signal
 from penstock.core.times import format_rfc3339_ns
 from penstock.platform.kit.access import Principal, requires
 from penstock.platform.kit.paging import Cursor, Limit, Page
@@ -32,6 +33,7 @@ from penstock.platform.registry.types import TypeContent, TypeService
 
 Reader = Annotated[Principal, requires("assets:read")]
 Writer = Annotated[Principal, requires("assets:write")]
+SENSED = ("signal", Signal.SENSOR)
 SearchText = Annotated[str | None, Query(min_length=1, max_length=200, pattern=PRINTABLE)]
 PathText = Annotated[str | None, Query(max_length=512, pattern=PRINTABLE)]
 Keys = Annotated[list[Annotated[str, Query(max_length=900, pattern=PRINTABLE)]], Query(max_length=500)]
@@ -205,7 +207,9 @@ def _computed(body: TagInput) -> ComputedTag:
 
 
 def _spec(spec: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in spec.items() if value not in (None, "")}
+    """Leave out what says nothing: the same words are the same content, from a file or not."""
+    usual = (None, "")
+    return {name: value for name, value in spec.items() if value not in usual and (name, value) != SENSED}
 
 
 def _type(row: AssetType) -> AssetTypeOutput:

@@ -16,7 +16,7 @@ from penstock.core.failure_modes import (
     NOTICE_MAX_h,
     SignDirection,
 )
-from penstock.core.plant import PropertyKind
+from penstock.core.plant import PropertyKind, Signal
 from penstock.core.values import ValueType
 from penstock.platform.kit.schemas import (
     INT64_MAX,
@@ -43,11 +43,15 @@ Attributes = Annotated[dict[PropertyName, Scalar | None], Field(max_length=500)]
 
 
 class PropertySpecBody(Input):
-    """A property of an asset type. The expression of a transform is stored; it is not evaluated yet."""
+    """A property of an asset type. The expression of a transform is stored; it is not evaluated yet.
+
+    signal: what gives a measurement: a sensor, a demand (setpoint, command), or a controller that computes it.
+    """
 
     kind: PropertyKind
     type: ValueType = ValueType.FLOAT64
     unit: Unit = ""
+    signal: Signal = Signal.SENSOR
     description: Prose = ""
     default: Scalar | None = None
     expression: Line | None = None

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from penstock.apps.maintenance.advice.diagnosis import Diagnosis
 from penstock.apps.maintenance.advice.matching import Pattern, Ranked, missing_of, rank
 from penstock.apps.maintenance.advice.memory import Memory
-from penstock.apps.maintenance.advice.modes import FailureMode
+from penstock.apps.maintenance.advice.modes import Known
 from penstock.apps.maintenance.advice.saying import Teller, Told
 from penstock.apps.maintenance.advice.sensors import RECENT, Looks, looks_of
 from penstock.apps.maintenance.advice.urgency import hours_left
@@ -58,11 +58,12 @@ class Said:
 class Advisor:
     """See the module."""
 
-    def __init__(self, model: Model, modes: Sequence[FailureMode], units: Sequence[str] = ()) -> None:
+    def __init__(self, model: Model, known: Known, units: Sequence[str] = ()) -> None:
         names = [model.fitted_on.channels[i] for i in model.used]
-        known = units or [""] * len(model.fitted_on.channels)
-        self._model, self._modes, self._names = model, tuple(modes), names
-        self._teller = Teller(names, [known[i] for i in model.used])
+        of_all = units or [""] * len(model.fitted_on.channels)
+        self._model, self._modes, self._names = model, known.modes, names
+        self._sensed = np.array([name not in known.sensorless for name in names], np.bool_)
+        self._teller = Teller(names, [of_all[i] for i in model.used])
         self._covariances: dict[int, Floats] = {}
         self._lives: deque[tuple[int, float]] = deque()
         self._life_h: float | None = None
@@ -137,7 +138,7 @@ class Advisor:
             self._say(time_ns, silent)
             return
         spread = self._model.channel_scale[average]
-        pattern = Pattern(averages.channels[average] / spread, self._covariance(average), looks)
+        pattern = Pattern(averages.channels[average] / spread, self._covariance(average), looks, self._sensed)
         best = self._weighed(rank(pattern, self._modes, self._names))
         self._key = _key(best)
         self._say(time_ns, self._teller.tell(best, self._told(rows, spread)))
@@ -175,7 +176,7 @@ class Advisor:
         silent = self._silence(times, rows, looks)
         if silent is not None:
             return silent
-        sure = np.maximum(looks.stuck, looks.spiking)
+        sure = np.where(self._sensed, np.maximum(looks.stuck, looks.spiking), 0.0)
         if not (sure >= SURE).any():
             return None
         i = int(sure.argmax())

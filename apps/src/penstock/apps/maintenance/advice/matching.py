@@ -9,7 +9,8 @@ directions that it names, the first more probably than the last; a broken sensor
 (sensor validity, Dunia, Qin et al. 1996); anything else is *unknown*. Displacements have a wide density, with
 a square law's tail, so that size alone convinces nobody. The set is found greedily, one channel after the other, as
 long as the hypothesis gains. Roughness joins as a second observation a channel. Hypotheses are weighed by Bayes' rule
-with a prior of its own for all sensors, equal within it for all channels, and for a machine's modes alike.
+with a prior of its own for all sensors, equal within it for all channels that have one, and for a machine's modes
+alike.
 """
 
 from __future__ import annotations
@@ -70,11 +71,14 @@ RIDGE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """What is to be explained: z (u,) in healthy spreads, its healthy covariance (u, u), and how the channels look."""
+    """What is to be explained: z (u,) in healthy spreads, its healthy covariance (u, u), how the channels look, and
+    which of them a sensor gives (u,); None: all.
+    """
 
     z: Floats
     covariance: Floats
     looks: Looks
+    sensed: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ class _Weighing:
     def __init__(self, pattern: Pattern) -> None:
         self._z, self._looks = pattern.z, pattern.looks
         self._channels = len(pattern.z)
+        self._sensed = range(self._channels) if pattern.sensed is None else np.flatnonzero(pattern.sensed).tolist()
         ridge = RIDGE * np.eye(self._channels)
         self._precision = np.linalg.inv(pattern.covariance + ridge)
         alone = np.abs(self._precision @ self._z) / np.sqrt(np.maximum(np.diag(self._precision), FLOOR))
@@ -180,7 +185,7 @@ class _Weighing:
         own = {"stuck": looks.stuck, "spike": np.minimum(looks.spiking, SPIKED_MAX), "dropout": looks.absent}
         stray = np.full(self._channels, STRAY / 2)
         still = np.full(self._channels, ROUGHER["still"])
-        for i in range(self._channels):
+        for i in self._sensed:
             up = stray.copy()
             up[i] = 0.49
             score, displaced = self._score(up, up, still, forced=i)
@@ -191,7 +196,7 @@ class _Weighing:
                     said += STEPPED[how][0 if looks.stepped[i] > 0 else 1]
                 whole = score + self._rough_term(i, ROUGHER[how]) + said
                 ranked = Ranked("sensor", 0.0, channel=i, how=how, displaced=displaced)
-                out.append((SENSOR / self._channels * share, whole, ranked))
+                out.append((SENSOR / len(self._sensed) * share, whole, ranked))
         return out
 
     def _rough_term(self, i: int, probability: float) -> float:

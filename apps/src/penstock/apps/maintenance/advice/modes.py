@@ -1,7 +1,8 @@
-"""Failure modes as data: which part, by which signs it is known, what to do (ISO 14224; signs as in ISO 13379-1).
+"""What is known of a machine beforehand, as data: how it fails, and which of its readings come from no sensor.
 
-A mode names channels and how each leaves its healthy value, the most telling first. `read_modes` takes them as a study
-has them, `modes_of_types` as the platform's asset types do.
+Failure modes: which part, by which signs it is known, what to do (ISO 14224; signs as in ISO 13379-1). A mode names
+channels and how each leaves its healthy value, the most telling first. `read_known` takes them as a study has them,
+`known_of_types` as the platform's asset types do.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from penstock.core.failure_modes import SignDirection
+from penstock.core.plant import Signal
 from penstock.sdk.models import AssetType
 from penstock.sdk.models import FailureMode as TypesMode
 
+SIGNALS: Final = tuple(Signal)
+SENSORLESS: Final = (Signal.DEMAND, Signal.COMPUTED)
 NOTICE_h: Final = 24.0
 """Of a repair for which nobody has said more."""
 
@@ -33,6 +37,27 @@ class FailureMode:
     description: str = ""
     action: str = ""
     notice_h: float = NOTICE_h
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """`sensorless`: channels that are asked for, or computed by a controller: no sensor of theirs can break."""
+
+    modes: tuple[FailureMode, ...] = ()
+    sensorless: frozenset[str] = frozenset()
+
+    @property
+    def signs(self) -> frozenset[str]:
+        """Give the channels by which any failure is known."""
+        return frozenset(channel for mode in self.modes for channel, _ in mode.signs)
+
+
+NOTHING: Final = Known()
+
+
+def read_known(modes: object, signals: object) -> Known:
+    """Read it from JSON or YAML values: name → mode, channel → signal; ModesError says where and what is wrong."""
+    return Known(read_modes(modes), _sensorless(signals))
 
 
 def read_modes(body: object) -> tuple[FailureMode, ...]:
@@ -76,9 +101,31 @@ def _hours(mode: str, given: Any) -> float:
     return hours
 
 
-def modes_of_types(types: Iterable[AssetType]) -> dict[tuple[str, int], tuple[FailureMode, ...]]:
-    """Give the modes of each revision of each asset type, (name, revision) → modes."""
-    return {(each.name, each.revision): tuple(_told(*mode) for mode in each.failure_modes.items()) for each in types}
+def _sensorless(body: object) -> frozenset[str]:
+    if body is None:
+        return frozenset()
+    if not isinstance(body, Mapping):
+        message = f"signals: a mapping of channel to signal is needed, not {type(body).__name__}"
+        raise ModesError(message)
+    for channel, word in body.items():
+        if word not in SIGNALS:
+            message = f"signals.{channel}: {word!r} is none of {', '.join(SIGNALS)}"
+            raise ModesError(message)
+    return frozenset(str(channel) for channel, word in body.items() if word != Signal.SENSOR)
+
+
+def known_of_types(types: Iterable[AssetType]) -> dict[tuple[str, int], Known]:
+    """Give what each revision of each asset type says, (name, revision) → known.
+
+    A signal of a newer platform that this app does not know is taken for a sensor's.
+    """
+    return {
+        (each.name, each.revision): Known(
+            tuple(_told(*mode) for mode in each.failure_modes.items()),
+            frozenset(name for name, spec in each.properties.items() if spec.get("signal") in SENSORLESS),
+        )
+        for each in types
+    }
 
 
 def _told(name: str, mode: TypesMode) -> FailureMode:

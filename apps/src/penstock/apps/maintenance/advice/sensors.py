@@ -106,16 +106,17 @@ def stepped(recent: Floats) -> Floats:
     old, new = recent[:-WINDOW], recent[-WINDOW:]
     if len(old) < WINDOW:
         return np.zeros(recent.shape[1])
-    return np.array([_step_of(before, behind) for before, behind in zip(old.T, new.T, strict=True)])
+    whole = np.flatnonzero(np.isfinite(recent).all(axis=0))
+    old, new = old[:, whole], new[:, whole]
+    gone = np.median(new[-LEVEL_ROWS:], axis=0) - np.median(old, axis=0)
+    noise = np.median(np.abs(np.diff(old, axis=0)), axis=0)
+    said = np.zeros(recent.shape[1])
+    for i in np.flatnonzero(np.abs(gone) > np.maximum(CLEAR_STEPS * noise, TINY)):
+        said[whole[i]] = _step_of(new[:, i], float(gone[i]), float(noise[i]))
+    return said
 
 
-def _step_of(old: Floats, new: Floats) -> float:
-    if not (np.isfinite(old).all() and np.isfinite(new).all()):
-        return 0.0
-    gone = float(np.median(new[-LEVEL_ROWS:]) - np.median(old))
-    noise = float(np.median(np.abs(np.diff(old))))
-    if abs(gone) <= max(CLEAR_STEPS * noise, TINY):
-        return 0.0
+def _step_of(new: Floats, gone: float, noise: float) -> float:
     steps = np.diff(new) / gone
     k = int(steps.argmax())
     if k + 3 >= len(new):

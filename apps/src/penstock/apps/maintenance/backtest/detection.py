@@ -62,11 +62,14 @@ def _detect(asset: StudyAsset, recording: Recording) -> _Outcome:
         message = f"{asset.name}: no row is named healthy (use: fit)"
         raise StudyError(message)
     try:
-        model = fit(healthy, limits if len(limits) else None, channels=recording.channels, source=asset.name)
+        model = fit(
+            healthy, limits if len(limits) else None, channels=recording.channels, source=asset.name,
+            damage=asset.known.signs,
+        )  # fmt: skip
     except FitError as error:
         message = f"{asset.name}: {error}"
         raise StudyError(message) from error
-    advisor = Advisor(model, asset.failure_modes)
+    advisor = Advisor(model, asset.known)
     judged = _judged(Detector(model, advisor), recording)
     reasons = [f"{STATISTICS[s]}, λ {model.lambdas[a]:g}" if a >= 0 else None for a, s in judged.reasons.tolist()]
     said = advisor.take()

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from penstock.apps.maintenance.advice.modes import FailureMode, ModesError, read_modes
+from penstock.apps.maintenance.advice.modes import NOTHING, Known, ModesError, read_known
 
 STUDY: Final = "study.json"
 VERSION: Final = 1
@@ -39,13 +39,13 @@ class Stretch:
 class StudyAsset:
     """One machine; `ended`: "failure" where its record ends with one, otherwise "running".
 
-    `failure_modes`: of its type, the signs being channels; none where the study names none.
+    `known`: of its type, the failure modes' signs being channels; nothing where the study names none.
     """
 
     name: str
     stretches: tuple[Stretch, ...]
     ended: str
-    failure_modes: tuple[FailureMode, ...] = ()
+    known: Known = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +83,11 @@ def _asset(body: dict[str, Any]) -> StudyAsset:
     stretches = tuple(Stretch(s["use"], int(s["start_ns"]), int(s["end_ns"])) for s in body["stretches"])
     name, ended = _name(str(body["name"])), str(body.get("ended", "running"))
     try:
-        modes = read_modes(body.get("failure_modes"))
+        known = read_known(body.get("failure_modes"), body.get("signals"))
     except ModesError as error:
         message = f"{STUDY}: {name}: {error}"
         raise StudyError(message) from error
-    return StudyAsset(name, stretches, ended, modes)
+    return StudyAsset(name, stretches, ended, known)
 
 
 def _name(name: str) -> str:

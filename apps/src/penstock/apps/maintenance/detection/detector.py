@@ -60,6 +60,7 @@ class Detector:
             scale=model.scale,
             gain=model.gain,
             gap_ns=model.gap_ns,
+            reach=(model.level_low, model.level_high),
             operating=model.operating,
         )
         self._rows.learn_others(model.mean[:channels], model.covariance)

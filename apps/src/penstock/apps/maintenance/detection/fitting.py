@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from penstock.apps.maintenance.detection.judge import Averages, Statistics, stac
 from penstock.apps.maintenance.detection.limits import limit_of, without_moments
 from penstock.apps.maintenance.detection.model import FittedOn, Model
 from penstock.apps.maintenance.detection.numbers import Floats
-from penstock.apps.maintenance.detection.operating import OperatingPoint, find_operating_point
+from penstock.apps.maintenance.detection.operating import Measures, OperatingPoint, Sought, find_operating_point
 from penstock.apps.maintenance.detection.rows import Conditioner
 from penstock.apps.maintenance.detection.scaling import (
     centre,
@@ -24,12 +24,15 @@ from penstock.apps.maintenance.detection.scaling import (
     robust_scale,
     stands,
     stays,
+    turns,
 )
 from penstock.apps.maintenance.detection.settings import DetectionSettings
 
 FIT_ROWS_MIN = 30
 LIMIT_ROWS_MIN = 20
 GAP_QUANTILE = 0.99
+REACH, REACH_MIN, FREE = 1.0, 3.0, 1e12
+"""So far beyond the lowest and the highest healthy moving level it may go: of the way between them, and in scales."""
 FLOOR = 0.01
 """Of the median variance, below which no direction and no channel is judged."""
 
@@ -60,10 +63,12 @@ def fit(
     channels: Sequence[str],
     source: str,
     settings: DetectionSettings | None = None,
+    damage: Collection[str] = (),
 ) -> Model:
     """Fit on healthy rows, limits from other healthy rows; where there are none, from the later part of the first.
 
-    FitError where rows or moving channels are too few.
+    `damage`: channels by which failures are known: what tells of damage does not stand for what is asked of the
+    machine. FitError where rows or moving channels are too few.
     """
     settings = settings or DetectionSettings()
     stretches = (healthy,) if limits is None else (healthy, limits)
@@ -71,7 +76,9 @@ def fit(
         cut = int(len(healthy) * settings.fit_share)
         healthy, limits = healthy.part(0, cut), healthy.part(cut, len(healthy))
     _require(healthy, limits, len(channels))
-    frame = _frame(healthy, (healthy, limits), settings, whole=stretches)
+    frame = _frame(
+        healthy, (healthy, limits), settings, whole=stretches, damage=[i for i, c in enumerate(channels) if c in damage]
+    )
     _require_values(*(Rows(rows.times_ns, rows.values[:, frame.used]) for rows in (healthy, limits)))
     deviations = np.array([d for d, _ in _deviations(frame, healthy)])
     directions = _directions(deviations, settings)
@@ -87,6 +94,8 @@ def fit(
         centre=frame.centre,
         scale=frame.scale,
         gain=frame.gain,
+        level_low=frame.level_low,
+        level_high=frame.level_high,
         gap_ns=frame.gap_ns,
         operating=frame.operating,
         mean=directions.mean,
@@ -130,12 +139,20 @@ class _Frame:
     gain: Floats
     gap_ns: int
     operating: OperatingPoint
+    level_low: Floats
+    level_high: Floats
     conditioner_mean: Floats | None = None
     conditioner_covariance: Floats | None = None
 
     def conditioner(self) -> Conditioner:
         new = Conditioner(
-            self.settings, self.centre, scale=self.scale, gain=self.gain, gap_ns=self.gap_ns, operating=self.operating
+            self.settings,
+            self.centre,
+            scale=self.scale,
+            gain=self.gain,
+            gap_ns=self.gap_ns,
+            reach=(self.level_low, self.level_high),
+            operating=self.operating,
         )
         if self.conditioner_mean is not None and self.conditioner_covariance is not None:
             new.learn_others(self.conditioner_mean, self.conditioner_covariance)
@@ -143,9 +160,14 @@ class _Frame:
 
 
 def _frame(
-    healthy: Rows, stretches: tuple[Rows, Rows], settings: DetectionSettings, *, whole: Sequence[Rows]
+    healthy: Rows,
+    stretches: tuple[Rows, Rows],
+    settings: DetectionSettings,
+    *,
+    whole: Sequence[Rows],
+    damage: Collection[int],
 ) -> _Frame:
-    """`stretches`: rows to fit on and rows for the limits; `whole`: the same as they were named."""
+    """`stretches`: rows to fit on and rows for the limits; `whole`: the same as they were named; `damage`: places."""
     level = centre(healthy.values)
     still = robust_scale(healthy.values)
     used = np.flatnonzero((still > 0) & ~np.array([counts(column) for column in healthy.values.T]))
@@ -163,24 +185,39 @@ def _frame(
         [g > 0 and stays([rows.values[:, i] for rows in stretches]) for i, g in zip(used, gain, strict=True)]
     )
     scale = np.where(staying, still[used], scale)
-    operating = _operating(stretches, gain, used=used, level=level[used], scale=scale, settings=settings)
+    deviations = [(rows.values[:, used] - level[used]) / scale for rows in stretches]
+    sought = Sought(
+        wandering=np.flatnonzero(gain > 0).tolist(),
+        fixed=np.flatnonzero(staying | (gain == 0)).tolist(),
+        drivers=[place for place, i in enumerate(used) if i not in damage],
+    )
+    operating = find_operating_point(deviations, sought, _measures(settings))
     gain = np.where(staying | (operating.modelled > 0), 0.0, gain)
-    return _Frame(settings, used, level[used], scale, gain, _gap_ns(healthy, settings), operating)
+    low, high = _reach(deviations, gain)
+    return _Frame(settings, used, level[used], scale, gain, _gap_ns(healthy, settings), operating, low, high)
 
 
-def _operating(
-    stretches: Sequence[Rows],
-    gain: Floats,
-    *,
-    used: NDArray[np.int64],
-    level: Floats,
-    scale: Floats,
-    settings: DetectionSettings,
-) -> OperatingPoint:
-    return find_operating_point(
-        [(rows.values[:, used] - level) / scale for rows in stretches],
-        np.flatnonzero(gain > 0).tolist(),
+def _reach(stretches: Sequence[Floats], gain: Floats) -> tuple[Floats, Floats]:
+    """Give how low and how high moving levels may go (u,), in scales: as far again as they went while healthy.
+
+    Where they only went one way nobody knows how far they go.
+    """
+    low, high = np.full(len(gain), -FREE), np.full(len(gain), FREE)
+    for i in np.flatnonzero(gain > 0):
+        columns = [rows[np.isfinite(rows[:, i]), i] for rows in stretches]
+        if not turns(columns):
+            continue
+        paths = [c - moving_deviation(c, round(1 / gain[i])) for c in columns if len(c)]
+        low[i], high[i] = min(path.min() for path in paths), max(path.max() for path in paths)
+        beyond = max(REACH * (high[i] - low[i]), REACH_MIN)
+        low[i], high[i] = low[i] - beyond, high[i] + beyond
+    return low, high
+
+
+def _measures(settings: DetectionSettings) -> Measures:
+    return Measures(
         stands=lambda values: stands(values, settings.wander_limit),
+        stays=stays,
         scale=lambda values: float(robust_scale(values[:, None])[0]),
     )
 

@@ -13,7 +13,7 @@ from penstock.apps.maintenance.detection.numbers import Floats
 from penstock.apps.maintenance.detection.operating import OperatingPoint
 from penstock.apps.maintenance.detection.settings import DetectionSettings
 
-VERSION: Final = 2
+VERSION: Final = 3
 STATISTICS: Final = ("T2", "SPE", "channel")
 """Principal space, residual space, the single channel that stands out most."""
 
@@ -42,6 +42,7 @@ class Model:
     """Arrays over the `u` used channels, `d` = u × (lags + 1) stacked values, `m` moving averages.
 
     used (u,): which channels; centre, scale, gain (u,): the level, unit and speed of the moving level of each;
+    level_low, level_high (u,): how far a moving level may go, in scales from the centre;
     mean (d,), whiten (d, d): of the stacked deviations, directions by rising variance, the first `residual` of which
     are the residual space; covariance (u, u); lambdas (m,); direction_scale (m, d), channel_scale (m, u);
     operating: what the operating point lets expect;
@@ -55,6 +56,8 @@ class Model:
     centre: Floats
     scale: Floats
     gain: Floats
+    level_low: Floats
+    level_high: Floats
     gap_ns: int
     mean: Floats
     whiten: Floats
@@ -123,6 +126,8 @@ ARRAYS: Final = (
     "centre",
     "scale",
     "gain",
+    "level_low",
+    "level_high",
     "mean",
     "whiten",
     "covariance",

@@ -3,7 +3,8 @@
 Theory of operation. A load that changes by the shift, or wind, makes every channel wander, and a level that follows
 each of them would follow a slow fault as well. So a few channels that drive the others are sought, and of each that
 wanders its expectation is a ridge regression on them: on their values, squares and cubes, for characteristic curves, on
-products of two, and on moving averages, for what follows with a lag, as temperatures do. (Removing operational and
+products of two, and on moving averages of values and squares, for what follows with a lag, as temperatures follow
+losses. (Removing operational and
 environmental variation by regression: Sohn 2007, Philosophical Transactions A 365; Cross, Worden and Chen 2011.) It is
 kept where what is left stands still in all healthy rows, those that it was not fitted on too; a channel of which it
 does not is held against its own moving level as before.
@@ -11,7 +12,7 @@ does not is held against its own moving level as before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -22,7 +23,9 @@ from penstock.apps.maintenance.detection.numbers import Floats, listed, unlisted
 
 DRIVERS_MAX: Final = 3
 GAIN_MIN: Final = 0.05
-"""A further driver leaves at least so much less of what one less leaves unexplained."""
+"""A further driver leaves at least so much less of what one less leaves unexplained,"""
+WORTH: Final = 0.01
+"""and at least so much less of the other channels' variance."""
 LAGS: Final = (0.1, 0.03, 0.01)
 """Weights of the newest row in the moving averages."""
 RIDGE: Final = 1e-3
@@ -80,16 +83,22 @@ class Expectation:
         """Take a row's deviations (u,); give what is expected (u,), 0 of what is not modelled, NaN if not known yet."""
         point = self._point
         own = deviation[point.drivers]
-        self.held = own = np.where(np.isnan(own), self.held, own)
+        lost = np.isnan(own)
+        if lost.any():
+            own = np.where(lost, self.held, own)
+        self.held = own
         now = (
             np.minimum(np.maximum(own, point.driver_low), point.driver_high) - point.driver_centre
         ) / point.driver_scale
+        powers = np.concatenate([now, now**2])
         if self.averages is None:
-            self.averages = np.tile(now, (len(LAGS), 1))
+            self.averages = np.tile(powers, (len(LAGS), 1))
         else:
-            self.averages = np.where(
-                np.isnan(self.averages), now, self.averages + self._lags * (np.nan_to_num(now - self.averages))
-            )
+            step = self._lags * (powers - self.averages)
+            if np.isnan(step).any():  # a driver is not read, or for the first time
+                step = np.nan_to_num(step)
+                self.averages = np.where(np.isnan(self.averages), powers, self.averages)
+            self.averages = self.averages + step
         return np.asarray(features_of(now, self.averages) @ point.weights, np.float64)
 
     def to_json(self) -> dict[str, Any]:
@@ -109,75 +118,113 @@ def features_of(now: Floats, averages: Floats) -> Floats:
     return np.concatenate([[1.0], now, now**2, now**3, averages.ravel(), products])
 
 
-def find_operating_point(
-    stretches: Sequence[Floats],
-    wandering: Sequence[int],
-    *,
-    stands: Callable[[Floats], bool],
-    scale: Callable[[Floats], float],
-) -> OperatingPoint:
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Places among the used channels. wandering: those whose level moves while healthy, which are to be explained;
+    fixed: those that are held against a fixed level anyhow; drivers: those that may be one.
+    """
+
+    wandering: Collection[int]
+    fixed: Collection[int]
+    drivers: Collection[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What is asked of series: whether one stands still, whether several come back to where they were, its spread."""
+
+    stands: Callable[[Floats], bool]
+    stays: Callable[[Sequence[Floats]], bool]
+    scale: Callable[[Floats], float]
+
+
+def find_operating_point(stretches: Sequence[Floats], sought: Sought, measures: Measures) -> OperatingPoint:
     """Seek drivers among deviations (n, u) of the healthy stretches, the first of which is fitted on.
 
-    `wandering`: channels to explain; `stands`, `scale`: whether a series stands still, and its spread.
+    A channel that wanders is held against its expectation where what that leaves is smaller and rests. One that is held
+    against a fixed level anyhow, where it is half of what a straight line leaves, which the directions see for
+    themselves: then it follows along a curve, or late.
     """
     fitted = stretches[0]
     none = OperatingPoint.none(fitted.shape[1])
-    if len(wandering) < 2 or min(len(rows) for rows in stretches) < ROWS_MIN:
+    if not sought.wandering or min(len(rows) for rows in stretches) < ROWS_MIN:
         return none
-    drivers = _drivers(fitted, list(wandering))
+    drivers = _drivers(fitted, list(sought.wandering), sought.drivers)
     if not drivers:
         return none
     draft = _draft(fitted, drivers)
     shown = [_features(draft, rows) for rows in stretches]
     weights = np.zeros((shown[0].shape[1], fitted.shape[1]))
     modelled, unit = none.modelled, none.unit
-    for i in wandering:
-        solved = _solve(shown[0], fitted[:, i])
-        left = [_finite(rows[:, i] - seen @ solved) for rows, seen in zip(stretches, shown, strict=True)]
-        spread = [float(each.std()) for each in left]
-        wide = [float(np.nanstd(rows[:, i])) for rows in stretches]
-        carries = all(s <= STRANGE * spread[0] for s in spread)
-        explains = all(s <= LEFT_MAX * w for s, w in zip(spread, wide, strict=True))
-        of_left = scale(left[0])
-        if i not in drivers and carries and explains and of_left > 0 and all(stands(each) for each in left):
+    for i in range(fitted.shape[1]):
+        if i in drivers:
+            continue
+        series = [rows[:, i] for rows in stretches]
+        solved = _solve(shown[0], series[0])
+        left = _left_of(series, shown, solved)
+        of_left = measures.scale(left[0])
+        if of_left > 0 and (
+            (i in sought.wandering and _rests(series, left, measures))
+            or (i in sought.fixed and _is_bent(series, left, [seen[:, : 1 + len(drivers)] for seen in shown]))
+        ):
             weights[:, i], modelled[i], unit[i] = solved, 1, of_left
     return replace(draft, weights=weights, modelled=modelled, unit=unit) if modelled.any() else none
 
 
-def _drivers(fitted: Floats, wandering: list[int]) -> list[int]:
-    """Take, one after the other, the channel that leaves least of the others unexplained."""
+def _left_of(series: Sequence[Floats], shown: Sequence[Floats], solved: Floats) -> list[Floats]:
+    return [_finite(own - seen @ solved) for own, seen in zip(series, shown, strict=True)]
+
+
+def _rests(series: Sequence[Floats], left: Sequence[Floats], measures: Measures) -> bool:
+    """Say whether what is left of a channel is small, alike in all stretches, and has a level."""
+    spread = [float(each.std()) for each in left]
+    carries = all(each <= STRANGE * spread[0] for each in spread)
+    explains = all(each <= LEFT_MAX * float(np.nanstd(own)) for each, own in zip(spread, series, strict=True))
+    return carries and explains and (all(measures.stands(each) for each in left) or measures.stays(left))
+
+
+def _is_bent(series: Sequence[Floats], left: Sequence[Floats], line: Sequence[Floats]) -> bool:
+    """Say whether a channel is left much less than by a straight line on the drivers' newest row, in all stretches."""
+    straight = _left_of(series, line, _solve(line[0], series[0]))
+    return all(_rms(bent) <= LEFT_MAX * _rms(other) for bent, other in zip(left, straight, strict=True))
+
+
+def _drivers(fitted: Floats, wandering: list[int], offered: Collection[int]) -> list[int]:
+    """Take, one after the other, the channel that explains most of the others.
+
+    What a channel would be itself does not count, so that what is hard to explain is no driver for that.
+    """
     spread = np.nanstd(fitted[:, wandering], axis=0)
     chosen: list[int] = []
-    left_before = 1.0
+    left = np.where(spread > 0, 1.0, 0.0)
     while len(chosen) < DRIVERS_MAX:
-        found = [
-            (left, i)
-            for i in wandering
-            if i not in chosen
-            if (left := _left(fitted, [*chosen, i], wandering, spread)) < 1.0
-        ]
+        found = []
+        for i in offered:
+            if i in chosen:
+                continue
+            leaves = _left(fitted, [*chosen, i], wandering, spread)
+            others = [place for place, j in enumerate(wandering) if j != i and j not in chosen]
+            gain, before = float((left - leaves)[others].sum()), float(left[others].sum())
+            if gain > max(GAIN_MIN * before, WORTH * len(others)):
+                found.append((gain, -i, leaves))
         if not found:
             break
-        left, best = min(found)
-        if left_before - left < GAIN_MIN * left_before:
-            break
-        chosen.append(best)
-        left_before = left
+        _, best, left = max(found, key=lambda each: each[:2])
+        chosen.append(-best)
     return chosen
 
 
-def _left(fitted: Floats, drivers: list[int], wandering: list[int], spread: Floats) -> float:
-    """Give the mean share of the channels' variance that drivers leave in the later half, fitted on the earlier one."""
+def _left(fitted: Floats, drivers: list[int], wandering: list[int], spread: Floats) -> Floats:
+    """Give the share of each channel's variance that drivers leave in the later half, fitted on the earlier one."""
     shown = _features(_draft(fitted, drivers), fitted)
     half = len(fitted) // 2
-    total, count = 0.0, 0
+    shares = np.zeros(len(wandering))
     for place, i in enumerate(wandering):
         if i in drivers or spread[place] <= 0:
             continue
         left = _finite(fitted[half:, i] - shown[half:] @ _solve(shown[:half], fitted[:half, i]))
-        total += min(1.0, float(np.mean(left**2)) / spread[place] ** 2)
-        count += 1
-    return total / count if count else 1.0
+        shares[place] = min(1.0, float(np.mean(left**2)) / spread[place] ** 2)
+    return shares
 
 
 def _draft(fitted: Floats, drivers: list[int]) -> OperatingPoint:
@@ -196,10 +243,11 @@ def _features(point: OperatingPoint, rows: Floats) -> Floats:
     """Give the features (n, f) of rows in sequence."""
     own = _held(rows[:, point.drivers])
     now = (np.clip(own, point.driver_low, point.driver_high) - point.driver_centre) / point.driver_scale
-    averages = np.empty((len(rows), len(LAGS), now.shape[1]))
-    level = np.tile(now[0], (len(LAGS), 1))
+    powers = np.hstack([now, now**2])
+    averages = np.empty((len(rows), len(LAGS), powers.shape[1]))
+    level = np.tile(powers[0], (len(LAGS), 1))
     lags = np.array(LAGS)[:, None]
-    for i, row in enumerate(now):
+    for i, row in enumerate(powers):
         level = level + lags * (row - level)
         averages[i] = level
     products = [now[:, i] * now[:, j] for i in range(now.shape[1]) for j in range(i)]
@@ -223,6 +271,10 @@ def _solve(features: Floats, target: Floats) -> Floats:
     return np.asarray(
         np.linalg.solve(seen.T @ seen + penalty + 1e-9 * np.eye(len(penalty)), seen.T @ target[read]), np.float64
     )
+
+
+def _rms(values: Floats) -> float:
+    return float(np.sqrt(np.mean(values**2)))
 
 
 def _finite(values: Floats) -> Floats:

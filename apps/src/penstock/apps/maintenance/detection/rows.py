@@ -35,11 +35,13 @@ class Conditioner:
         scale: Floats,
         gain: Floats,
         gap_ns: int,
+        reach: tuple[Floats, Floats] | None = None,
         operating: OperatingPoint | None = None,
     ) -> None:
         self._settings = settings
         self._centre, self._scale, self._gain, self._gap_ns = centre, scale, gain, gap_ns
         self._moving = gain > 0
+        self._reach = reach
         self._any_moving = bool(self._moving.any())
         self._point = operating if operating is not None and operating.modelled.any() else None
         self._expectation = Expectation(self._point) if self._point is not None else None
@@ -70,7 +72,7 @@ class Conditioner:
             self._held, self._age[:] = deviation, 0
         self._time_ns = time_ns
         if self._any_moving:
-            self._level = np.where(np.isnan(self._level), deviation, self._level)
+            self._level = self._within(np.where(np.isnan(self._level), deviation, self._level))
         confirmed = self._confirmed(self._left(deviation))
         if self._any_moving:
             self._follow(confirmed)
@@ -98,8 +100,12 @@ class Conditioner:
         """Move the levels by their gains, those of long memory faster at first (scaling.moving_deviation)."""
         known = self._moving & ~np.isnan(confirmed)
         gain = np.maximum(self._gain, 1.0 / (START_ROWS + self._seen))
-        self._level = self._level + np.where(known, gain * confirmed, 0.0)
+        self._level = self._within(self._level + np.where(known, gain * confirmed, 0.0))
         self._seen = self._seen + known
+
+    def _within(self, level: Floats) -> Floats:
+        """Keep the moving levels where healthy ones may go: a fault does not take its level with it for ever."""
+        return level if self._reach is None else np.minimum(np.maximum(level, self._reach[0]), self._reach[1])
 
     def _hold(self, deviation: Floats, missing: NDArray[np.bool_]) -> Floats:
         self._age = np.where(missing, self._age + 1, 0)

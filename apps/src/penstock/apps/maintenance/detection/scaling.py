@@ -108,17 +108,32 @@ def stays(stretches: Sequence[Floats]) -> bool:
 
     So does what follows the day. Its level stands then, with all of its wandering within the limits.
     """
-    means = [np.array([part.mean() for part in np.array_split(v[np.isfinite(v)], STAY_PARTS)]) for v in stretches]
-    joined = np.concatenate(means)
-    above = joined > np.median(joined)
-    if int((above[1:] != above[:-1]).sum()) < RETURNS_MIN:
+    means = _parts(stretches)
+    if _returns(means) < RETURNS_MIN:
         return False
     low, high = float(means[0].min()), float(means[0].max())
     margin = STAY_MARGIN * (high - low)
     return all(low - margin <= each.min() and each.max() <= high + margin for each in means[1:])
 
 
+def turns(stretches: Sequence[Floats]) -> bool:
+    """Say whether a channel that wanders turns back: one that only goes on, as what wears or fills, does not."""
+    return _returns(_parts(stretches)) >= TURNS_MIN
+
+
+def _parts(stretches: Sequence[Floats]) -> list[Floats]:
+    return [np.array([part.mean() for part in np.array_split(v[np.isfinite(v)], STAY_PARTS)]) for v in stretches]
+
+
+def _returns(means: Sequence[Floats]) -> int:
+    """Count how often the means over parts of the record cross their median."""
+    joined = np.concatenate(means)
+    above = joined > np.median(joined)
+    return int((above[1:] != above[:-1]).sum())
+
+
 STAY_PARTS, RETURNS_MIN, STAY_MARGIN = 16, 3, 0.25
+TURNS_MIN = 2
 
 
 def slow_share(values: Floats) -> float:

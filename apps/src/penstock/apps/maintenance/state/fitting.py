@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from penstock.apps.maintenance.advice.modes import Known
 from penstock.apps.maintenance.channels import Channel
 from penstock.apps.maintenance.detection.detector import Detector
 from penstock.apps.maintenance.detection.fitting import Rows, fit
@@ -109,7 +110,7 @@ class Settling:
 
 async def fitted(
     rows: HealthyRows, asset: Asset, channels: Sequence[Channel], *, healthy: Healthy, artefacts: Artefacts,
-    now_ns: int, lessons: Lessons | None = None,
+    now_ns: int, lessons: Lessons | None = None, known: Known | None = None,
 ) -> Artefact:  # fmt: skip
     """Fit and keep a new version; FitError where the stretch holds too little.
 
@@ -118,10 +119,11 @@ async def fitted(
     faulty = lessons.faulty if lessons else ()
     named = (healthy.fit, *((healthy.check,) if healthy.check else ()), *healthy.also)
     left_out = tuple(s for s in faulty if any(s[0] < end and begin < s[1] for begin, end in named))
-    known = rows.without(left_out)
-    fit_on, limits = parted(known.fit, known.check, joined_rows(known.also) if known.also else None)
-    model, expected = await asyncio.to_thread(_fit, fit_on, limits, [c.name for c in channels], source=asset.id)
-    period_ns = period_of(known.fit.times_ns)
+    sound = rows.without(left_out)
+    fit_on, limits = parted(sound.fit, sound.check, joined_rows(sound.also) if sound.also else None)
+    names, damage = [c.name for c in channels], known.signs if known else frozenset()
+    model, expected = await asyncio.to_thread(_fit, fit_on, limits, names, source=asset.id, damage=damage)
+    period_ns = period_of(sound.fit.times_ns)
     return artefacts.keep(
         asset.id, model, healthy, period_ns=period_ns, fitted_ns=now_ns, left_out=left_out, expected=expected
     )  # fmt: skip
@@ -148,9 +150,11 @@ def parted(rows: Rows, check: Rows | None, also: Rows | None) -> tuple[Rows, Row
     return rows, joined_rows([check, also])
 
 
-def _fit(rows: Rows, limits: Rows | None, names: Sequence[str], *, source: str) -> tuple[Model, Expected | None]:
+def _fit(
+    rows: Rows, limits: Rows | None, names: Sequence[str], *, source: str, damage: frozenset[str] = frozenset()
+) -> tuple[Model, Expected | None]:  # fmt: skip
     """Fit, and see how the held-out rows score: what newer rows are compared with."""
-    model = fit(rows, limits, channels=names, source=source)
+    model = fit(rows, limits, channels=names, source=source, damage=damage)
     held_out = limits if limits is not None else rows.part(len(rows) - model.fitted_on.limit_rows, len(rows))
     scores = Detector(model).on_rows(held_out.times_ns, held_out.values).scores
     return model, expected_of(scores, model.fitted_on.fit_rows + model.fitted_on.limit_rows)
