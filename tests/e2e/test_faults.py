@@ -9,7 +9,7 @@ from tests.faults.registry import CAMPAIGNS
 
 SEED = 20261126
 
-pytestmark = [pytest.mark.full, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 
 
 (PLANTED,) = [each for each in CAMPAIGNS if each.name == "planted"]
