@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from penstock.core.times import parse_rfc3339_ns
@@ -50,8 +51,14 @@ class Cloud:
         if tag is None:
             return []
         query: dict[str, Any] = {"tag": tag, "start": "0", "end": str(2**62), "limit": 100_000}
-        columns = self.http.get("/v1/samples", params=query).raise_for_status().json()["columns"]
+        answer = wait_until(lambda: self.unless_busy("/v1/samples", query), "an answer")
+        columns = answer.raise_for_status().json()["columns"]
         return list(zip(columns["time"], columns["value"], columns["status"], strict=True))
+
+    def unless_busy(self, path: str, query: dict[str, Any]) -> httpx.Response | None:
+        """Ask once; None for "busy, later", as a disk that is just given back is answered: clients ask again."""
+        answer = self.http.get(path, params=query)
+        return None if answer.status_code == 503 and "Retry-After" in answer.headers else answer
 
     def values(self, key: str) -> list[Any]:
         return [value for _, value, _ in self.rows(key)]
