@@ -114,7 +114,7 @@ class Expectation:
 
 
 def features_of(now: Floats, averages: Floats) -> Floats:
-    """Give the features of drivers (k,) and the moving averages (lags, 2k) of them and their squares; the first is 1."""
+    """Give features of drivers (k,) and of moving averages (lags, 2k) of them and their squares; the first is 1."""
     k = len(now)
     products = [now[i] * now[j] for i in range(k) for j in range(i)]
     return np.concatenate([[1.0], now, now**2, now**3, averages.ravel(), products])
