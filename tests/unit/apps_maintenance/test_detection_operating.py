@@ -104,6 +104,14 @@ def test_model_and_state_go_through_json_to_the_last_bit(model: Model) -> None:
     np.testing.assert_array_equal(np.concatenate([part.scores for part in parts]), whole.scores)
 
 
+def test_a_channel_that_the_limit_rows_lack_is_not_modelled() -> None:
+    limits = machine(3000, 2)
+    limits[:, NAMES.index("flow")] = np.nan
+    made = fit(rows_of(machine(4000, 1)), rows_of(limits), channels=NAMES, source="shifts")
+    assert "flow" not in made.modelled
+    assert "winding" in made.modelled
+
+
 def test_a_missing_driver_is_held_and_a_gap_begins_anew(model: Model) -> None:
     values = machine(1500, 6)
     driver = NAMES.index(model.drivers[0])

@@ -35,6 +35,8 @@ STRANGE: Final = 2.0
 LEFT_MAX: Final = 0.5
 """Of a channel's own spread, in fit and other healthy rows, that the regression may leave."""
 ROWS_MIN: Final = 200
+READ_MIN: Final = 0.5
+"""Share of the rows in which a driver has to be read."""
 MARGIN: Final = 0.1
 """Of a driver's healthy range, by which it may be beyond it; further off the expectation stays where it is there."""
 
@@ -112,7 +114,7 @@ class Expectation:
 
 
 def features_of(now: Floats, averages: Floats) -> Floats:
-    """Give the features of drivers (k,) and their moving averages (lags, k), the first of which is 1."""
+    """Give features of drivers (k,) and of moving averages (lags, 2k) of them and their squares; the first is 1."""
     k = len(now)
     products = [now[i] * now[j] for i in range(k) for j in range(i)]
     return np.concatenate([[1.0], now, now**2, now**3, averages.ravel(), products])
@@ -149,7 +151,8 @@ def find_operating_point(stretches: Sequence[Floats], sought: Sought, measures: 
     none = OperatingPoint.none(fitted.shape[1])
     if not sought.wandering or min(len(rows) for rows in stretches) < ROWS_MIN:
         return none
-    drivers = _drivers(fitted, list(sought.wandering), sought.drivers)
+    offered = [i for i in sought.drivers if all(np.isfinite(rows[:, i]).mean() >= READ_MIN for rows in stretches)]
+    drivers = _drivers(fitted, list(sought.wandering), offered)
     if not drivers:
         return none
     draft = _draft(fitted, drivers)
@@ -162,6 +165,8 @@ def find_operating_point(stretches: Sequence[Floats], sought: Sought, measures: 
         series = [rows[:, i] for rows in stretches]
         solved = _solve(shown[0], series[0])
         left = _left_of(series, shown, solved)
+        if min(len(each) for each in left) < ROWS_MIN:
+            continue
         of_left = measures.scale(left[0])
         if of_left > 0 and (
             (i in sought.wandering and _rests(series, left, measures))
@@ -223,7 +228,7 @@ def _left(fitted: Floats, drivers: list[int], wandering: list[int], spread: Floa
         if i in drivers or spread[place] <= 0:
             continue
         left = _finite(fitted[half:, i] - shown[half:] @ _solve(shown[:half], fitted[:half, i]))
-        shares[place] = min(1.0, float(np.mean(left**2)) / spread[place] ** 2)
+        shares[place] = min(1.0, float(np.mean(left**2)) / spread[place] ** 2) if len(left) else 1.0
     return shares
 
 
