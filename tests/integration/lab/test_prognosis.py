@@ -111,7 +111,9 @@ def test_findings_are_not_written_over(tmp_path: Path) -> None:
     called(lab, "prognosis", "study", files, tmp_path / "s", "--truth", tmp_path / "t.json")
     (tmp_path / "f").mkdir()
     (tmp_path / "f/old").touch()
-    assert "is not empty" in called(maintenance, "backtest", tmp_path / "s", "--out", tmp_path / "f", code=1)
+    assert "not empty" in called(maintenance, "backtest", tmp_path / "s", "--out", tmp_path / "f", code=1)
+    (tmp_path / "file").touch()
+    assert "is a file" in called(maintenance, "backtest", tmp_path / "s", "--out", tmp_path / "file", code=1)
     assert "no study" in called(maintenance, "backtest", files, "--out", tmp_path / "g", code=1)
 
 

@@ -60,12 +60,16 @@ def test_a_folder_holds_one_experiment(tmp_path: Path) -> None:
         draw_experiment(tmp_path, kinds, machines=1, seed=1, by=QUICK)
     with pytest.raises(StudyError, match="no experiment"):
         read_experiment(tmp_path, SHIPPED)
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "cat.png").touch()
+    with pytest.raises(StudyError, match="holds other things"):
+        draw_experiment(tmp_path / "pictures", kinds, machines=1, seed=1, by=QUICK)
 
 
 def test_wrong_words_are_answered(tmp_path: Path) -> None:
     done = CliRunner().invoke(commands, ["experiment", str(tmp_path / "new"), "--kind", "steam-engine"])
     assert done.exit_code == 1
-    assert "no machine 'steam-engine'" in done.output
+    assert "no kind of machine is called steam-engine; there are" in done.output
     kinds = tmp_path / "kinds.yaml"
     kinds.write_text("machines: {steam-engine: {}}\n")
     done = CliRunner().invoke(commands, ["experiment", str(tmp_path / "new"), "--kinds-file", str(kinds)])

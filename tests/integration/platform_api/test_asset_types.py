@@ -63,7 +63,10 @@ async def test_failure_modes_go_in_and_come_out(tmp_path: Path) -> None:
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    (TYPE | {"properties": TYPE["properties"] | {"rated": {"kind": "attribute", "signal": "demand"}}}, "rated.signal"),
+    (
+        TYPE | {"properties": TYPE["properties"] | {"rated": {"kind": "attribute", "signal": "sensor"}}},
+        "a measurement has",
+    ),
     (
         TYPE | {"properties": {"leakage": {"kind": "measurement", "signal": "guess"}}},
         "'sensor', 'demand' or 'computed'",

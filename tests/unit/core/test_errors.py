@@ -1,6 +1,8 @@
 """Errors say what, where, and carry their attributes."""
 
-from penstock.core.errors import ConfigError, PeerError, PenstockError, RetryLater
+import pytest
+
+from penstock.core.errors import ConfigError, PeerError, PenstockError, RetryLater, reason_of
 
 
 def test_attributes_are_kept() -> None:
@@ -27,3 +29,17 @@ def test_retry_later_says_when() -> None:
     assert RetryLater(250).after_ms == 250
     assert "250 ms" in str(RetryLater(250))
     assert str(RetryLater(1, "full")) == "full"
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (FileNotFoundError(2, "No such file or directory"), "No such file or directory"),
+        (KeyError("family"), "'family' is missing in it"),
+        (AttributeError("'list' object has no attribute 'items'"), "its values have another form: "),
+        (ValueError("line 1 column 1"), "line 1 column 1"),
+    ],
+)
+def test_a_reason_is_words_and_no_name_of_a_class(error: Exception, says: str) -> None:
+    assert reason_of(error).startswith(says)
+    assert "Error" not in reason_of(error)

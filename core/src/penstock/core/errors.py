@@ -46,3 +46,16 @@ class RetryLater(PenstockError):
     def __init__(self, after_ms: int, message: str = "") -> None:
         super().__init__(message or f"busy, try again in {after_ms} ms", after_ms=after_ms)
         self.after_ms = after_ms
+
+
+def reason_of(error: Exception) -> str:
+    """Say in words why a file could not be read as what it should be."""
+    match error:
+        case OSError():
+            return error.strerror or str(error)
+        case KeyError():
+            return f"{error} is missing in it"
+        case TypeError() | AttributeError():
+            return f"its values have another form: {error}"
+        case _:
+            return str(error)

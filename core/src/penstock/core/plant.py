@@ -29,7 +29,7 @@ from penstock.core.values import ValueType
 NAME_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 PROPERTY_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 TAG_KEY_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,62}/[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"
-SIGNAL_OF_OTHERS: Final = "only a measurement is a demand or computed by a controller"
+SIGNAL_OF_OTHERS: Final = "only a measurement has a signal: sensor, demand or computed"
 
 
 def _isa(text: str) -> str:
@@ -172,7 +172,7 @@ def _type_findings(asset_type: AssetTypeFile) -> Iterator[tuple[str, Path]]:
             yield "only an attribute has a default; other kinds get their values from tags", (*path, "default")
         elif spec.default is not None and not is_of_type(spec.default, spec.type):
             yield f"{spec.default!r} is no {spec.type}", (*path, "default")
-        if spec.signal is not Signal.SENSOR and spec.kind is not PropertyKind.MEASUREMENT:
+        if "signal" in spec.model_fields_set and spec.kind is not PropertyKind.MEASUREMENT:
             yield SIGNAL_OF_OTHERS, (*path, "signal")
     known = {name: (str(spec.kind), str(spec.type)) for name, spec in asset_type.properties.items()}
     signs = {name: mode.signs for name, mode in asset_type.failure_modes.items()}

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from penstock.core.errors import reason_of
 from penstock.lab.study import StudyError
 
 VERSION: Final = 1
@@ -54,5 +55,5 @@ def read_truth(place: Path) -> DetectionTruth:
         }
         return DetectionTruth(str(body["source"]), str(body["rule"]), assets)
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
-        message = f"{place}: no truth of a detection: {error!r}"
+        message = f"{place}: no truth of a detection: {reason_of(error)}"
         raise StudyError(message) from error

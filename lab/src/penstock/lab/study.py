@@ -17,6 +17,8 @@ from typing import Any, Final, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from penstock.core.errors import reason_of
+
 Family = Literal["detection", "stream", "prognosis"]
 """detection: many channels, healthy rows are known; stream: judged from the first row on; prognosis: a fleet's runs."""
 Use = Literal["fit", "limits", "watch"]
@@ -88,7 +90,7 @@ def read_study(folder: Path) -> Study:
             raise StudyError(message)
         return Study(body["family"], tuple(_asset(each) for each in body["assets"]))
     except (OSError, KeyError, TypeError, UnicodeError, json.JSONDecodeError) as error:
-        message = f"{place}: no study: {error!r}"
+        message = f"{place}: no study: {reason_of(error)}"
         raise StudyError(message) from error
 
 

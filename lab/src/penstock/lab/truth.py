@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from penstock.core.errors import reason_of
 from penstock.lab.study import StudyError
 
 VERSION: Final = 1
@@ -47,5 +48,5 @@ def read_truth(place: Path) -> PrognosisTruth:
         assets = {str(name): AssetTruth(**each) for name, each in body["assets"].items()}
         return PrognosisTruth(str(body["source"]), int(body["unit_ns"]), int(body["horizon_ns"]), assets)
     except (OSError, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        message = f"{place}: no truth of a prognosis: {error!r}"
+        message = f"{place}: no truth of a prognosis: {reason_of(error)}"
         raise StudyError(message) from error

@@ -21,6 +21,10 @@ TROUBLE = (ClientError, httpx.HTTPError, OSError, TimeoutError)
 """What a page expects to go wrong when it asks the platform."""
 
 
+SERVER_FAULT = 500
+"""Statuses below it say that the question was wrong: asking again does not help."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """A title, a reason, and whether logging in again is the way out."""
@@ -44,6 +48,8 @@ def trouble_of(error: BaseException) -> Trouble:
         case ApiError():
             request = f" Request {error.request_id}." if error.request_id else ""
             said = error.detail or error.title or f"status {error.status}"
+            if error.status < SERVER_FAULT:
+                return Trouble("The platform refused this", f"{said.rstrip('.')}.{request}")
             return Trouble("The platform could not answer", f"{said.rstrip('.')}.{request} Trying again.")
         case ConnectionFailedError():
             return Trouble(

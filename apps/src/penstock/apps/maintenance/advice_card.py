@@ -24,6 +24,7 @@ KIND_TEXT = {
 }
 NOTHING_SUSPECTED = "Nothing is suspected"
 NO_PART = "No part is named: no failure mode of its type fits so far, or its type has none"
+BY_VIBRATION = "No part is named: it is judged by its vibration. Name a stretch in which it was healthy, under Models"
 
 
 class AdviceCard:
@@ -38,8 +39,13 @@ class AdviceCard:
         self._evidence = ui.label("").classes("ps-sub")
         self.show(None)
 
-    def show(self, diagnosis: Diagnosis | None, worst: Finding | None = None, step: Step = Step.WATCH) -> None:
-        """Set the newest. `worst`: the channel that costs most, `step`: what the risk asks for; for want of a part."""
+    def show(
+        self, diagnosis: Diagnosis | None, worst: Finding | None = None, step: Step = Step.WATCH, *, names: bool = True
+    ) -> None:  # fmt: skip
+        """Set the newest. `worst`: the channel that costs most, `step`: what the risk asks for; for want of a part.
+
+        `names`: whether what judges this machine names parts at all.
+        """
         acts = diagnosis is None and step in URGENT
         for element in (self._urgency, self._sure, self._action, self._evidence):
             element.set_visibility(diagnosis is not None or acts)
@@ -47,9 +53,8 @@ class AdviceCard:
             self._say(suspect_text(diagnosis.part), sure_text(diagnosis), diagnosis.action, evidence_line(diagnosis))
             self._chip(URGENCY_TEXT[diagnosis.urgency], URGENCY_TONE[diagnosis.urgency])
         elif acts:
-            self._say(
-                words(worst.channel.name) if worst else "Unknown", NO_PART, "", evidence_text(worst) if worst else ""
-            )
+            channel, why = (words(worst.channel.name), evidence_text(worst)) if worst else ("Unknown", "")
+            self._say(channel, NO_PART if names else BY_VIBRATION, "", why)
             self._chip(step.value, TONE[step])
         else:
             self._say(NOTHING_SUSPECTED, "", "", "")

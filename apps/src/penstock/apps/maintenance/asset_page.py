@@ -22,6 +22,7 @@ from penstock.apps.house.shell import Shell
 from penstock.apps.house.tables import Cell, Row, Table
 from penstock.apps.house.trend import Trend
 from penstock.apps.house.widgets import card, chip, empty, loading, title, toned
+from penstock.apps.maintenance.advice.telling import PART
 from penstock.apps.maintenance.advice_card import AdviceCard
 from penstock.apps.maintenance.assessment import Assessment, Finding
 from penstock.apps.maintenance.channels import Role
@@ -79,7 +80,8 @@ class MachinePage:
         self._summary.show(machine, self._shell.now_ns)
         self._losses.show(machine.watch.newest)
         newest = machine.watch.newest
-        self._advice.show(newest.diagnosis if newest else None, worst_of(newest), self._step(machine))
+        names, told = PART in machine.watch.judging.more, newest.diagnosis if newest else None
+        self._advice.show(told, worst_of(newest), self._step(machine), names=names)
         self._evidence.show(evidence_rows(machine.watch, self._shell.now_ns))
         needed_s = machine.watch.model.needed_s
         learning = needed_s > 0 and lacks_baseline(machine.watch.newest)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import yaml
 
+from penstock.core.errors import reason_of
 from penstock.lab.experiment.plan import DUTIES
 from penstock.lab.study import StudyError
 
@@ -43,13 +44,14 @@ def read_kinds(place: Path, wanted: Sequence[str]) -> tuple[Kind, ...]:
     """Read the kinds that a file names, all or those that are wanted; StudyError names what is unknown or wrong."""
     try:
         named: Mapping[str, Any] = yaml.safe_load(place.read_text())["machines"]
-        chosen = {model: dict(named[model] or {}) for model in wanted or named}
-    except KeyError as error:
-        message = f"{place}: no machine {error}"
+        of_all = {model: dict(own or {}) for model, own in named.items()}
+    except (OSError, KeyError, TypeError, AttributeError, ValueError, yaml.YAMLError) as error:
+        message = f"{place}: no list of machines: {reason_of(error)}"
         raise StudyError(message) from error
-    except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
-        message = f"{place}: no list of machines: {error}"
-        raise StudyError(message) from error
+    if unknown := [model for model in wanted if model not in of_all]:
+        message = f"no kind of machine is called {', '.join(unknown)}; there are {', '.join(of_all)} ({place.name})"
+        raise StudyError(message)
+    chosen = {model: of_all[model] for model in wanted or of_all}
     return tuple(_kind(model, own) for model, own in chosen.items())
 
 

@@ -55,6 +55,9 @@ def draw_experiment(place: Path, kinds: tuple[Kind, ...], *, machines: int, seed
         )
         for kind in kinds
     }
+    if place.is_dir() and not (place / DRAWN).exists() and any(place.iterdir()):
+        message = f"{place} holds other things: name a new folder, or one that holds an experiment ({DRAWN})"
+        raise StudyError(message)
     body = {"version": VERSION, "seed": seed, "drawn_from": asdict(by)}
     body["machines"] = {model: [asdict(plan) for plan in own] for model, own in plans.items()}
     place.mkdir(parents=True, exist_ok=True)

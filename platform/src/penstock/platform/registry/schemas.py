@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from penstock.core.failure_modes import (
     MODE_MAX_CHARS,
@@ -16,7 +16,7 @@ from penstock.core.failure_modes import (
     NOTICE_MAX_h,
     SignDirection,
 )
-from penstock.core.plant import PropertyKind, Signal
+from penstock.core.plant import SIGNAL_OF_OTHERS, PropertyKind, Signal
 from penstock.core.values import ValueType
 from penstock.platform.kit.schemas import (
     INT64_MAX,
@@ -55,6 +55,12 @@ class PropertySpecBody(Input):
     description: Prose = ""
     default: Scalar | None = None
     expression: Line | None = None
+
+    @model_validator(mode="after")
+    def _signal_of_measurements(self) -> PropertySpecBody:
+        if "signal" in self.model_fields_set and self.kind is not PropertyKind.MEASUREMENT:
+            raise ValueError(SIGNAL_OF_OTHERS)
+        return self
 
 
 ModeName = Annotated[str, StringConstraints(max_length=MODE_MAX_CHARS, pattern=MODE_PATTERN)]

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from penstock.core.config_file import dotted
 from penstock.core.failure_modes import sign_findings
-from penstock.core.plant import SIGNAL_OF_OTHERS, PropertyKind, Signal
 from penstock.platform.kit.access import Principal
 from penstock.platform.kit.audit import Actor, record
 from penstock.platform.kit.db import Database
@@ -83,7 +82,6 @@ def publish(
         detail = f"{name} is at revision {newest}; a new one must be higher."
         raise Problem(409, "type-published", detail)
     _check_signs(content)
-    _check_signals(content)
     made = AssetType(id=new_id("typ"), tenant=by.tenant, name=name, revision=revision, description=content.description)
     made.properties = {key: dict(spec) for key, spec in content.properties.items()}
     made.failure_modes = {key: dict(mode) for key, mode in content.failure_modes.items()}
@@ -106,12 +104,6 @@ def _check_signs(content: TypeContent) -> None:
     signs = {mode: tuple(spec["signs"]) for mode, spec in content.failure_modes.items()}
     for message, path in sign_findings(signs, properties):
         raise invalid(detail=f"{dotted(path)}: {message}")
-
-
-def _check_signals(content: TypeContent) -> None:
-    for name, spec in content.properties.items():
-        if spec.get("signal", Signal.SENSOR) != Signal.SENSOR and spec["kind"] != PropertyKind.MEASUREMENT:
-            raise invalid(detail=f"properties.{name}.signal: {SIGNAL_OF_OTHERS}")
 
 
 def find_type(session: Session, tenant: str, name: str, revision: int | None = None) -> AssetType:

@@ -32,14 +32,14 @@ def backtest(
 ) -> None:
     """Run a study with its family's one configuration, as the app runs it live, and write the findings."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        if any(out.iterdir()):
-            message = f"{out} is not empty: name a new folder"
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            message = f"{out} is a file, or a folder that is not empty: name a new folder"
             raise StudyError(message)
+        out.mkdir(parents=True, exist_ok=True)
         place = Place(jobs, dask, dask_ca, dask_cert, dask_key)
         with place.executor() as executor:
             typer.echo(_run(study, read_study(study), out, seed=seed, executor=executor))
-    except (StudyError, ExecutorError) as error:
+    except (StudyError, ExecutorError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
 

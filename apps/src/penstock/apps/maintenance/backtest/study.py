@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from penstock.apps.maintenance.advice.modes import NOTHING, Known, ModesError, read_known
+from penstock.core.errors import reason_of
 
 STUDY: Final = "study.json"
 VERSION: Final = 1
@@ -75,7 +76,7 @@ def read_study(folder: Path) -> Study:
             raise StudyError(message)
         return Study(str(body["family"]), tuple(_asset(each) for each in body["assets"]))
     except (OSError, KeyError, TypeError, UnicodeError, json.JSONDecodeError) as error:
-        message = f"{place}: no study: {error!r}"
+        message = f"{place}: no study: {reason_of(error)}"
         raise StudyError(message) from error
 
 

@@ -45,7 +45,8 @@ class OrderList:
         with card() if asset is None else ui.element("div"):
             self._table = Table(["·No.", "Machine", "To do", "State", "·Planned for", "·Found", "·By", ""])
             with ui.element("div") as self._empty:
-                empty("task_alt", "Nothing to be done", "Open a work order on a machine's page.")
+                hint = "Open a work order on a machine's page." if asset is None else "No work order is open."
+                empty("task_alt", "Nothing to be done", hint)
         self._empty.set_visibility(False)
         shell.every(READ_S, self.read)
 
