@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from typer.testing import CliRunner
 
-from penstock.simulators import playback_player
+from penstock.simulators import playback_fleet, playback_player
 from penstock.simulators.playback import PlaybackError, Played, check_past, shift_of
 from penstock.simulators.playback_cli import playback
 from penstock.simulators.playback_fleet import Fleet
@@ -375,10 +375,8 @@ class FakePlan:
 def play(monkeypatch: pytest.MonkeyPatch, *devices: str, at_once: int) -> tuple[list[Outcome], list[str], int]:
     playing = [0, 0]
     told: list[str] = []
-    monkeypatch.setattr(
-        "penstock.simulators.playback_fleet.Player", lambda plan, *_, turn, **__: FakePlayer(plan, turn, playing)
-    )
-    monkeypatch.setattr("penstock.simulators.playback_fleet.summary", lambda *_: "played")
+    monkeypatch.setattr(playback_fleet, "Player", lambda plan, *_, turn, **__: FakePlayer(plan, turn, playing))
+    monkeypatch.setattr(playback_fleet, "summary", lambda *_: "played")
 
     async def all_of_them() -> list[Outcome]:
         plan_of: Callable[[Entry], Any] = lambda entry: FakePlan(entry.device)  # noqa: E731
