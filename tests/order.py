@@ -12,6 +12,7 @@ LONGEST_FIRST = (
     "e2e/browser/test_laboratory_in_chromium.py",
     "e2e/test_benches.py",
     "e2e/test_planted_faults.py",
+    "integration/platform_historian/test_corrections_model.py",
     "e2e/browser/test_forms_in_chromium.py",
     "e2e/browser/test_new_app_in_chromium.py",
     "integration/sdk/test_transfer.py",
@@ -42,6 +43,7 @@ EACH_ALONE = frozenset(
         "e2e/test_faults.py",
         "integration/gateway/test_gateway_to_platform.py",
         "integration/platform_api/test_fresh_start.py",
+        "integration/platform_historian/test_corrections_model.py",
         "integration/sdk/test_transfer.py",
         "integration/simulators/test_playback_folder.py",
     }
