@@ -1,7 +1,10 @@
 """How many machines one core watches: rows a second of the detection, assets that 1 Hz leaves room for, memory.
 
 A fleet of detectors of one model, each with a state of its own, takes blocks of rows in turn, as the app does when a
-round of reading brings every asset a few seconds. CPU time counts, not the clock: the machine may be shared.
+round of reading brings every asset a few seconds. *Advised* machines follow a load that changes, so that the operating
+point is expected of their channels, and have an advisory block with failure modes of their own, which looks at its
+sensors now and then; a tenth of them is judged, for ten times as long. CPU time counts, not the clock: the machine may
+be shared.
 """
 
 import argparse
@@ -12,14 +15,19 @@ from typing import Any
 
 import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from bench._processes import load
 from bench._results import store
+from penstock.apps.maintenance.advice.advisor import Advisor
+from penstock.apps.maintenance.advice.modes import Known, read_modes
 from penstock.apps.maintenance.detection.detector import Detector
 from penstock.apps.maintenance.detection.fitting import Rows, fit
 from penstock.apps.maintenance.detection.stream import Stream
 
 FIT_ROWS = 2000
+LONGER = 10
+ADVISED_BLOCK = 10
 NS = 1_000_000_000
 
 
@@ -37,6 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         for channels in asked.channels
         for block in asked.block
     ]
+    runs += [advised(asked.assets, channels, seconds=asked.seconds) for channels in asked.channels]
     runs.append(streams(asked.assets, asked.seconds))
     show(runs)
     print(f"stored {store('maintenance', figures, 'numpy')}")
@@ -72,6 +81,50 @@ def fleet(assets: int, channels: int, *, seconds: int, block: int) -> dict[str, 
         "state_KiB": len(json.dumps(detectors[0].to_json())) / 1024,
         "model_KiB": len(json.dumps(model.to_json())) / 1024,
     }
+
+
+def advised(assets: int, channels: int, *, seconds: int) -> dict[str, Any]:
+    """Give what one core did for a fleet whose channels follow a load and whose troubles are diagnosed."""
+    names = [f"ch{i:02d}" for i in range(channels)]
+    signs = {name: {"part": name, "signs": {name: "rises", names[0]: "rises"}} for name in names[2:8]}
+    known = Known(read_modes(signs))
+    healthy = following(FIT_ROWS, channels, seed=1)
+    began = time.process_time()
+    rows = Rows(np.arange(FIT_ROWS) * NS, healthy)
+    model = fit(rows, channels=names, source="bench", damage=known.signs)
+    fit_s = time.process_time() - began
+    before = rss_MiB()
+    fleet = [Advisor(model, known) for _ in range(assets)]
+    detectors = [Detector(model, advisor) for advisor in fleet]
+    fed, steps = max(1, assets // LONGER), seconds * LONGER
+    seen = following(steps, channels, seed=2)
+    times = (np.arange(steps) + FIT_ROWS) * NS
+    began = time.process_time()
+    for start in range(0, steps, ADVISED_BLOCK):
+        for detector, advisor in zip(detectors[:fed], fleet, strict=False):
+            detector.on_rows(times[start : start + ADVISED_BLOCK], seen[start : start + ADVISED_BLOCK])
+            advisor.take()
+    cpu_s = time.process_time() - began
+    return {
+        "what": "advised",
+        "channels": channels,
+        "block": ADVISED_BLOCK,
+        "fit_s": fit_s,
+        "rows_per_s": fed * steps / cpu_s,
+        "core_at_1Hz": cpu_s / steps * assets / fed,
+        "MiB": rss_MiB() - before,
+        "state_KiB": len(json.dumps([detectors[0].to_json(), fleet[0].to_json()])) / 1024,
+        "model_KiB": len(json.dumps(model.to_json())) / 1024,
+        "modelled": len(model.modelled),
+    }
+
+
+def following(rows: int, channels: int, *, seed: int) -> NDArray[np.float64]:
+    """Give rows of a machine whose channels follow a load, each along a curve of its own; the load changes slowly."""
+    random = np.random.default_rng(seed)
+    load = 0.7 + 0.3 * np.sin(np.arange(rows) / 300.0)
+    bent = np.linspace(0.5, 2.0, channels)
+    return load[:, None] ** bent + random.normal(0, 0.01, (rows, channels))
 
 
 def streams(assets: int, seconds: int) -> dict[str, Any]:
