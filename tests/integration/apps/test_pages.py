@@ -231,7 +231,7 @@ async def test_the_fleet_shows_health_and_what_stands_out(fake: FakePlatform) ->
         await user.open("/asset/ast_1")
         await user.should_see("Points lost, by channel", retries=SEEN)
         await user.should_see("Zone D", retries=SEEN)
-        await user.should_see("it is judged by its vibration", retries=SEEN)
+        await user.should_see("that takes a stretch in which the machine was healthy", retries=SEEN)
         await user.should_see("Stop and repair", retries=SEEN)
 
 

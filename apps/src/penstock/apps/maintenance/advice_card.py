@@ -24,7 +24,7 @@ KIND_TEXT = {
 }
 NOTHING_SUSPECTED = "Nothing is suspected"
 NO_PART = "No part is named: no failure mode of its type fits so far, or its type has none"
-BY_VIBRATION = "No part is named: it is judged by its vibration. Name a stretch in which it was healthy, under Models"
+NO_MODEL = "No part is named: that takes a stretch in which the machine was healthy, named under Models"
 
 
 class AdviceCard:
@@ -54,7 +54,7 @@ class AdviceCard:
             self._chip(URGENCY_TEXT[diagnosis.urgency], URGENCY_TONE[diagnosis.urgency])
         elif acts:
             channel, why = (words(worst.channel.name), evidence_text(worst)) if worst else ("Unknown", "")
-            self._say(channel, NO_PART if names else BY_VIBRATION, "", why)
+            self._say(channel, NO_PART if names else NO_MODEL, "", why)
             self._chip(step.value, TONE[step])
         else:
             self._say(NOTHING_SUSPECTED, "", "", "")

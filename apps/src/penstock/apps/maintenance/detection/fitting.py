@@ -204,10 +204,10 @@ def _reach(stretches: Sequence[Floats], gain: Floats) -> tuple[Floats, Floats]:
     """
     low, high = np.full(len(gain), -FREE), np.full(len(gain), FREE)
     for i in np.flatnonzero(gain > 0):
-        columns = [rows[np.isfinite(rows[:, i]), i] for rows in stretches]
+        columns = [column for rows in stretches if len(column := rows[np.isfinite(rows[:, i]), i])]
         if not turns(columns):
             continue
-        paths = [c - moving_deviation(c, round(1 / gain[i])) for c in columns if len(c)]
+        paths = [column - moving_deviation(column, round(1 / gain[i])) for column in columns]
         low[i], high[i] = min(path.min() for path in paths), max(path.max() for path in paths)
         beyond = max(REACH * (high[i] - low[i]), REACH_MIN)
         low[i], high[i] = low[i] - beyond, high[i] + beyond
