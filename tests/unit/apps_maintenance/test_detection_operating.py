@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from penstock.apps.maintenance.detection.detector import Detector
 from penstock.apps.maintenance.detection.fitting import Rows, fit
 from penstock.apps.maintenance.detection.model import Model
+from penstock.apps.maintenance.detection.operating import Measures, Sought, find_operating_point
 
 NAMES = ("load", "flow", "current", "winding", "counter")
 MINUTE_NS = 60 * 10**9
@@ -66,23 +67,25 @@ def test_what_tells_of_damage_does_not_stand_for_the_load() -> None:
     assert not set(bound.drivers) & {*free.drivers, "winding"}
 
 
+def at_rest(rows: int, seed: int) -> NDArray[np.float64]:
+    """A load that changes every 20 rows; a straight line on it; windings that follow its square, quickly and slowly."""
+    random = np.random.default_rng(seed)
+    load = np.repeat(random.choice([0.4, 0.7, 1.0], rows // 20 + 1), 20)[:rows]
+    late, level = np.empty((rows, 2)), np.zeros(2)
+    for i in range(rows):
+        level = level + (load[i] ** 2 - level) / (10.0, 100.0)
+        late[i] = level
+    return np.column_stack([load, load, late]) + random.normal(0, 0.002, (rows, 4))
+
+
 def test_a_channel_at_rest_that_follows_late_is_held_against_what_the_load_lets_expect() -> None:
-    random = np.random.default_rng(7)
-
-    def quick(rows: int) -> NDArray[np.float64]:  # the load changes often: flow wanders slowly, the winding does not
-        load = np.repeat(random.choice([0.4, 0.7, 1.0], rows // 20 + 1), 20)[:rows]
-        slow = np.cumsum(random.normal(0, 0.02, rows))
-        winding = np.empty(rows)
-        level = 50.0
-        for i in range(rows):
-            level += (20 + 60 * load[i] ** 2 - level) / 10
-            winding[i] = level
-        noise = random.normal(0, 0.1, (rows, 3))
-        return np.column_stack([load + slow, load + slow, winding]) + noise * (0.1, 0.1, 1.0)
-
-    made = fit(rows_of(quick(4000)), rows_of(quick(3000)), channels=("load", "flow", "winding"), source="m")
-    assert "winding" not in made.wandering
-    assert "winding" in made.modelled or made.drivers == ()
+    stretches = [at_rest(4000, 1) - 0.5, at_rest(3000, 2) - 0.5]
+    calm = Measures(lambda _: True, lambda _: True, lambda values: float(values.std()))
+    found = find_operating_point(stretches, Sought(wandering=[3], fixed=[0, 1, 2], drivers=[0]), calm)
+    assert found.drivers.tolist() == [0]
+    assert found.modelled[1:3].tolist() == [0, 1], "the straight line is left to the directions"
+    moving = find_operating_point(stretches, Sought(wandering=[3], fixed=[], drivers=[0]), calm)
+    assert not moving.modelled[1:3].any()
 
 
 def test_a_healthy_machine_raises_nothing_but_at_a_change_of_shift_that_was_never_seen(model: Model) -> None:
