@@ -239,7 +239,7 @@ async def test_a_machine_without_a_baseline_says_how_long_learning_takes(fake: F
     feed_pump(fake, wear=0.9)
     async with opened(fake, maintenance.build) as user:
         await user.open("/asset/ast_1")
-        await user.should_see("learning needs 5\u202fmin of healthy running", retries=SEEN)
+        await user.should_see("learning needs 6\u202fmin of healthy running", retries=SEEN)
 
 
 async def test_nothing_to_watch_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,6 +80,23 @@ def test_baseline_is_learned_once_and_then_stays() -> None:
     assert m.to_json()["tracks"]["0"]["baseline"] == before
 
 
+def test_a_machine_first_seen_at_rest_learns_from_its_running_alone() -> None:
+    m = model()
+    m.on_samples(pump_samples(900, running=False))  # its power meter hums: that is no rest to who knows no load yet
+    started = m.on_samples(pump_samples(1200, start_s=900, seed=2))
+    assert min(a.health for a in started) > 90
+    assert m.operating(started[-1]).points[0].low > 10
+
+
+def test_a_run_up_teaches_nothing_so_early_wear_shows_after_it() -> None:
+    m = model()
+    run_up = [pump_samples(10, start_s=10 * i, load=0.02 + 0.2 * i, seed=i) for i in range(5)]
+    m.on_samples(join(*run_up, pump_samples(1200, start_s=50)))
+    early = m.on_samples(pump_samples(300, start_s=1250, wear=0.1))[-1]
+    assert loss(early, "bearing_band") > 10
+    assert m.operating(early).points[0].low > 10
+
+
 def test_a_machine_at_rest_gives_no_assessment() -> None:
     m = model()
     m.on_samples(pump_samples(900))

@@ -27,7 +27,7 @@ def test_stamps_end_at_the_moment_asked_for_and_each_row_has_one_value(tmp_path:
     rows = run(tmp_path / "g.parquet")
     table = pq.read_table(tmp_path / "g.parquet")
     assert table.schema.equals(SCHEMA)
-    assert rows == table.num_rows == pytest.approx(300 * 41.7, rel=0.05)
+    assert rows == table.num_rows == pytest.approx(300 * 47.7, rel=0.05)
     assert pc.max(table["time"]).as_py() == UNTIL
     assert pc.min(table["time"]).as_py() > START
     filled = sum(pc.sum(pc.is_valid(table[name])).as_py() for name in ("vf", "vi", "vb", "vs"))

@@ -26,6 +26,9 @@ from penstock.apps.maintenance.advice.telling import PART
 from penstock.apps.maintenance.advice_card import AdviceCard
 from penstock.apps.maintenance.assessment import Assessment, Finding
 from penstock.apps.maintenance.channels import Role
+from penstock.apps.maintenance.condition.bands import bands_of
+from penstock.apps.maintenance.condition.operating_card import OperatingCard
+from penstock.apps.maintenance.condition.spectrum_card import SpectrumCard
 from penstock.apps.maintenance.fleet_row import suspect_text
 from penstock.apps.maintenance.frame import ZONE_TONE, change_text, frame, health_tone, phase_text, worst_of
 from penstock.apps.maintenance.machine import Machine, machine_of
@@ -61,7 +64,7 @@ class MachinePage:
     def __init__(self, shell: Shell, fleet: Fleet, book: OrderBook, *, asset_id: str) -> None:
         self._shell, self._fleet, self._book, self._id = shell, fleet, book, asset_id
         self._drawn = False
-        self._streaming = False
+        self._spectrum: SpectrumCard | None = None
         self._title = title("…")
         self._path = ui.label("").classes("ps-path")
         self._laboratory = ui.element("div").classes("ps-path")
@@ -83,6 +86,10 @@ class MachinePage:
         names, told = PART in machine.watch.judging.more, newest.diagnosis if newest else None
         self._advice.show(told, worst_of(newest), self._step(machine), names=names)
         self._evidence.show(evidence_rows(machine.watch, self._shell.now_ns))
+        if newest is not None:
+            self._operating.show(machine.watch.model.operating(newest))
+        if self._spectrum is not None:
+            self._spectrum.take(newest)
         needed_s = machine.watch.model.needed_s
         learning = needed_s > 0 and lacks_baseline(machine.watch.newest)
         self._learning.set_text(learning_text(needed_s) if learning else "")
@@ -128,6 +135,11 @@ class MachinePage:
             with card("Evidence"):
                 self._evidence = Table(["Channel", "›Reads", "›Expected", "›Change", "·Stands out since", "·Judged by"])
                 self._learning = ui.label("").classes("ps-sub ps-caution")
+            with card("Operating point"):
+                self._operating = OperatingCard()
+            if bands := bands_of(machine.watch.channels):
+                with card("Vibration by frequency"):
+                    self._spectrum = SpectrumCard(self._shell, bands)
             MachineOrders(self._shell, self._book, asset, suspected=self._suspected)
         if machine.watch.health_tag is not None:
             await trend.show(machine.watch.health_tag, limit=machine.limit, y_range=(0, 100))

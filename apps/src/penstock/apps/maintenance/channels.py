@@ -14,7 +14,7 @@ from typing import Protocol
 
 
 class Role(StrEnum):
-    """What a channel tells: broad-band velocity, energy in a bearing's band, temperature, operating point, or other."""
+    """What a channel tells: broad-band velocity, energy in a band of frequencies, temperature, operating point, or other."""
 
     VELOCITY = "velocity"
     BAND = "band"
@@ -54,6 +54,8 @@ ACCELERATION = {"m/s2", "m/s^2", "m/s**2", "m/s²", "mm/s2", "g", "gn", "g_0", "
 TEMPERATURE = {"degC", "°C", "celsius", "K", "kelvin"}
 LOAD_PREFERENCE = ("kW", "W", "A", "m3/h", "m³/h", "l/min", "l/s", "m3/s", "rpm", "1/min", "Hz", "%")
 BAND_WORDS = re.compile(r"band|bearing|envelope|demod|bpf|defect", re.IGNORECASE)
+MULTIPLE = re.compile(r"(?:^|[^0-9])(\d+(?:\.\d+)?)x(?![a-z0-9])", re.IGNORECASE)
+"""A multiple of the shaft's speed in a name: 1x, 0.5x."""
 VIBRATION_WORDS = re.compile(r"vib|rms|veloc|bearing|envelope|band", re.IGNORECASE)
 SURROUNDINGS = re.compile(r"ambient|room|outdoor|air|inlet|outlet|medium|water|fluid|suction|discharge", re.IGNORECASE)
 SET_POINTS = re.compile(r"setpoint|set_point|target|limit|position|level|health|loss|humidity", re.IGNORECASE)
@@ -84,7 +86,8 @@ def _sensed(prop: PropertyLike) -> Channel | None:
     unit = (prop.unit or "").strip()
     assert prop.tag is not None
     if unit in VELOCITY_TO_MM_S and (unit != "m/s" or VIBRATION_WORDS.search(prop.name)):
-        role = Role.BAND if BAND_WORDS.search(prop.name) else Role.VELOCITY
+        narrow = BAND_WORDS.search(prop.name) or MULTIPLE.search(prop.name)
+        role = Role.BAND if narrow else Role.VELOCITY
         return Channel(prop.name, prop.tag, "mm/s", role, VELOCITY_TO_MM_S[unit])
     if unit in ACCELERATION:
         return Channel(prop.name, prop.tag, unit, Role.BAND)

@@ -12,7 +12,9 @@ Theory of operation. Samples → windows → per channel a *severity* between 0 
 * The median of the last windows is judged, so that one knock is not wear.
 * The baseline learns from healthy running windows only and then stays, also through a repair: after it the readings
   return to the baseline, and the health with them.
-* A machine at rest says nothing about its bearings: no assessment, and nothing that could clear an alarm.
+* A machine at rest says nothing about its bearings: no assessment, and nothing that could clear an alarm. One that
+  has just started, or is seen for the first time, teaches nothing until it has settled; what it taught before its load
+  was known, and what turns out to have been rest, is forgotten.
 
 The same machine runs live, catching up and in batch; nothing here knows the clock.
 """
@@ -30,6 +32,7 @@ import numpy as np
 from penstock.apps.maintenance.assessment import GOOD, SECOND, UNCERTAIN_SUBNORMAL, Assessment, Finding, Phase
 from penstock.apps.maintenance.baseline import Baseline
 from penstock.apps.maintenance.channels import Channel, Role
+from penstock.apps.maintenance.condition.operating import Operating, of_load
 from penstock.apps.maintenance.marks import Mark
 from penstock.apps.maintenance.rows import ALL_SETTLED
 from penstock.apps.maintenance.windows import Samples, Window, Windower
@@ -50,6 +53,7 @@ class ModelSettings:
     baseline_windows: int = 1440
     hold_s: float = 120.0
     running_fraction: float = 0.1
+    settle_s: float = 60.0
     band_step_db: float = 6.0
     temperature_step_k: float = 15.0
     evidence_points: float = 5.0
@@ -79,6 +83,7 @@ class HealthModel:
         self._tracks = {i: _Track(deque(maxlen=settings.median_windows)) for i in self._sensed}
         self._load_track = _Track(deque(maxlen=1))
         self._load_seen_max = 0.0
+        self._seen_ns = self._settled_ns = 0
         width, lateness, patience, redo = (
             int(s * SECOND) for s in (settings.window_s, settings.lateness_s, settings.patience_s, settings.redo_s)
         )
@@ -108,6 +113,7 @@ class HealthModel:
         load = self._load_at(window)
         if not self._is_running(load):
             return None
+        self._follow_start(window)
         if not np.isfinite(window.mean[0]):
             return None  # without a Good vibration value there is nothing to say
         values = {i: self._value_at(window, i) for i in self._sensed}
@@ -115,7 +121,8 @@ class HealthModel:
             if np.isfinite(value):
                 self._tracks[i].recent.append(value)
         assessment = self._assess(window, values, load)
-        if assessment.phase is not Phase.WATCHING and self._is_healthy(assessment):
+        has_settled = window.end_ns >= self._settled_ns
+        if assessment.phase is not Phase.WATCHING and has_settled and self._is_healthy(assessment):
             self._learn(values, load)
         return assessment
 
@@ -131,6 +138,18 @@ class HealthModel:
     def _is_running(self, load: float | None) -> bool:
         """Say whether the operating point is that of a running machine; unknown counts as running."""
         return load is None or abs(load) > self.settings.running_fraction * self._load_seen_max
+
+    def _follow_start(self, window: Window) -> None:
+        """See starts, of which each takes its time to settle; forget what was learned at what turns out to be rest."""
+        started = window.end_ns - self._seen_ns > int(self.settings.hold_s * SECOND)
+        lead = self._tracks[0].baseline
+        if self._load is not None and lead.n and not self._is_running(lead.load_max):
+            started = True
+            for track in self._tracks.values():
+                track.baseline = Baseline()
+        if started:
+            self._settled_ns = window.end_ns + int(self.settings.settle_s * SECOND)
+        self._seen_ns = window.end_ns
 
     def _value_at(self, window: Window, i: int) -> float:
         return self._hold(self._tracks[i], float(window.mean[i]) * self.channels[i].factor, window)
@@ -243,7 +262,7 @@ class HealthModel:
     @property
     def needed_s(self) -> float:
         """Give the healthy running that learning needs before the baseline is used."""
-        return self.settings.baseline_min_windows * self.settings.window_s
+        return self.settings.settle_s + self.settings.baseline_min_windows * self.settings.window_s
 
     @property
     def phase(self) -> Phase:
@@ -263,6 +282,13 @@ class HealthModel:
         """Give the time up to which everything is judged."""
         return self._windower.boundary_ns
 
+    def operating(self, newest: Assessment) -> Operating:
+        """Give where the machine's load stands in what the baselines have learned."""
+        if self._load is None:
+            return Operating()
+        learned = self._tracks[0].baseline
+        return of_load(self.channels[self._load], newest.load, learned, [self.channels[i] for i in self._sensed])
+
     def mark(self) -> Mark:
         """Give the state at `boundary_ns`: restored, it goes on with the rows from there on in time order."""
         return Mark(self.boundary_ns, self.to_json() | {"windows": self._windower.mark_to_json()})
@@ -271,22 +297,25 @@ class HealthModel:
         """Give the state as JSON values, with what it was made for, so that `restore` can refuse another's."""
         tracks = {str(i): _track_to_json(t) for i, t in self._tracks.items()}
         return {
-            "v": 2,
+            "v": 3,
             "channels": self.fingerprint,
             "tracks": tracks,
             "load": _track_to_json(self._load_track),
             "load_seen_max": self._load_seen_max,
+            "seen_ns": self._seen_ns,
+            "settled_ns": self._settled_ns,
             "windows": self._windower.to_json(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> bool:
         """Take a state of the same channels and windows; False, and nothing taken, where it is of others."""
-        if state.get("v") != 2 or state.get("channels") != self.fingerprint:
+        if state.get("v") != 3 or state.get("channels") != self.fingerprint:
             return False
         for i, track in self._tracks.items():
             _restore_track(track, state["tracks"][str(i)])
         _restore_track(self._load_track, state["load"])
         self._load_seen_max = float(state["load_seen_max"])
+        self._seen_ns, self._settled_ns = int(state["seen_ns"]), int(state["settled_ns"])
         self._windower.restore(state["windows"])
         return True
 

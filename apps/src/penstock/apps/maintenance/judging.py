@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 from penstock.apps.maintenance.assessment import Assessment, Phase
 from penstock.apps.maintenance.channels import Channel
+from penstock.apps.maintenance.condition.operating import Operating
 from penstock.apps.maintenance.health import HealthModel
 from penstock.apps.maintenance.marks import Mark
 from penstock.apps.maintenance.rows import ALL_SETTLED
@@ -69,6 +70,9 @@ class Judge(Protocol):
         No rows let the reader's clock go on, for what waits. `settled`: of rows by time, the commit up to which nothing
         is awaited any more.
         """
+
+    def operating(self, newest: Assessment) -> Operating:
+        """Give where the machine works, against where the model has learned."""
 
     def mark(self) -> Mark:
         """Give the state at `boundary_ns`: restored, it goes on with the rows from there on in time order."""

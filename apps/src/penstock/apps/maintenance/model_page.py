@@ -65,7 +65,8 @@ def explanation(settings: MaintenanceSettings) -> list[tuple[str, list[str]]]:
                 f"While the machine is healthy the app learns, from windows of {duration_text(model.window_s)}, what "
                 f"each channel reads at which operating point. After {shortest} of healthy running the baseline is "
                 f"used, after {longest} it is complete and stays, also through a repair. Until then the zones alone "
-                "judge. A machine at rest is not judged.",
+                f"judge. A machine at rest is not judged, and the first {duration_text(model.settle_s)} after a start "
+                "teach nothing.",
             ],
         ),
         (

@@ -13,7 +13,7 @@ be read from sensors. The worse health counts, and its lost points are shared ou
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from penstock.apps.maintenance.advice.modes import NOTHING, Known
 from penstock.apps.maintenance.advice.telling import WRITTEN, Telling
 from penstock.apps.maintenance.assessment import GOOD, SECOND, UNCERTAIN_SUBNORMAL, Assessment, Finding, Phase
 from penstock.apps.maintenance.channels import Channel
+from penstock.apps.maintenance.condition.operating import Operating, of_life, of_state
 from penstock.apps.maintenance.detection.detector import Detector
 from penstock.apps.maintenance.detection.model import Model as StateModel
 from penstock.apps.maintenance.detection.model import ModelError
@@ -176,6 +177,13 @@ class RowJudge:
             words.setdefault(time_ns, []).append(word)
         read = dict(zip(times.tolist(), values, strict=True))
         return [self._assess(time_ns, words[time_ns], read.get(time_ns)) for time_ns in sorted(words)]
+
+    def operating(self, newest: Assessment) -> Operating:
+        """Give where the machine stands among the drivers of its state model, and in which regime of its fleet."""
+        found = newest.findings
+        point = of_state(self._state.model, self.channels, found) if isinstance(self._state, State) else Operating()
+        regimes = self._life.model.scaling.regimes if self._life is not None else None
+        return replace(point, regime=of_life(regimes, self.channels, found) if regimes is not None else None)
 
     def _of_state(self, times: NDArray[np.int64], values: Floats) -> list[tuple[int, _Word]]:
         if self._detector is None or self._state is None:
