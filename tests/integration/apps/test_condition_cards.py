@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -33,11 +34,11 @@ async def spectrum_of(user: User, band: str) -> ui.echart:
     """Wait until the chart has cells of a band."""
     for _ in range(SEEN):
         await user.should_see(marker="spectrum", retries=SEEN)
-        (chart,) = user.find(marker="spectrum").elements
-        assert isinstance(chart, ui.echart)
+        (chart,) = user.find(kind=ui.echart, marker="spectrum").elements
         if band in str(chart.options.get("series")):
             return chart
-    message = f"no cell of {band}: {chart.options}"
+        await asyncio.sleep(0.1)
+    message = f"no cell of {band}"
     raise AssertionError(message)
 
 
@@ -71,4 +72,4 @@ async def test_bands_stand_side_by_side_over_time(fake: FakePlatform) -> None:
         ]
         last = max(user.find(kind=ui.button, content="24 h").elements, key=lambda button: button.id)
         UserInteraction(user, {last}, None).click()
-        await user.should_see("Mean of each 20m against", retries=SEEN)
+        await user.should_see("Mean of each 20\u202fmin against", retries=SEEN)

@@ -97,6 +97,15 @@ def test_a_run_up_teaches_nothing_so_early_wear_shows_after_it() -> None:
     assert m.operating(early).points[0].low > 10
 
 
+def test_a_start_after_a_short_rest_teaches_nothing_either() -> None:
+    m = model()
+    m.on_samples(pump_samples(200))
+    rest = pump_samples(20, start_s=200, running=False)
+    run_up = [pump_samples(10, start_s=220 + 10 * i, load=0.2 + 0.2 * i, seed=i) for i in range(4)]
+    after = m.on_samples(join(rest, *run_up, pump_samples(600, start_s=260)))[-1]
+    assert m.operating(after).points[0].low > 14
+
+
 def test_a_machine_at_rest_gives_no_assessment() -> None:
     m = model()
     m.on_samples(pump_samples(900))

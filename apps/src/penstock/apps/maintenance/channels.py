@@ -14,7 +14,7 @@ from typing import Protocol
 
 
 class Role(StrEnum):
-    """What a channel tells: broad-band velocity, energy in a band of frequencies, temperature, operating point, or other."""
+    """What a channel tells: broad-band velocity, energy in a band, temperature, operating point, or other."""
 
     VELOCITY = "velocity"
     BAND = "band"

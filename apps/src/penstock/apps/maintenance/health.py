@@ -111,9 +111,10 @@ class HealthModel:
 
     def _on_window(self, window: Window) -> Assessment | None:
         load = self._load_at(window)
-        if not self._is_running(load):
+        runs = self._is_running(load)
+        self._follow_start(window, runs=runs)
+        if not runs:
             return None
-        self._follow_start(window)
         if not np.isfinite(window.mean[0]):
             return None  # without a Good vibration value there is nothing to say
         values = {i: self._value_at(window, i) for i in self._sensed}
@@ -139,9 +140,9 @@ class HealthModel:
         """Say whether the operating point is that of a running machine; unknown counts as running."""
         return load is None or abs(load) > self.settings.running_fraction * self._load_seen_max
 
-    def _follow_start(self, window: Window) -> None:
+    def _follow_start(self, window: Window, *, runs: bool) -> None:
         """See starts, of which each takes its time to settle; forget what was learned at what turns out to be rest."""
-        started = window.end_ns - self._seen_ns > int(self.settings.hold_s * SECOND)
+        started = not runs or window.end_ns - self._seen_ns > int(self.settings.hold_s * SECOND)
         lead = self._tracks[0].baseline
         if self._load is not None and lead.n and not self._is_running(lead.load_max):
             started = True
