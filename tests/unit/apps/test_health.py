@@ -106,6 +106,23 @@ def test_a_start_after_a_short_rest_teaches_nothing_either() -> None:
     assert m.operating(after).points[0].low > 14
 
 
+def test_damage_that_begins_while_the_baseline_is_refined_is_not_learned() -> None:
+    m = model()
+    m.on_samples(pump_samples(500))
+    worn = m.on_samples(pump_samples(3600, start_s=500, wear=0.1))
+    assert worn[20].phase is Phase.REFINING
+    assert loss(worn[-1], "bearing_band") == pytest.approx(loss(worn[20], "bearing_band"), abs=2)
+    assert loss(worn[-1], "bearing_band") > 10
+
+
+def test_another_load_is_learned_while_the_baseline_is_refined() -> None:
+    m = model()
+    m.on_samples(pump_samples(500, load=1.0))
+    other = m.on_samples(pump_samples(600, start_s=500, load=0.4, seed=2))
+    assert m.operating(other[-1]).points[0].low < 7
+    assert other[-1].learned == 1.0
+
+
 def test_a_machine_at_rest_gives_no_assessment() -> None:
     m = model()
     m.on_samples(pump_samples(900))

@@ -10,7 +10,8 @@ Theory of operation. Samples → windows → per channel a *severity* between 0 
   so the contributions of the channels add up to 100 − health. A bearing band alone, the first to speak, warns but
   cannot bring the health to 0.
 * The median of the last windows is judged, so that one knock is not wear.
-* The baseline learns from healthy running windows only and then stays, also through a repair: after it the readings
+* The baseline learns from healthy running windows only, once it is in use from those alone in which no vibration stands
+  out at a load that it knows, and then stays, also through a repair: after it the readings
   return to the baseline, and the health with them.
 * A machine at rest says nothing about its bearings: no assessment, and nothing that could clear an alarm. One that
   has just started, or is seen for the first time, teaches nothing until it has settled; what it taught before its load
@@ -25,7 +26,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -57,6 +58,18 @@ class ModelSettings:
     band_step_db: float = 6.0
     temperature_step_k: float = 15.0
     evidence_points: float = 5.0
+
+
+LOAD_MARGIN: Final = 0.05
+"""Of the largest load learned: so far beyond the learned range a load is still known."""
+STANDS_OUT: Final = 0.5
+"""Steps above its baseline from which a vibration counts."""
+SEVERITY: Final[Mapping[Role, tuple[tuple[float, ...], tuple[float, ...]]]] = {
+    Role.VELOCITY: ((STANDS_OUT, 1, 3, 6), (0, 0.4, 0.7, 0.9)),
+    Role.BAND: ((STANDS_OUT, 1, 2, 3, 4), (0, 0.1, 0.3, 0.45, 0.6)),
+    Role.TEMPERATURE: ((STANDS_OUT, 1, 2, 4), (0, 0.2, 0.4, 0.8)),
+}
+"""Steps above the baseline, and how severe that is."""
 
 
 @dataclass(slots=True)
@@ -122,8 +135,8 @@ class HealthModel:
             if np.isfinite(value):
                 self._tracks[i].recent.append(value)
         assessment = self._assess(window, values, load)
-        has_settled = window.end_ns >= self._settled_ns
-        if assessment.phase is not Phase.WATCHING and has_settled and self._is_healthy(assessment):
+        teaches = window.end_ns >= self._settled_ns and not self._stands_out(values, load)
+        if assessment.phase is not Phase.WATCHING and teaches and self._is_healthy(assessment):
             self._learn(values, load)
         return assessment
 
@@ -211,37 +224,45 @@ class HealthModel:
         expected = baseline.expected(0.0 if load is None else load)
         return float(10 ** (expected / 20)) if self.channels[i].role is Role.BAND else expected
 
-    def _severity(self, i: int, value: float, expected: float | None) -> float:
-        """Judge one channel: 0.4 is where the default limit of 60 % lies when it stands out alone."""
+    def _rise(self, i: int, value: float, expected: float) -> float:
+        """Give how far a channel is above what was expected, in the steps of its kind."""
         sigma = self._tracks[i].baseline.sigma
-        zones = self.settings.zones
         match self.channels[i].role:
             case Role.VELOCITY:
-                absolute = float(np.interp(value, (zones.ab, zones.bc, zones.cd, 1.5 * zones.cd), (0.0, 0.4, 0.8, 1.0)))
-                if expected is None:
-                    return absolute
-                step = max(zones.significant_change, 4 * sigma)
-                return max(absolute, float(np.interp((value - expected) / step, (0.5, 1, 3, 6), (0, 0.4, 0.7, 0.9))))
+                return (value - expected) / max(self.settings.zones.significant_change, 4 * sigma)
             case Role.BAND:
-                if expected is None:
-                    return 0.0
-                step = max(self.settings.band_step_db, 4 * sigma)
-                return float(
-                    np.interp(
-                        (_decibel(value) - _decibel(expected)) / step, (0.5, 1, 2, 3, 4), (0, 0.1, 0.3, 0.45, 0.6)
-                    )
-                )
-            case Role.TEMPERATURE:
-                if expected is None:
-                    return 0.0
-                step = max(self.settings.temperature_step_k, 4 * sigma)
-                return float(np.interp((value - expected) / step, (0.5, 1, 2, 4), (0, 0.2, 0.4, 0.8)))
+                return (_decibel(value) - _decibel(expected)) / max(self.settings.band_step_db, 4 * sigma)
             case _:
-                return 0.0
+                return (value - expected) / max(self.settings.temperature_step_k, 4 * sigma)
+
+    def _severity(self, i: int, value: float, expected: float | None) -> float:
+        """Judge one channel: 0.4 is where the default limit of 60 % lies when it stands out alone."""
+        role, zones = self.channels[i].role, self.settings.zones
+        absolute = 0.0
+        if role is Role.VELOCITY:
+            absolute = float(np.interp(value, (zones.ab, zones.bc, zones.cd, 1.5 * zones.cd), (0.0, 0.4, 0.8, 1.0)))
+        if expected is None:
+            return absolute
+        return max(absolute, float(np.interp(self._rise(i, value, expected), *SEVERITY[role])))
 
     def _is_healthy(self, assessment: Assessment) -> bool:
         """Say whether a window may teach: little is lost, and the vibration is in zone A or B."""
         return assessment.health >= 80.0 and assessment.zone in (Zone.A, Zone.B)
+
+    def _stands_out(self, values: Mapping[int, float], load: float | None) -> bool:
+        """Say whether vibration is above its baseline at a load that was learned: damage that begins teaches nothing.
+
+        Temperatures may: a machine that warms up is no worn one. At another load the expectation is a guess.
+        """
+        lead = self._tracks[0].baseline
+        margin = LOAD_MARGIN * abs(lead.load_max)
+        if load is not None and not lead.load_min - margin <= load <= lead.load_max + margin:
+            return False
+        expected = {i: self._expected(i, load) for i in values if self.channels[i].role in (Role.VELOCITY, Role.BAND)}
+        return any(
+            at is not None and np.isfinite(values[i]) and self._rise(i, values[i], at) > STANDS_OUT
+            for i, at in expected.items()
+        )
 
     def _learn(self, values: Mapping[int, float], load: float | None) -> None:
         at = 0.0 if load is None else load
