@@ -27,6 +27,7 @@ from penstock.apps.maintenance.assessment import Assessment, Finding
 from penstock.apps.maintenance.channels import COSTLESS, Role
 from penstock.apps.maintenance.fleet_row import suspect_text
 from penstock.apps.maintenance.frame import ZONE_TONE, change_text, frame, health_tone, phase_text, worst_of
+from penstock.apps.maintenance.health import SPREADS
 from penstock.apps.maintenance.machine import Machine, machine_of
 from penstock.apps.maintenance.orders.book import OrderBook
 from penstock.apps.maintenance.orders.page import MachineOrders
@@ -44,7 +45,7 @@ JUDGED_BY = {
     Role.BAND: "rise above its baseline, in dB",
     Role.TEMPERATURE: "rise above its baseline",
     Role.LOAD: "operating point",
-    Role.SIGN: "sign of a failure mode, costs nothing",
+    Role.SIGN: "sign of a failure mode, costs no points",
     Role.OTHER: "all channels together, as when healthy",
 }
 
@@ -81,9 +82,7 @@ class MachinePage:
         self._losses.show(machine.watch.newest)
         newest = machine.watch.newest
         unnamed = unnamed_text(machine.watch.judging, compares=not lacks_baseline(newest))
-        self._advice.show(
-            newest.diagnosis if newest else None, worst_of(newest), self._step(machine), unnamed=unnamed
-        )
+        self._advice.show(newest.diagnosis if newest else None, worst_of(newest), self._step(machine), unnamed=unnamed)
         self._evidence.show(evidence_rows(machine.watch, self._shell.now_ns))
         needed_s = machine.watch.model.needed_s
         learning = needed_s > 0 and lacks_baseline(machine.watch.newest)
@@ -286,7 +285,8 @@ def evidence_rows(watch: Watch, now_ns: int) -> Sequence[Row]:
 def _evidence_row(finding: Finding, now_ns: int) -> Row:
     channel = finding.channel
     unit = unit_text(channel.unit)
-    tone = "bad" if finding.loss >= 25 else "uncertain" if finding.loss >= 5 else "mute"
+    departs = channel.role is Role.SIGN and abs(finding.deviation or 0.0) >= SPREADS
+    tone = "bad" if finding.loss >= 25 else "uncertain" if finding.loss >= 5 or departs else "mute"
     expected = NOTHING if finding.expected is None else f"{number_text(finding.expected, digits=3)} {unit}"
     cells = (
         Cell(words(channel.name)),

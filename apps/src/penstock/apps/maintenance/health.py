@@ -10,8 +10,8 @@ Theory of operation. Samples → windows → per channel a *severity* between 0 
   so the contributions of the channels add up to 100 − health. A bearing band alone, the first to speak, warns but
   cannot bring the health to 0.
 * The median of the last windows is judged, so that one knock is not wear.
-* The baseline learns from healthy running windows only and then stays, also through a repair: after it the readings
-  return to the baseline, and the health with them.
+* The baseline learns from healthy running windows only, in which no channel has risen by a step, and then stays, also
+  through a repair: after it the readings return to the baseline, and the health with them.
 * A machine at rest says nothing about its bearings: no assessment, and nothing that could clear an alarm.
 * Each channel's deviation from its baseline is told in quarters of the step that counts as a change, and so is that of
   channels that cost nothing but are signs of a failure mode: by them the part is named (`advice.naming`).
@@ -139,7 +139,7 @@ class HealthModel:
             if np.isfinite(value):
                 self._tracks[i].recent.append(value)
         assessment = self._assess(window, values, load)
-        if assessment.phase is not Phase.WATCHING and self._is_healthy(assessment):
+        if assessment.phase is not Phase.WATCHING and self._is_healthy(assessment) and not self._leaps(values, load):
             self._learn(values, load)
         return self._namer.on_assessment(assessment) if self._namer is not None else assessment
 
@@ -280,6 +280,14 @@ class HealthModel:
         """Say whether a window may teach: little is lost, and the vibration is in zone A or B."""
         return assessment.health >= 80.0 and assessment.zone in (Zone.A, Zone.B)
 
+    def _leaps(self, values: Mapping[int, float], load: float | None) -> bool:
+        """Say whether a judged channel has risen by a step in this very window: damage begins before medians show it.
+
+        Such windows would widen the spread by which damage is judged.
+        """
+        risen = (self._deviation(i, values[i], self._expected(i, load)) for i in self._sensed)
+        return any(by is not None and by >= SPREADS for by in risen)
+
     def _learn(self, values: Mapping[int, float], load: float | None) -> None:
         at = 0.0 if load is None else load
         for i, value in values.items():
@@ -288,7 +296,8 @@ class HealthModel:
                 track = self._tracks[i]
                 track.baseline.learn(lesson, at)
                 if track.learned is not None:
-                    track.ups, track.downs = track.ups + (lesson > track.learned), track.downs + (lesson < track.learned)
+                    track.ups += lesson > track.learned
+                    track.downs += lesson < track.learned
                 track.learned = lesson
 
     @property

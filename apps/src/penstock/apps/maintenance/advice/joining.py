@@ -41,16 +41,21 @@ class Joined:
         self._looked, self._sums, self._key = 0, {}, None
 
     def on_look(self, ranked: Sequence[Ranked]) -> Ranked:
-        """Join this look to those before; give what is best now, or what was said before while about as probable."""
+        """Join this look to those before; give what is best now, or what was said before while about as probable.
+
+        A hypothesis that could not be weighed before counts as it does now.
+        """
         best: dict[Key, Ranked] = {}
         now: dict[Key, float] = {}
         for each in ranked:
             best.setdefault(key_of(each), each)
             now[key_of(each)] = now.get(key_of(each), 0.0) + each.probability
-        self._looked = self._keep * self._looked + 1
+        before = self._keep * self._looked
+        self._looked = before + 1
         for key, probability in now.items():
             log = max(LOG_MIN, math.log(max(probability, 1e-9)))
-            self._sums[key] = self._keep * self._sums.get(key, 0.0) + log
+            earlier = self._keep * self._sums[key] if key in self._sums else before * log
+            self._sums[key] = earlier + log
         weights = {key: math.exp(total / self._looked) for key, total in self._sums.items()}
         top = max(best, key=weights.__getitem__)
         if self._key in best and weights[top] < CLEARLY * weights.get(self._key, 0.0):

@@ -74,7 +74,7 @@ RIDGE = 1e-3
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """What is to be explained: z (u,) in healthy spreads, its healthy covariance (u, u), how the channels look, and
-    which of them a sensor gives (u,); None: all. `looks` None: nobody looked, and roughness says nothing for or against.
+    which of them a sensor gives (u,); None: all. `looks` None: nobody looked, roughness says nothing for or against.
     """
 
     z: Floats

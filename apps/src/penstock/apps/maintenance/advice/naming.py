@@ -4,11 +4,11 @@ Theory of operation. The judge tells of each channel how far it is from its base
 that counts as a change, which is no less than the baseline's standard deviation. While the health is below its limit
 these deviations are matched (`matching`) with the failure modes of the machine's type: at once, and after 1, 2, 4 …
 windows, since a fault shows more of its signs as it grows; the looks are joined (`joining`), later ones weigh more,
-and modes that explain them about as well are named together. The steps are far wider than what healthy channels do together, so the deviations
-count as independent; and nobody looks at how readings follow one another, so of a sensor only a level that was left is
-weighed. Urgency is the notice of the repair against the time at which a straight line through the lost points reaches
-100; no less than the evaluation zone asks for (ISO 20816-1 §6.3.2: D is severe enough to damage the machine, C is for a
-limited time).
+and modes that explain them about as well are named together. The steps are far wider than what healthy channels do
+together, so the deviations count as independent; and nobody looks at how readings follow one another, so of a sensor
+only a level that was left is weighed. Urgency is the notice of the repair against the time at which a straight line
+through the lost points reaches 100; no less than the evaluation zone asks for (ISO 20816-1 §6.3.2: D is severe enough
+to damage the machine, C is for a limited time).
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def _in_zone(said: Diagnosis, zone: Zone | None, *, says: bool = False) -> Diagn
     asked = ZONE_URGENCY.get(zone) if zone is not None else None
     if zone is None or asked is None or said.kind != Kind.MACHINE:
         return said
-    sentence = f"zone {zone} of ISO 20816: {MEANING[zone]}"
+    sentences = (f"zone {zone} of ISO 20816: {MEANING[zone]}",) if says else ()
     return replace(
-        said, urgency=min(said.urgency, asked, key=SOONER.index), evidence=(*said.evidence, *([sentence] if says else ()))
-    )
+        said, urgency=min(said.urgency, asked, key=SOONER.index), evidence=(*said.evidence, *sentences)
+    )  # fmt: skip
