@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.apps.maintenance.advice.diagnosis import COMMUNICATION, UNKNOWN, Diagnosis, Kind, Urgency
+from penstock.apps.maintenance.advice.diagnosis import COMMUNICATION, OR, UNKNOWN, Diagnosis, Kind, Urgency
 from penstock.apps.maintenance.advice.matching import Ranked
 from penstock.apps.maintenance.advice.modes import FailureMode, NOTICE_h
 from penstock.apps.maintenance.advice.urgency import urgency_of
@@ -32,8 +32,6 @@ HOW: Final = {
 }
 
 
-OR: Final = " or "
-"""Between parts, and between modes, that fit about equally."""
 PARTS_MAX: Final = 3
 """So many parts that fit about equally are named; with more of them the part is unknown."""
 
