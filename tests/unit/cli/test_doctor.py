@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from penstock.cli.demo.layout import Layout, Ports, demo_plant
 from penstock.cli.doctor import checks, command
-from penstock.cli.doctor.findings import Verdict
+from penstock.cli.doctor.findings import Finding, Verdict
 from penstock.cli.doctor.plant_folder import ERRORS_MAX, plant_folder
 from penstock.cli.main import cli
 
@@ -169,7 +169,7 @@ def test_doctor_looks_at_the_ports_that_the_demo_of_the_folder_had(tmp_path: Pat
 
 
 def test_doctor_calls_nothing_right_that_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "all_checks", lambda *_: iter([checks.Finding(Verdict.OK, "fine")]))
+    monkeypatch.setattr(command, "all_checks", lambda *_: iter([Finding(Verdict.OK, "fine")]))
     for running, said in ((set(), "nothing runs on these ports"), ({8080}, "Nothing is wrong.\n")):
         monkeypatch.setattr(command, "is_taken", running.__contains__)
         told = CliRunner().invoke(cli, ["doctor", "--data", str(tmp_path)])

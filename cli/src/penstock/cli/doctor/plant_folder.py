@@ -50,7 +50,8 @@ def _read(
         try:
             yield parse(path.read_text(encoding="utf-8"), file=path.name, environ=environ)
         except ConfigError as wrong:
-            errors += [f"{folder}: {each}" for each in (wrong, *wrong.others)]
+            errors.append(f"{folder}: {wrong}")
+            errors.extend(f"{folder}: {other}" for other in wrong.others)
         except (OSError, UnicodeDecodeError) as unreadable:
             errors.append(f"{path} cannot be read: {unreadable}")
 
