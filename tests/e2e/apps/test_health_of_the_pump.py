@@ -61,6 +61,15 @@ def health(client: httpx.Client) -> tuple[int, list[float]]:
             return tag, values
 
 
+def parts(client: httpx.Client) -> list[str]:
+    """Give what was suspected, as it changed."""
+    tags = client.get("/v1/tags", params={"q": "suspected_part"}).raise_for_status().json()["items"]
+    (tag,) = [t["id"] for t in tags if t["property"] == "suspected_part"]
+    params = {"tag": tag, "start": "7d-ago", "end": "now", "limit": 1000}
+    said: list[str] = client.get("/v1/samples", params=params).raise_for_status().json()["columns"]["value"]
+    return said
+
+
 def is_judged_until(client: httpx.Client, until: datetime) -> bool:
     """Say whether health has been written up to shortly before `until`."""
     tags = client.get("/v1/tags", params={"q": "health_index"}).raise_for_status().json()["items"]
@@ -105,6 +114,7 @@ def test_a_worn_bearing_raises_one_alarm_and_the_repair_ends_it(stack: Stack, tm
         assert [a["state"] for a in raised] == ["unacknowledged_active"]
         _, values = health(client)
         assert values[-1] < 60 < values[100]
+        assert parts(client) == ["", "drive-end bearing"]
         # The new bearing: the same pump, as new, goes on.
         source.deliver(generate(tmp_path / "repaired.parquet", hours=39 / 60, until=now))
         source.close()
@@ -112,6 +122,7 @@ def test_a_worn_bearing_raises_one_alarm_and_the_repair_ends_it(stack: Stack, tm
         (ended,) = wait_for(lambda: [a for a in alarms(client) if a["cleared"]], "the alarm's end", 30)
         assert ended["state"] == "rtn_unacknowledged"
         assert health(client)[1][-1] > 80
+        assert parts(client) == ["", "drive-end bearing", ""]
         journal = client.get(f"/v1/alarms/{ended['id']}/journal").json()["items"]
         assert [entry["after"] for entry in journal] == ["unacknowledged_active", "rtn_unacknowledged"], json.dumps(
             journal

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -19,7 +20,7 @@ from penstock.apps.maintenance import bootstrap as maintenance
 from penstock.apps.monitoring import bootstrap as monitoring
 from penstock.sdk.app import App
 from penstock.sdk.testing import FakePlatform
-from tests.builders.apps import PUMP, SECOND, pump_samples
+from tests.builders.apps import PUMP, SECOND, join, pump_samples
 
 EVIL = "<script>document.title='x'</script>"
 PATH = "works/hall/cooling/pump-9"
@@ -231,8 +232,53 @@ async def test_the_fleet_shows_health_and_what_stands_out(fake: FakePlatform) ->
         await user.open("/asset/ast_1")
         await user.should_see("Points lost, by channel", retries=SEEN)
         await user.should_see("Zone D", retries=SEEN)
-        await user.should_see("that takes a stretch in which the machine was healthy", retries=SEEN)
+        await user.should_see("No part is named: its type knows no failure modes, or it has no type", retries=SEEN)
         await user.should_see("Stop and repair", retries=SEEN)
+
+
+SIGNS = {"bearing_band": "rises", "vibration_rms": "rises", "bearing_temperature": "rises", "suction_pressure": "rises"}
+MODES = {
+    "bearing": {"part": "drive-end bearing", "signs": SIGNS, "action": "Replace the bearing"},
+    "imbalance": {"part": "impeller", "signs": {"vibration_rms": "rises"}},
+}
+
+
+def worn_pump(fake: FakePlatform, *, healthy_s: int) -> None:
+    """Say of what type the pump is, and feed it: healthy, and then with a worn bearing until now."""
+    fake.add_type("pump", failure_modes=MODES)
+    next(iter(fake.state.assets.values())).update({"type": "pump", "type_revision": 1})
+    fake.add_tag("pump/suction_pressure", unit="bar", asset=PATH, property="suction_pressure")
+    parts = [pump_samples(120, start_s=healthy_s, wear=0.5)]
+    samples = join(*([pump_samples(healthy_s)] if healthy_s else []), *parts)
+    samples = replace(samples, time=samples.time + time.time_ns() - int(samples.time[-1]))
+    for first in range(0, healthy_s + 120, 30):
+        for index, channel in enumerate(PUMP):
+            mine = np.flatnonzero(samples.channel == index)[first : first + 30]
+            fed = zip(samples.time[mine].tolist(), samples.value[mine].tolist(), strict=True)
+            fake.feed(f"pump/{channel.name}", list(fed))
+        at = samples.time[samples.channel == 0][first : first + 30].tolist()
+        fake.feed("pump/suction_pressure", [(each, 0.8 + 0.001 * (i % 3)) for i, each in enumerate(at)])
+
+
+async def test_the_part_of_a_pump_judged_by_its_vibration_is_named(fake: FakePlatform) -> None:
+    worn_pump(fake, healthy_s=400)
+    async with opened(fake, maintenance.build) as user:
+        await user.open("/")
+        await user.should_see("Drive-end bearing", retries=SEEN)
+        await user.open("/asset/ast_1")
+        await user.should_see("Drive-end bearing", retries=SEEN)
+        await user.should_see("Replace the bearing", retries=SEEN)
+        await user.should_see("fits bearing (0.", retries=SEEN)
+        await user.should_see("sign of a failure mode, costs no points", retries=SEEN)
+        user.find(marker="open-order").click()
+        await user.should_see("Inspect: Drive-end bearing", retries=SEEN)
+
+
+async def test_without_a_baseline_it_says_that_no_part_can_be_named_yet(fake: FakePlatform) -> None:
+    worn_pump(fake, healthy_s=0)
+    async with opened(fake, maintenance.build) as user:
+        await user.open("/asset/ast_1")
+        await user.should_see("No part is named yet: there is no baseline to compare with", retries=SEEN)
 
 
 async def test_a_machine_without_a_baseline_says_how_long_learning_takes(fake: FakePlatform) -> None:

@@ -166,3 +166,42 @@ def test_failures_are_said_in_words() -> None:
     assert "alarms:ack" in trouble_of(refused).reason
     broken = ApiError(500, {"title": "broken", "instance": "req_1"}, method="GET", url="u")
     assert "req_1" in trouble_of(broken).reason
+
+
+@pytest.mark.parametrize(
+    ("status", "again"), [(408, True), (425, True), (429, True), (500, True), (400, False), (409, False), (422, False)]
+)
+def test_only_an_answer_that_may_be_another_later_is_asked_for_again(status: int, *, again: bool) -> None:
+    trouble = trouble_of(ApiError(status, {"title": "not now"}, method="GET", url="u"))
+    assert (trouble.title == "The platform refused this") is not again
+    assert trouble.reason.endswith("Trying again.") is again
+
+
+@pytest.mark.parametrize(
+    ("values", "limit", "low", "high"),
+    [
+        ([100.0, 100.0], None, 95.0, 105.0),
+        ([100.0], 60.0, 55.0, 105.0),
+        ([0.0, 0.0], None, -1.0, 1.0),
+        ([-23.417], None, -25.0, -22.0),
+        ([2.5e-7], None, 2.3e-7, 2.7e-7),
+    ],
+)
+def test_the_axis_of_a_line_that_never_moves_stays_about_it(
+    values: list[float], limit: float | None, low: float, high: float
+) -> None:
+    curve = chart.Curve([[float(i), value] for i, value in enumerate(values)])
+    axis = chart.options(curve, start_ms=0, end_ms=9, unit="%", limit=limit)["yAxis"][0]
+    assert axis["min"] == pytest.approx(low, rel=0.05)
+    assert axis["max"] == pytest.approx(high, rel=0.05)
+    assert axis["min"] < min(values) <= max(values) < axis["max"]
+
+
+def test_the_axis_of_a_line_that_moves_is_left_to_the_chart() -> None:
+    moving = chart.Curve([[0.0, 1.0], [1.0, 2.0]])
+    for options in (
+        chart.options(moving, start_ms=0, end_ms=9, unit="%"),
+        chart.options(chart.Curve([[0.0, 1]]), start_ms=0, end_ms=9, unit="", stepped=True),
+        chart.options(chart.Curve([[0.0, None]]), start_ms=0, end_ms=9, unit=""),
+    ):
+        assert "min" not in options["yAxis"][0]

@@ -71,6 +71,15 @@ def test_a_worn_machine_teaches_nothing() -> None:
     assert m.learned == 0.0
 
 
+def test_damage_that_begins_while_it_learns_is_not_learned() -> None:
+    m = HealthModel(PUMP, replace(SETTINGS, baseline_windows=1440))
+    (before,) = (f.expected for f in m.on_samples(pump_samples(400))[-1].findings if f.channel.name == "bearing_band")
+    worn = [m.on_samples(pump_samples(10, start_s=s, wear=0.1 + 0.05 * (s - 400) / 600)) for s in range(400, 1000, 10)]
+    (after,) = (f.expected for f in worn[-1][-1].findings if f.channel.name == "bearing_band")
+    assert after == pytest.approx(before, rel=0.02)
+    assert worn[-1][-1].health < 75
+
+
 def test_baseline_is_learned_once_and_then_stays() -> None:
     m = model()
     m.on_samples(pump_samples(1200))

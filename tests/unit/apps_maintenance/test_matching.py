@@ -71,3 +71,23 @@ def test_a_machine_without_any_sensor_is_weighed_too() -> None:
     looks = Looks(nothing, np.ones(2), nothing, nothing, nothing, nothing, nothing)
     ranked = rank(Pattern(z, np.eye(2), looks, np.zeros(2, np.bool_)), MODES, NAMES[:2])
     assert {each.kind for each in ranked} == {"machine"}
+
+
+def test_where_nobody_looked_a_mode_known_by_roughness_is_not_ruled_out() -> None:
+    loose = read_modes({"loose": {"part": "foot", "signs": {"ch00": "rises", "ch01": "unsteady", "ch02": "unsteady"}}})
+    z, nothing = np.zeros(4), np.zeros(4)
+    z[0] = 8.0
+    smooth = Looks(nothing, np.ones(4), nothing, nothing, nothing, nothing, nothing)
+
+    def believed(looks: Looks | None) -> float:
+        ranked = rank(Pattern(z, np.eye(4), looks), loose, NAMES[:4])
+        return sum(each.probability for each in ranked if each.mode is not None)
+
+    assert believed(None) > 0.8 > believed(smooth)
+
+
+def test_where_nobody_looked_a_sensor_has_only_left_its_level() -> None:
+    z = np.zeros(4)
+    z[1] = 8.0
+    ranked = rank(Pattern(z, np.eye(4), None), MODES, NAMES[:4])
+    assert {each.how for each in ranked if each.kind == "sensor"} == {"drift"}

@@ -9,7 +9,7 @@ import pytest
 from penstock.apps.maintenance.risk.chance import Chance, Source
 from penstock.apps.maintenance.risk.costs import SHIPPED, CostBook, Costs, read_costs
 from penstock.apps.maintenance.risk.rank import By, Risk, Step, assess, ranked, total_loss
-from penstock.apps.maintenance.risk.standing import modes_of
+from penstock.apps.maintenance.risk.standing import mode_of, modes_of
 from penstock.core.errors import ConfigError
 from penstock.sdk.models import AssetType, FailureMode, Property
 
@@ -164,3 +164,12 @@ def test_failure_modes_are_those_of_the_newest_revision_of_a_type() -> None:
     found = modes_of(types)
     assert list(found) == [("pump", "bearing")]
     assert (found["pump", "bearing"].action, found["pump", "bearing"].notice_h) == ("Replace it", 12.0)
+
+
+def test_of_several_parts_that_are_suspected_the_longest_notice_counts() -> None:
+    modes = {"a": FailureMode("impeller", {}, notice_h=12.0), "b": FailureMode("coupling", {}, notice_h=48.0)}
+    found = modes_of([AssetType("pump", 1, failure_modes=modes)])
+    assert mode_of(found, "pump", "impeller or coupling") == modes["b"]
+    assert mode_of(found, "pump", "impeller") == modes["a"]
+    assert mode_of(found, "pump", "seal") is None
+    assert mode_of(found, None, "impeller") is None

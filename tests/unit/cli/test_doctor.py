@@ -1,3 +1,4 @@
+import shutil
 import socket
 from dataclasses import fields
 from http.server import HTTPServer, SimpleHTTPRequestHandler
@@ -8,9 +9,10 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from penstock.cli.demo.layout import Layout, Ports
+from penstock.cli.demo.layout import Layout, Ports, demo_plant
 from penstock.cli.doctor import checks, command
-from penstock.cli.doctor.checks import Verdict
+from penstock.cli.doctor.findings import Finding, Verdict
+from penstock.cli.doctor.plant_folder import ERRORS_MAX, plant_folder
 from penstock.cli.main import cli
 
 
@@ -42,6 +44,50 @@ def test_a_truth_open_to_others_is_named_and_none_is_no_finding(tmp_path: Path) 
     (finding,) = checks.hidden_truth(folder)
     assert finding.verdict is Verdict.WRONG
     assert finding.remedy == f"chmod 600 {folder / 'truth.sqlite'}"
+
+
+def test_the_demo_plant_has_nothing_wrong_and_where_there_is_no_folder_there_is_no_finding(tmp_path: Path) -> None:
+    (finding,) = plant_folder(demo_plant(), {})
+    assert finding.verdict is Verdict.OK
+    assert "6 device files, 4 asset types" in finding.what
+    assert list(plant_folder(tmp_path / "none", {})) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "told"),
+    [
+        ("devices/pump-plc.yaml", "driver: opcua", "driver: opcuaa", "driver 'opcuaa' is not installed"),
+        ("devices/pump-plc.yaml", "rate_hz: 2}", "rat_hz: 2}", "key 'rat_hz' is not known here"),
+        ("devices/energy-meter.yaml", "device: energy-meter", "device: pump-plc", "already described by"),
+        ("types/centrifugal-pump.yaml", "flow: falls", "flaw: falls", "'flaw' is no property of the type"),
+        ("plant.yaml", "type: centrifugal-pump", "type: pumpe", "'pumpe'"),
+        ("plant.yaml", "flow: pump-plc/flow", "flow: pump-plc/flaw", "flaw"),
+        ("plant.yaml", "version: 1", "version: [", "plant.yaml"),
+    ],
+)
+def test_what_is_wrong_in_the_plant_folder_is_told_with_its_file(
+    tmp_path: Path, file: str, old: str, new: str, told: str
+) -> None:
+    folder = tmp_path / "plant"
+    shutil.copytree(demo_plant(), folder)
+    text = (folder / file).read_text()
+    assert old in text
+    (folder / file).write_text(text.replace(old, new))
+    findings = [each for each in plant_folder(folder, {}) if told in each.what]
+    assert findings
+    assert findings[0].verdict is Verdict.WRONG
+    assert Path(file).name in findings[0].what
+
+
+def test_a_file_that_is_no_text_is_told_and_many_errors_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "devices").mkdir()
+    (tmp_path / "devices" / "noise.yaml").write_bytes(b"\xff\xfe")
+    (finding,) = plant_folder(tmp_path, {})
+    assert "noise.yaml cannot be read" in finding.what
+    for number in range(ERRORS_MAX + 2):
+        (tmp_path / "devices" / f"d{number}.yaml").write_text("version: 1\n")
+    *_, last = plant_folder(tmp_path, {})
+    assert "errors more" in last.what
 
 
 def test_a_port_held_by_something_that_does_not_answer_is_wrong() -> None:
@@ -123,7 +169,7 @@ def test_doctor_looks_at_the_ports_that_the_demo_of_the_folder_had(tmp_path: Pat
 
 
 def test_doctor_calls_nothing_right_that_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "all_checks", lambda *_: iter([checks.Finding(Verdict.OK, "fine")]))
+    monkeypatch.setattr(command, "all_checks", lambda *_: iter([Finding(Verdict.OK, "fine")]))
     for running, said in ((set(), "nothing runs on these ports"), ({8080}, "Nothing is wrong.\n")):
         monkeypatch.setattr(command, "is_taken", running.__contains__)
         told = CliRunner().invoke(cli, ["doctor", "--data", str(tmp_path)])

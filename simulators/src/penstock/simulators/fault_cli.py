@@ -15,6 +15,7 @@ import typer
 commands = typer.Typer(help="Inject, clear and repair faults of simulated machines.", no_args_is_help=True)
 Device = Annotated[str | None, typer.Option(help="device; may be left out when one device alone has the fault")]
 Control = Annotated[Path | None, typer.Option(help="sim-control.json of the running simulators")]
+Data = Annotated[Path | None, typer.Option(help="data folder of the running demo, or of the simulators themselves")]
 Fault = Annotated[str, typer.Argument(help="name of the fault: bearing, drift:TAG, communication-loss")]
 Growth = Annotated[str, typer.Option(help="how it grows: linear, exponential, gamma")]
 TIMEOUT_s = 10.0
@@ -29,9 +30,10 @@ def inject(
     onset: Annotated[float, typer.Option(min=0.0, help="seconds until it begins")] = 0.0,
     law: Growth = "linear",
     control: Control = None,
+    data: Data = None,
 ) -> None:
     """Break something: the damage begins at the onset and grows while the machine runs."""
-    with _asking(control) as client:
+    with _asking(control, data) as client:
         name = device or _only_device(client, fault)
         figures = {"severity": severity, "growth_per_h": growth, "onset_s": onset, "law": law}
         _answer(client.post("/faults", json={"device": name, "fault": fault, **figures}))
@@ -39,27 +41,27 @@ def inject(
 
 
 @commands.command()
-def clear(fault: Fault, device: Device = None, control: Control = None) -> None:
+def clear(fault: Fault, device: Device = None, control: Control = None, data: Data = None) -> None:
     """Take a fault back as if it had never been."""
-    with _asking(control) as client:
+    with _asking(control, data) as client:
         name = device or _only_device(client, fault)
         _answer(client.delete("/faults", params={"device": name, "fault": fault}))
     typer.echo(f"{name}: {fault} cleared")
 
 
 @commands.command()
-def repair(fault: Fault, device: Device = None, control: Control = None) -> None:
+def repair(fault: Fault, device: Device = None, control: Control = None, data: Data = None) -> None:
     """Repair: the machine stops, gets a new part and starts again."""
-    with _asking(control) as client:
+    with _asking(control, data) as client:
         name = device or _only_device(client, fault)
         _answer(client.post("/faults", json={"device": name, "fault": fault, "action": "repair"}))
     typer.echo(f"{name}: {fault} repaired")
 
 
 @commands.command("list")
-def list_faults(control: Control = None) -> None:
+def list_faults(control: Control = None, data: Data = None) -> None:
     """Show every fault that the running machines can have, and the truth about it."""
-    with _asking(control) as client:
+    with _asking(control, data) as client:
         items = _answer(client.get("/faults"))["items"]
     typer.echo(f"{'device':<20} {'fault':<20} {'active':<7} {'severity':>8} {'growth/h':>9} {'onset s':>8}")
     for item in items:
@@ -71,8 +73,8 @@ def list_faults(control: Control = None) -> None:
 
 
 @contextmanager
-def _asking(control: Path | None) -> Iterator[httpx.Client]:
-    client = _client(control)
+def _asking(control: Path | None, data: Path | None) -> Iterator[httpx.Client]:
+    client = _client(control, data)
     try:
         with client:
             yield client
@@ -81,13 +83,13 @@ def _asking(control: Path | None) -> Iterator[httpx.Client]:
         raise _failure(message) from None
 
 
-def _client(control: Path | None) -> httpx.Client:
-    places = [control] if control is not None else _places()
+def _client(control: Path | None, data: Path | None) -> httpx.Client:
+    places = [control] if control is not None else _places(data)
     for place in places:
         if place.is_file():
             return _client_from(place)
     looked = ", ".join(str(place) for place in places)
-    message = f"no running simulators found (looked for {looked}); start them, or name the file with --control"
+    message = f"no running simulators found (looked for {looked}); start them, or name the folder with --data"
     raise _failure(message)
 
 
@@ -101,9 +103,11 @@ def _client_from(place: Path) -> httpx.Client:
     return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=TIMEOUT_s, trust_env=False)
 
 
-def _places() -> list[Path]:
+def _places(data: Path | None) -> list[Path]:
     named = os.environ.get("PENSTOCK_SIM_DATA")
     folders = [Path(named)] if named else [Path("penstock-data/simulators")]
+    if data is not None:
+        folders = [data / "simulators", data]
     return [folder / "sim-control.json" for folder in folders]
 
 

@@ -6,6 +6,7 @@ Bad or missing stretch is a gap in the line and a mark in the strip, never a lin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -104,6 +105,8 @@ def options(
     }
     if categories:
         value_axis["data"] = list(categories)
+    if y_range is None and not categories and not stepped:
+        y_range = _about(curve, limit)
     if y_range:
         value_axis |= {"min": y_range[0], "max": y_range[1]}
     return {
@@ -125,6 +128,21 @@ def options(
         "dataZoom": _zooms(look, zoom),
         "series": _series(curve, look, stepped=stepped, limit=limit),
     }
+
+
+def _about(curve: Curve, limit: float | None) -> tuple[float, float] | None:
+    """Give a range for a line that never moves: left alone the axis would end far beyond it; None for one that moves.
+
+    It reaches some twentieth beyond the value, and the limit where there is one, to a round number.
+    """
+    values = {float(y) for _, y in curve.line if isinstance(y, int | float) and math.isfinite(y)}
+    if len(values) != 1:
+        return None
+    ends = [*values, *([limit] if limit is not None else [])]
+    apart = 0.05 * max(abs(end) for end in ends) or 1.0
+    step = 10.0 ** math.floor(math.log10(apart))
+    low, high = math.floor((min(ends) - apart) / step) * step, math.ceil((max(ends) + apart) / step) * step
+    return (float(f"{low:.12g}"), float(f"{high:.12g}")) if low < high else None
 
 
 def _tooltip(look: Look) -> dict[str, Any]:

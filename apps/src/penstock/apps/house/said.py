@@ -23,6 +23,8 @@ TROUBLE = (ClientError, httpx.HTTPError, OSError, TimeoutError)
 
 SERVER_FAULT = 500
 """Statuses below it say that the question was wrong: asking again does not help."""
+NOT_NOW = frozenset({408, 425, 429})
+"""Except these (RFC 9110 §15.5.9, RFC 8470, RFC 6585): the answer to the same question is another one later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def trouble_of(error: BaseException) -> Trouble:
         case ApiError():
             request = f" Request {error.request_id}." if error.request_id else ""
             said = error.detail or error.title or f"status {error.status}"
-            if error.status < SERVER_FAULT:
+            if error.status < SERVER_FAULT and error.status not in NOT_NOW:
                 return Trouble("The platform refused this", f"{said.rstrip('.')}.{request}")
             return Trouble("The platform could not answer", f"{said.rstrip('.')}.{request} Trying again.")
         case ConnectionFailedError():

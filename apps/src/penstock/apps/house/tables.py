@@ -105,7 +105,8 @@ class Table:
                         self._cell(column, cell) for column, cell in zip(self._columns, row.cells, strict=False)
                     ]
                     if row.actions:
-                        with ui.element("td").classes("ps-num"):
+                        element.classes("ps-acting")  # on a narrow screen they stand below the row
+                        with ui.element("td").classes("ps-num ps-acts"):
                             for word, act in row.actions:
                                 ui.button(word, on_click=act, color=None).props(BUTTON).classes("ps-action")
                 if row.pick:

@@ -10,9 +10,11 @@ from nicegui import ui
 from penstock.apps.house.figures import NARROW, words
 from penstock.apps.house.widgets import chip, toned
 from penstock.apps.maintenance.advice.diagnosis import Diagnosis, Kind, Urgency
+from penstock.apps.maintenance.advice.telling import PART
 from penstock.apps.maintenance.assessment import Finding
 from penstock.apps.maintenance.fleet_row import TONE, suspect_text
 from penstock.apps.maintenance.frame import evidence_text
+from penstock.apps.maintenance.judging import Judging
 from penstock.apps.maintenance.risk.rank import URGENT, Step
 
 URGENCY_TONE = {Urgency.NOW: "bad", Urgency.WEEK: "warn", Urgency.PLAN: "mute"}
@@ -24,6 +26,8 @@ KIND_TEXT = {
 }
 NOTHING_SUSPECTED = "Nothing is suspected"
 NO_PART = "No part is named: no failure mode of its type fits so far, or its type has none"
+NO_ALARM = "No part is named yet: that is done once its health is below the limit"
+NO_BASELINE = "No part is named yet: there is no baseline to compare with"
 NO_MODEL = "No part is named: that takes a stretch in which the machine was healthy, named under Models"
 
 
@@ -40,11 +44,11 @@ class AdviceCard:
         self.show(None)
 
     def show(
-        self, diagnosis: Diagnosis | None, worst: Finding | None = None, step: Step = Step.WATCH, *, names: bool = True
+        self, diagnosis: Diagnosis | None, worst: Finding | None = None, step: Step = Step.WATCH, *, unnamed: str = ""
     ) -> None:  # fmt: skip
         """Set the newest. `worst`: the channel that costs most, `step`: what the risk asks for; for want of a part.
 
-        `names`: whether what judges this machine names parts at all.
+        `unnamed`: why no part is named.
         """
         acts = diagnosis is None and step in URGENT
         for element in (self._urgency, self._sure, self._action, self._evidence):
@@ -54,7 +58,7 @@ class AdviceCard:
             self._chip(URGENCY_TEXT[diagnosis.urgency], URGENCY_TONE[diagnosis.urgency])
         elif acts:
             channel, why = (words(worst.channel.name), evidence_text(worst)) if worst else ("Unknown", "")
-            self._say(channel, NO_PART if names else NO_MODEL, "", why)
+            self._say(channel, unnamed, "", why)
             self._chip(step.value, TONE[step])
         else:
             self._say(NOTHING_SUSPECTED, "", "", "")
@@ -71,6 +75,17 @@ class AdviceCard:
     def _chip(self, text: str, tone: str) -> None:
         self._urgency.set_text(text)
         toned(self._urgency, tone)
+
+
+def unnamed_text(judging: Judging, *, compares: bool) -> str:
+    """Say why no part is named of a machine so judged; `compares`: it has a baseline."""
+    if judging.unnamed:
+        return f"No part is named: {judging.unnamed}"
+    if PART not in judging.more:
+        return NO_MODEL
+    if not judging.by_health:
+        return NO_PART
+    return NO_ALARM if compares else NO_BASELINE
 
 
 def sure_text(diagnosis: Diagnosis) -> str:

@@ -26,7 +26,10 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One channel in one assessment: what it reads, what was expected, health points lost, since when it stands out."""
+    """One channel in one assessment: what it reads, what was expected, health points lost, since when it stands out.
+
+    `deviation`: from what was expected, signed, in quarters of what counts as a change; None where nothing was.
+    """
 
     channel: Channel
     value: float
@@ -34,6 +37,7 @@ class Finding:
     severity: float
     loss: float
     since_ns: int | None
+    deviation: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,15 +22,15 @@ from penstock.apps.house.shell import Shell
 from penstock.apps.house.tables import Cell, Row, Table
 from penstock.apps.house.trend import Trend
 from penstock.apps.house.widgets import card, chip, empty, loading, title, toned
-from penstock.apps.maintenance.advice.telling import PART
-from penstock.apps.maintenance.advice_card import AdviceCard
+from penstock.apps.maintenance.advice_card import AdviceCard, unnamed_text
 from penstock.apps.maintenance.assessment import Assessment, Finding
-from penstock.apps.maintenance.channels import Role
+from penstock.apps.maintenance.channels import COSTLESS, Role
 from penstock.apps.maintenance.condition.bands import bands_of
 from penstock.apps.maintenance.condition.operating_card import OperatingCard
 from penstock.apps.maintenance.condition.spectrum_card import SpectrumCard
 from penstock.apps.maintenance.fleet_row import suspect_text
 from penstock.apps.maintenance.frame import ZONE_TONE, change_text, frame, health_tone, phase_text, worst_of
+from penstock.apps.maintenance.health import SPREADS
 from penstock.apps.maintenance.machine import Machine, machine_of
 from penstock.apps.maintenance.orders.book import OrderBook
 from penstock.apps.maintenance.orders.page import MachineOrders
@@ -48,6 +48,7 @@ JUDGED_BY = {
     Role.BAND: "rise above its baseline, in dB",
     Role.TEMPERATURE: "rise above its baseline",
     Role.LOAD: "operating point",
+    Role.SIGN: "sign of a failure mode, costs no points",
     Role.OTHER: "all channels together, as when healthy",
 }
 
@@ -83,8 +84,8 @@ class MachinePage:
         self._summary.show(machine, self._shell.now_ns)
         self._losses.show(machine.watch.newest)
         newest = machine.watch.newest
-        names, told = PART in machine.watch.judging.more, newest.diagnosis if newest else None
-        self._advice.show(told, worst_of(newest), self._step(machine), names=names)
+        unnamed = unnamed_text(machine.watch.judging, compares=not lacks_baseline(newest))
+        self._advice.show(newest.diagnosis if newest else None, worst_of(newest), self._step(machine), unnamed=unnamed)
         self._evidence.show(evidence_rows(machine.watch, self._shell.now_ns))
         if newest is not None:
             self._operating.show(machine.watch.model.operating(newest))
@@ -243,7 +244,7 @@ class Losses:
     def __init__(self, watch: Watch) -> None:
         self._bars: dict[str, tuple[ui.element, ui.element, ui.label]] = {}
         for channel in watch.channels:
-            if channel.role is Role.LOAD:
+            if channel.role in COSTLESS:
                 continue
             with ui.element("div").classes("ps-loss"):
                 ui.label(words(channel.name)).classes("ps-label")
@@ -266,7 +267,8 @@ class Losses:
 
 def lacks_baseline(newest: Assessment | None) -> bool:
     """Say whether some channel could not be compared with what it reads when healthy."""
-    return newest is not None and any(f.expected is None for f in newest.findings)
+    judged = [f for f in newest.findings if f.channel.role not in COSTLESS] if newest is not None else []
+    return any(f.expected is None for f in judged)
 
 
 def learning_text(needed_s: float) -> str:
@@ -295,7 +297,8 @@ def evidence_rows(watch: Watch, now_ns: int) -> Sequence[Row]:
 def _evidence_row(finding: Finding, now_ns: int) -> Row:
     channel = finding.channel
     unit = unit_text(channel.unit)
-    tone = "bad" if finding.loss >= 25 else "uncertain" if finding.loss >= 5 else "mute"
+    departs = channel.role is Role.SIGN and abs(finding.deviation or 0.0) >= SPREADS
+    tone = "bad" if finding.loss >= 25 else "uncertain" if finding.loss >= 5 or departs else "mute"
     expected = NOTHING if finding.expected is None else f"{number_text(finding.expected, digits=3)} {unit}"
     cells = (
         Cell(words(channel.name)),

@@ -14,12 +14,16 @@ from typing import Protocol
 
 
 class Role(StrEnum):
-    """What a channel tells: broad-band velocity, energy in a band, temperature, operating point, or other."""
+    """What a channel tells: broad-band velocity, energy in a band, temperature, operating point, or other.
+
+    SIGN: it costs no health, but is a sign of some failure mode of the machine's type.
+    """
 
     VELOCITY = "velocity"
     BAND = "band"
     TEMPERATURE = "temperature"
     LOAD = "load"
+    SIGN = "sign"
     OTHER = "other"
 
 
@@ -61,11 +65,17 @@ SURROUNDINGS = re.compile(r"ambient|room|outdoor|air|inlet|outlet|medium|water|f
 SET_POINTS = re.compile(r"setpoint|set_point|target|limit|position|level|health|loss|humidity", re.IGNORECASE)
 
 
-def find_channels(properties: Iterable[PropertyLike]) -> tuple[Channel, ...]:
+COSTLESS = frozenset({Role.LOAD, Role.SIGN})
+"""Roles of channels to which no health is lost."""
+
+
+def find_channels(
+    properties: Iterable[PropertyLike], signs: frozenset[str] = frozenset()
+) -> tuple[Channel, ...]:  # fmt: skip
     """Give the channels of one asset, velocities first; empty where no vibration velocity is bound.
 
     At most one operating point is taken: power before current, flow and speed, since vibration follows what the
-    machine transmits.
+    machine transmits. `signs`: what failure modes name; of them what is bound comes last, where it has no other role.
     """
     bound = [p for p in properties if p.kind == "measurement" and p.tag is not None and p.type in ("float64", "int64")]
     sensed = [channel for p in bound if (channel := _sensed(p)) is not None]
@@ -73,7 +83,10 @@ def find_channels(properties: Iterable[PropertyLike]) -> tuple[Channel, ...]:
         return ()
     order = [Role.VELOCITY, Role.BAND, Role.TEMPERATURE]
     load = _operating_point(bound)
-    return (*sorted(sensed, key=lambda c: (order.index(c.role), c.name)), *load)
+    judged = (*sorted(sensed, key=lambda c: (order.index(c.role), c.name)), *load)
+    taken = {channel.name for channel in judged}
+    telling = sorted((p for p in bound if p.name in signs and p.name not in taken), key=lambda p: p.name)
+    return (*judged, *(Channel(p.name, p.tag, p.unit or "", Role.SIGN) for p in telling if p.tag is not None))
 
 
 def all_channels(properties: Iterable[PropertyLike]) -> tuple[Channel, ...]:

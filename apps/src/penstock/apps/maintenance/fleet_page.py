@@ -26,7 +26,7 @@ from penstock.apps.maintenance.machine import Machine, active_alarms, limit_of, 
 from penstock.apps.maintenance.orders.book import OrderBook
 from penstock.apps.maintenance.orders.order import Order
 from penstock.apps.maintenance.risk.rank import URGENT, By, Risk, Step, ranked, total_loss
-from penstock.apps.maintenance.risk.standing import SUSPECTED, Modes, modes_of, risk_of
+from penstock.apps.maintenance.risk.standing import SUSPECTED, Modes, mode_of, modes_of, risk_of
 from penstock.apps.maintenance.watch import Watch
 from penstock.apps.maintenance.worker import Fleet
 from penstock.sdk.app import Context
@@ -208,6 +208,6 @@ class FleetPage:
     def _row(self, entry: Entry, machine: Machine, orders: Mapping[str, Order]) -> Row:
         asset = entry.risk.asset
         suspected = self._suspected.get(asset, "")
-        mode = self._modes.get((self._assets[asset].type or "", suspected))
+        mode = mode_of(self._modes, self._assets[asset].type, suspected)
         told = Told(suspected, mode.action if mode else "", orders.get(asset))
         return fleet_row(machine, entry.risk, told, now_ns=self._shell.now_ns)

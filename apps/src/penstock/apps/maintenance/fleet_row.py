@@ -110,7 +110,8 @@ def suspect_text(suspected: str) -> str:
         return f"Sensor: {words(name)}" if name else "A sensor"
     if kind == WIRE:
         return f"No data: {words(name)}" if name else "No data"
-    return "Unknown" if suspected == "unknown" else words(suspected)
+    is_text = " " in suspected  # as its type wrote it, not a key
+    return f"{suspected[:1].upper()}{suspected[1:]}" if is_text else words(suspected)
 
 
 def _suspected_text(machine: Machine, suspected: str) -> str:

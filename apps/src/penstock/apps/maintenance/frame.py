@@ -22,6 +22,9 @@ ZONE_TONE = {Zone.A: "good", Zone.B: "good", Zone.C: "warn", Zone.D: "bad"}
 NEAR = 15.0
 """Points above the limit within which a machine is shown as near it."""
 
+NO_CHANGE = 0.005
+"""Of what is read: a smaller change is written as none."""
+
 
 def frame(ctx: Context, *, here: str, title: str) -> AbstractContextManager[Shell]:
     """Lay out a page of this app."""
@@ -64,8 +67,10 @@ def change_text(finding: Finding) -> str:
     if finding.channel.role is Role.BAND and finding.expected > 0:
         return f"× {number_text(finding.value / finding.expected, digits=2)}"
     change = finding.value - finding.expected
+    if abs(change) < NO_CHANGE * max(abs(finding.value), abs(finding.expected)):
+        return f"±0 {unit}".strip()
     sign = "+" if change >= 0 else ""
-    return f"{sign}{number_text(change, digits=2)} {unit}".strip()
+    return f"{sign}{number_text(change, digits=2 if abs(change) >= 1 else 3)} {unit}".strip()
 
 
 def evidence_text(finding: Finding) -> str:

@@ -11,11 +11,13 @@ Theory of operation. Samples → windows → per channel a *severity* between 0 
   cannot bring the health to 0.
 * The median of the last windows is judged, so that one knock is not wear.
 * The baseline learns from healthy running windows only, once it is in use from those alone in which no vibration stands
-  out at a load that it knows, and then stays, also through a repair: after it the readings
-  return to the baseline, and the health with them.
+  out at a load that it knows, and then stays, also through a repair: after it the readings return to the baseline, and
+  the health with them.
 * A machine at rest says nothing about its bearings: no assessment, and nothing that could clear an alarm. One that
   has just started, or is seen for the first time, teaches nothing until it has settled; what it taught before its load
   was known, and what turns out to have been rest, is forgotten.
+* Each channel's deviation from its baseline is told in quarters of the step that counts as a change, and so is that of
+  channels that cost nothing but are signs of a failure mode: by them the part is named (`advice.naming`).
 
 The same machine runs live, catching up and in batch; nothing here knows the clock.
 """
@@ -23,21 +25,29 @@ The same machine runs live, catching up and in batch; nothing here knows the clo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Final
 
 import numpy as np
 
+from penstock.apps.maintenance.advice.naming import Namer
 from penstock.apps.maintenance.assessment import GOOD, SECOND, UNCERTAIN_SUBNORMAL, Assessment, Finding, Phase
 from penstock.apps.maintenance.baseline import Baseline
-from penstock.apps.maintenance.channels import Channel, Role
+from penstock.apps.maintenance.channels import COSTLESS, Channel, Role
 from penstock.apps.maintenance.condition.operating import Operating, of_load
 from penstock.apps.maintenance.marks import Mark
 from penstock.apps.maintenance.rows import ALL_SETTLED
 from penstock.apps.maintenance.windows import Samples, Window, Windower
 from penstock.apps.maintenance.zones import ISO_20816_3, Boundaries, Zone
+
+VERSION: Final = 3
+"""Of the state; an older one is judged again from the history."""
+SPREADS: Final = 4
+"""Standard deviations of a baseline that are a step at least, and parts of a step in which deviations are told."""
+COUNTS_MIN: Final = 10
+"""So many steps one way and none back: it only counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,8 @@ class ModelSettings:
     settle_s: float = 60.0
     band_step_db: float = 6.0
     temperature_step_k: float = 15.0
+    sign_step: float = 0.1
+    """Of a sign's healthy value."""
     evidence_points: float = 5.0
 
 
@@ -81,19 +93,31 @@ class _Track:
     held: float = float("nan")
     held_until_ns: int = 0
     since_ns: int | None = None
+    ups: int = 0
+    downs: int = 0
+    """Steps of a sign each way while its baseline was learned."""
+    learned: float | None = None
 
 
 class HealthModel:
-    """Samples of one asset in, assessments out; the whole state goes through `to_json` and `restore`."""
+    """Samples of one asset in, assessments out; the whole state goes through `to_json` and `restore`.
 
-    def __init__(self, channels: Sequence[Channel], settings: ModelSettings) -> None:
+    `namer`: looks at each assessment and says which part it may be.
+    """
+
+    def __init__(
+        self, channels: Sequence[Channel], settings: ModelSettings, namer: Callable[[], Namer] | None = None
+    ) -> None:
         assert channels, "an asset without channels is not watched"
         assert channels[0].role is Role.VELOCITY, "the lead channel is a vibration velocity"
         self.channels = tuple(channels)
         self.settings = settings
-        self._sensed = [i for i, c in enumerate(channels) if c.role is not Role.LOAD]
+        self._new_namer = namer
+        self._namer = namer() if namer else None
+        self._sensed = [i for i, c in enumerate(channels) if c.role not in COSTLESS]
+        self._signs = [i for i, c in enumerate(channels) if c.role is Role.SIGN]
         self._load = next((i for i, c in enumerate(channels) if c.role is Role.LOAD), None)
-        self._tracks = {i: _Track(deque(maxlen=settings.median_windows)) for i in self._sensed}
+        self._tracks = {i: _Track(deque(maxlen=settings.median_windows)) for i in (*self._sensed, *self._signs)}
         self._load_track = _Track(deque(maxlen=1))
         self._load_seen_max = 0.0
         self._seen_ns = self._settled_ns = 0
@@ -130,7 +154,7 @@ class HealthModel:
             return None
         if not np.isfinite(window.mean[0]):
             return None  # without a Good vibration value there is nothing to say
-        values = {i: self._value_at(window, i) for i in self._sensed}
+        values = {i: self._value_at(window, i) for i in self._tracks}
         for i, value in values.items():
             if np.isfinite(value):
                 self._tracks[i].recent.append(value)
@@ -138,7 +162,7 @@ class HealthModel:
         teaches = window.end_ns >= self._settled_ns and not self._stands_out(values, load)
         if assessment.phase is not Phase.WATCHING and teaches and self._is_healthy(assessment):
             self._learn(values, load)
-        return assessment
+        return self._namer.on_assessment(assessment) if self._namer is not None else assessment
 
     def _load_at(self, window: Window) -> float | None:
         if self._load is None:
@@ -188,7 +212,9 @@ class HealthModel:
             track = self._tracks[i]
             stands_out = loss >= self.settings.evidence_points
             track.since_ns = (track.since_ns or window.end_ns) if stands_out else None
-            findings.append(Finding(self.channels[i], medians[i], expected[i], severity[i], loss, track.since_ns))
+            told = (severity[i], loss, track.since_ns, self._deviation(i, medians[i], expected[i]))
+            findings.append(Finding(self.channels[i], medians[i], expected[i], *told))
+        findings += self._of_signs(values, load)
         worst_velocity = max(medians[i] for i in present if self.channels[i].role is Role.VELOCITY)
         complete = len(present) == len(self._sensed)
         return Assessment(
@@ -201,6 +227,18 @@ class HealthModel:
             load=load,
             findings=tuple(findings),
         )
+
+    def _of_signs(self, values: Mapping[int, float], load: float | None) -> list[Finding]:
+        """Give what is told by channels that cost nothing; what only counts is above any level of its own in time."""
+        findings = []
+        for i in self._signs:
+            track = self._tracks[i]
+            only_counts = max(track.ups, track.downs) >= COUNTS_MIN and min(track.ups, track.downs) == 0
+            if np.isfinite(values[i]) and not only_counts:
+                median, expected = float(np.median(track.recent)), self._expected(i, load)
+                deviation = self._deviation(i, median, expected)
+                findings.append(Finding(self.channels[i], median, expected, 0.0, 0.0, None, deviation))
+        return findings
 
     def _losses(self, severity: Mapping[int, float]) -> dict[int, float]:
         """Share out the lost points: by role in the squares of its worst channel, within a role by squares too."""
@@ -224,26 +262,41 @@ class HealthModel:
         expected = baseline.expected(0.0 if load is None else load)
         return float(10 ** (expected / 20)) if self.channels[i].role is Role.BAND else expected
 
-    def _rise(self, i: int, value: float, expected: float) -> float:
-        """Give how far a channel is above what was expected, in the steps of its kind."""
-        sigma = self._tracks[i].baseline.sigma
-        match self.channels[i].role:
-            case Role.VELOCITY:
-                return (value - expected) / max(self.settings.zones.significant_change, 4 * sigma)
-            case Role.BAND:
-                return (_decibel(value) - _decibel(expected)) / max(self.settings.band_step_db, 4 * sigma)
-            case _:
-                return (value - expected) / max(self.settings.temperature_step_k, 4 * sigma)
-
     def _severity(self, i: int, value: float, expected: float | None) -> float:
         """Judge one channel: 0.4 is where the default limit of 60 % lies when it stands out alone."""
         role, zones = self.channels[i].role, self.settings.zones
+        if role not in SEVERITY:
+            return 0.0
         absolute = 0.0
         if role is Role.VELOCITY:
             absolute = float(np.interp(value, (zones.ab, zones.bc, zones.cd, 1.5 * zones.cd), (0.0, 0.4, 0.8, 1.0)))
-        if expected is None:
+        deviation = self._deviation(i, value, expected)
+        if deviation is None:
             return absolute
-        return max(absolute, float(np.interp(self._rise(i, value, expected), *SEVERITY[role])))
+        return max(absolute, float(np.interp(deviation / SPREADS, *SEVERITY[role])))
+
+    def _step(self, i: int) -> float:
+        """Give what counts as a change of a channel, in its unit, of a band in dB; no less than its own spread."""
+        baseline, settings = self._tracks[i].baseline, self.settings
+        match self.channels[i].role:
+            case Role.VELOCITY:
+                least = settings.zones.significant_change
+            case Role.BAND:
+                least = settings.band_step_db
+            case Role.TEMPERATURE:
+                least = settings.temperature_step_k
+            case _:
+                least = settings.sign_step * abs(baseline.value_mean)
+        return max(least, SPREADS * baseline.sigma)
+
+    def _deviation(self, i: int, value: float, expected: float | None) -> float | None:
+        """Give how far a channel is from what was expected, in quarters of a step; None without a baseline."""
+        step = self._step(i)
+        if expected is None or step <= 0:
+            return None
+        if self.channels[i].role is Role.BAND:
+            return SPREADS * (_decibel(value) - _decibel(expected)) / step
+        return SPREADS * (value - expected) / step
 
     def _is_healthy(self, assessment: Assessment) -> bool:
         """Say whether a window may teach: little is lost, and the vibration is in zone A or B."""
@@ -258,18 +311,21 @@ class HealthModel:
         margin = LOAD_MARGIN * abs(lead.load_max)
         if load is not None and not lead.load_min - margin <= load <= lead.load_max + margin:
             return False
-        expected = {i: self._expected(i, load) for i in values if self.channels[i].role in (Role.VELOCITY, Role.BAND)}
-        return any(
-            at is not None and np.isfinite(values[i]) and self._rise(i, values[i], at) > STANDS_OUT
-            for i, at in expected.items()
-        )
+        seen = [i for i in self._sensed if self.channels[i].role in (Role.VELOCITY, Role.BAND)]
+        risen = (self._deviation(i, values[i], self._expected(i, load)) for i in seen)
+        return any(by is not None and by > SPREADS * STANDS_OUT for by in risen)
 
     def _learn(self, values: Mapping[int, float], load: float | None) -> None:
         at = 0.0 if load is None else load
         for i, value in values.items():
             if np.isfinite(value):
                 lesson = _decibel(value) if self.channels[i].role is Role.BAND else value
-                self._tracks[i].baseline.learn(lesson, at)
+                track = self._tracks[i]
+                track.baseline.learn(lesson, at)
+                if track.learned is not None:
+                    track.ups += lesson > track.learned
+                    track.downs += lesson < track.learned
+                track.learned = lesson
 
     @property
     def redo_s(self) -> float:
@@ -313,13 +369,14 @@ class HealthModel:
 
     def mark(self) -> Mark:
         """Give the state at `boundary_ns`: restored, it goes on with the rows from there on in time order."""
-        return Mark(self.boundary_ns, self.to_json() | {"windows": self._windower.mark_to_json()})
+        state = self.to_json() | {"windows": self._windower.mark_to_json()}
+        return Mark(self.boundary_ns, state | {"namer": self._namer.mark_to_json() if self._namer else None})
 
     def to_json(self) -> dict[str, Any]:
         """Give the state as JSON values, with what it was made for, so that `restore` can refuse another's."""
         tracks = {str(i): _track_to_json(t) for i, t in self._tracks.items()}
         return {
-            "v": 3,
+            "v": VERSION,
             "channels": self.fingerprint,
             "tracks": tracks,
             "load": _track_to_json(self._load_track),
@@ -327,12 +384,18 @@ class HealthModel:
             "seen_ns": self._seen_ns,
             "settled_ns": self._settled_ns,
             "windows": self._windower.to_json(),
+            "namer": self._namer.to_json() if self._namer else None,
         }
 
     def restore(self, state: Mapping[str, Any]) -> bool:
         """Take a state of the same channels and windows; False, and nothing taken, where it is of others."""
-        if state.get("v") != 3 or state.get("channels") != self.fingerprint:
+        if state.get("v") != VERSION or state.get("channels") != self.fingerprint:
             return False
+        if self._new_namer is not None:
+            namer = self._new_namer()
+            if state["namer"] is not None and not namer.restore(state["namer"]):
+                return False
+            self._namer = namer
         for i, track in self._tracks.items():
             _restore_track(track, state["tracks"][str(i)])
         _restore_track(self._load_track, state["load"])
@@ -359,6 +422,7 @@ def _track_to_json(track: _Track) -> dict[str, Any]:
         "held": held,
         "held_until_ns": track.held_until_ns,
         "since_ns": track.since_ns,
+        "steps": [track.ups, track.downs, track.learned],
     }
 
 
@@ -369,3 +433,4 @@ def _restore_track(track: _Track, state: Mapping[str, Any]) -> None:
     track.held = float("nan") if state["held"] is None else float(state["held"])
     track.held_until_ns = int(state["held_until_ns"])
     track.since_ns = state["since_ns"]
+    track.ups, track.downs, track.learned = state["steps"]

@@ -10,6 +10,9 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from penstock.apps.maintenance.advice.modes import NOTHING, Known
+from penstock.apps.maintenance.advice.naming import Namer, why_unnamed
+from penstock.apps.maintenance.advice.telling import WRITTEN
 from penstock.apps.maintenance.assessment import Assessment, Phase
 from penstock.apps.maintenance.channels import Channel
 from penstock.apps.maintenance.condition.operating import Operating
@@ -125,14 +128,17 @@ class Judging:
     expected: Expected | None = None
     """How healthy rows score, where the drift from that is followed."""
 
+    unnamed: str = ""
+    """Why it can never name a part; empty where it can."""
+
     @property
     def by_health(self) -> bool:
         """Say whether the rule watches the health."""
         return self.rule.property == HEALTH
 
 
-def by_vibration(channels: tuple[Channel, ...], settings: MaintenanceSettings) -> Judging:
-    """Judge by a vibration velocity and what goes with it."""
+def by_vibration(channels: tuple[Channel, ...], settings: MaintenanceSettings, known: Known = NOTHING) -> Judging:
+    """Judge by a vibration velocity and what goes with it; name the part by what is `known` of the machine's type."""
     wish = RuleWish(
         HEALTH,
         "low",
@@ -142,4 +148,17 @@ def by_vibration(channels: tuple[Channel, ...], settings: MaintenanceSettings) -
         settings.severity,
         f"below {settings.limit:g} %: see the evidence in Maintenance",
     )
-    return Judging("health", channels, channels, lambda: HealthModel(channels, settings.model()), wish)
+    unnamed = why_unnamed(channels, known)
+
+    def namer() -> Namer:
+        return Namer(channels, known, limit=settings.limit, deadband=settings.deadband)
+
+    return Judging(
+        "health",
+        (channels, known),
+        channels,
+        lambda: HealthModel(channels, settings.model(), None if unnamed else namer),
+        wish,
+        {} if unnamed else {name: Written("", said, "string") for name, said in WRITTEN.items()},
+        unnamed=unnamed,
+    )

@@ -84,6 +84,19 @@ def explanation(settings: MaintenanceSettings) -> list[tuple[str, list[str]]]:
             ],
         ),
         (
+            "The part",
+            [
+                "Once the health is below its limit, what the channels deviate by, and which way, is held against the "
+                "failure modes of the machine's type: each names its part and its signs, the most telling first. "
+                "Measured signs of any mode are watched beside the vibration and cost no health. It looks again after "
+                "1, 2, 4 … windows; later looks weigh more.",
+                "Where two or three modes fit about equally, all of them are named; where none fits, the part is "
+                "unknown; one channel that alone has left what was expected, and is no telling sign, is taken for its "
+                "sensor. Zone C asks for action this week, zone D now, and so does a health that falls to 0 within "
+                "the notice of the repair.",
+            ],
+        ),
+        (
             "The alarm",
             [
                 "For each machine the app has made a rule in the platform, once: health below "

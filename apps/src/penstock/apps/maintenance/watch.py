@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 
 from penstock.apps.house.figures import words
 from penstock.apps.maintenance.assessment import SECOND, Assessment
-from penstock.apps.maintenance.channels import Channel, Role
+from penstock.apps.maintenance.channels import COSTLESS, Channel
 from penstock.apps.maintenance.checkpoint import Checkpoint, Checkpoints
 from penstock.apps.maintenance.heads import Heads
 from penstock.apps.maintenance.judging import HEALTH, Judge, Judging, Written
@@ -158,7 +158,7 @@ class Watch:
 
     async def _declare(self) -> None:
         """Declare the tags that will be written, in one request: a large machine has dozens."""
-        judged = [channel for channel in self.channels if channel.role is not Role.LOAD]
+        judged = [channel for channel in self.channels if channel.role not in COSTLESS]
         wished = {HEALTH: Written("%", "Health index: 100 % behaves as when healthy")}
         wished |= {loss_property(c): Written("%", f"Health points lost to {c.name}") for c in judged}
         wished |= self.judging.more

@@ -201,8 +201,9 @@ class Fleet:
             message = f"a healthy stretch is named, and {JUDGED_BY}: {STREAM} is asked: take one of them away"
             raise StreamedError(message)
         if healthy is None and run is None and not streamed:
-            vibration = find_channels(bound)
-            return by_vibration(vibration, self.settings) if vibration else None
+            kind = self._known_of(asset)
+            vibration = find_channels(bound, kind.signs)
+            return by_vibration(vibration, self.settings, kind) if vibration else None
         channels = all_channels(bound)
         state: State | Streamed | None = Streamed(len(channels)) if streamed else None
         if healthy and channels:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-from enum import StrEnum
+from dataclasses import fields
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ import httpx
 from penstock.cli.demo import broker
 from penstock.cli.demo.layout import DemoError, Layout, Ports
 from penstock.cli.demo.ports import holder, is_taken
+from penstock.cli.doctor.findings import Finding, Verdict
+from penstock.cli.doctor.plant_folder import plant_folder
 from penstock.cli.plugins import plugins
 
 PYTHON_MIN = (3, 11)
@@ -37,23 +39,6 @@ HEALTH = {
 }
 
 
-class Verdict(StrEnum):
-    """How a finding reads: fine, worth a look, or to be mended."""
-
-    OK = "ok"
-    NOTE = "note"
-    WRONG = "wrong"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was looked at, how it is, and what to do about it."""
-
-    verdict: Verdict
-    what: str
-    remedy: str = ""
-
-
 def all_checks(layout: Layout, ports: Ports) -> Iterator[Finding]:
     """Look at everything, cheapest first."""
     yield python(sys.version_info[:3])
@@ -63,6 +48,7 @@ def all_checks(layout: Layout, ports: Ports) -> Iterator[Finding]:
     yield disk(layout.data)
     yield from secrets(layout.secrets)
     yield from hidden_truth(layout.data / "simulators" / "truth")
+    yield from plant_folder(layout.plant, os.environ)
     for name in (f.name for f in fields(Ports)):
         yield port(name, getattr(ports, name))
 

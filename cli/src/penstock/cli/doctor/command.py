@@ -10,7 +10,8 @@ import typer
 
 from penstock.cli.demo.layout import Layout, Ports
 from penstock.cli.demo.ports import is_taken
-from penstock.cli.doctor.checks import Verdict, all_checks
+from penstock.cli.doctor.checks import all_checks
+from penstock.cli.doctor.findings import Verdict
 
 NOTHING_RUNS = (
     "Nothing is wrong with what was looked at, but nothing runs on these ports: "
@@ -27,7 +28,7 @@ def doctor(
         [], help="NAME=PORT where a process does not use the port that the demo had last, or its usual one."
     ),
 ) -> None:
-    """Look at Python, packages, disk, secrets, ports and each process's health, and say what to do."""
+    """Look at Python, packages, disk, secrets, plant folder, ports and each process's health, and say what to do."""
     wrong, layout = 0, Layout(data)
     ports = _ports(port, layout.remembered())
     for finding in all_checks(layout, ports):

@@ -11,16 +11,16 @@ rows: a replay says the same.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from penstock.apps.maintenance.advice.diagnosis import Diagnosis
+from penstock.apps.maintenance.advice.joining import Joined
 from penstock.apps.maintenance.advice.matching import Pattern, Ranked, missing_of, rank
 from penstock.apps.maintenance.advice.memory import Memory
 from penstock.apps.maintenance.advice.modes import Known
@@ -34,17 +34,10 @@ from penstock.apps.maintenance.detection.numbers import Floats, packed, unpacked
 VERSION = 1
 CHECK_ROWS = 64
 LOOK_ROWS = 256
-LOG_MIN = -6.0
-"""Least logarithm of a probability in one look: no look alone rules anything out."""
-CLEARLY = 2.0
-"""What was said gives way to what is so many times as probable."""
 SURE = 8.0
 """Evidence (a logarithm) from which a sensor is called broken while the state is normal."""
 LONG_PERIODS, GAPS_MIN, LOST_MIN = 2.5, 3, 0.25
 """Rows come and go: so many intervals of so many usual ones, with at least this share of the time lost."""
-
-Key = tuple[str, str, int]
-"""A hypothesis: kind, failure mode, sensor's channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +62,7 @@ class Advisor:
         self._life_h: float | None = None
         self._said: list[Said] = []
         self.newest: Diagnosis | None = None
-        self._key: Key | None = None
-        self._sums: dict[Key, float] = {}
-        """Of the logarithms of each hypothesis' probability over the looks since the alarm was raised."""
-        self._looked = 0
+        self._joined = Joined()
         self._entry = np.zeros(len(names) + 1)
         self._memory = Memory(len(names) + 1)
         self._recent = np.full((RECENT, len(names)), np.nan)
@@ -102,7 +92,8 @@ class Advisor:
             elif self._standing % LOOK_ROWS == 0 and self.newest is not None:
                 self._say(time_ns, self._teller.urgent(self.newest, self._modes, self._left_h()))
         elif self._standing >= 0 and not active:
-            self._standing, self._looked, self._sums, self._key = -1, 0, {}, None
+            self._standing = -1
+            self._joined.reset()
             self._say(time_ns, self._broken_sensor(time_ns))
         elif self._rows % CHECK_ROWS == 0 and self._rows >= RECENT and not active:
             self._say(time_ns, self._broken_sensor(time_ns))
@@ -118,7 +109,7 @@ class Advisor:
 
     def _say(self, time_ns: int, diagnosis: Diagnosis | None) -> None:
         before, self.newest = self.newest, diagnosis
-        if _heading(before) != _heading(diagnosis):
+        if heading(before) != heading(diagnosis):
             self._said.append(Said(time_ns, diagnosis))
 
     def _order(self) -> NDArray[np.int64]:
@@ -139,26 +130,8 @@ class Advisor:
             return
         spread = self._model.channel_scale[average]
         pattern = Pattern(averages.channels[average] / spread, self._covariance(average), looks, self._sensed)
-        best = self._weighed(rank(pattern, self._modes, self._names))
-        self._key = _key(best)
+        best = self._joined.on_look(rank(pattern, self._modes, self._names))
         self._say(time_ns, self._teller.tell(best, self._told(rows, spread)))
-
-    def _weighed(self, ranked: Sequence[Ranked]) -> Ranked:
-        """Join this look to those before; give what is best now, or what was said before while about as probable."""
-        best: dict[Key, Ranked] = {}
-        now: dict[Key, float] = {}
-        for each in ranked:
-            best.setdefault(_key(each), each)
-            now[_key(each)] = now.get(_key(each), 0.0) + each.probability
-        self._looked += 1
-        for key, probability in now.items():
-            log = max(LOG_MIN, math.log(max(probability, 1e-9)))
-            self._sums[key] = self._sums.get(key, 0.0) + log
-        weights = {key: math.exp(total / self._looked) for key, total in self._sums.items()}
-        top = max(weights, key=weights.__getitem__)
-        if self._key is not None and weights[top] < CLEARLY * weights.get(self._key, 0.0):
-            top = self._key
-        return replace(best[top], probability=weights[top] / sum(weights.values()))
 
     def _left_h(self) -> float | None:
         if self._life_h is not None:
@@ -221,9 +194,7 @@ class Advisor:
             "rows": self._rows,
             "standing": self._standing,
             "memory": self._memory.to_json(),
-            "key": None if self._key is None else list(self._key),
-            "sums": [[*key, total] for key, total in self._sums.items()],
-            "looked": self._looked,
+            **self._joined.to_json(),
             "lives": [list(life) for life in self._lives],
             "life_h": self._life_h,
             "newest": None if self.newest is None else self.newest.to_json(),
@@ -234,19 +205,15 @@ class Advisor:
         if kept["version"] != VERSION:
             message = "an advisor's state of another version: judge the history again"
             raise ValueError(message)
-        self._rows, self._standing, self._looked = (int(kept[name]) for name in ("rows", "standing", "looked"))
+        self._rows, self._standing = (int(kept[name]) for name in ("rows", "standing"))
         self._recent, self._times = unpacked(kept["recent"], self._recent), unpacked(kept["times"], self._times)
         self._memory.restore(kept["memory"])
-        self._key = None if kept["key"] is None else (kept["key"][0], kept["key"][1], int(kept["key"][2]))
-        self._sums = {(kind, mode, int(channel)): float(total) for kind, mode, channel, total in kept["sums"]}
+        self._joined.restore(kept)
         self._lives = deque((int(time_ns), float(left_h)) for time_ns, left_h in kept["lives"])
         self._life_h = kept["life_h"]
         self.newest = None if kept["newest"] is None else Diagnosis.of_json(kept["newest"])
 
 
-def _key(ranked: Ranked) -> Key:
-    return (ranked.kind, ranked.mode.name if ranked.mode else "", ranked.channel)
-
-
-def _heading(diagnosis: Diagnosis | None) -> tuple[str, str, str] | None:
+def heading(diagnosis: Diagnosis | None) -> tuple[str, str, str] | None:
+    """Give that of which a change is said anew."""
     return None if diagnosis is None else (diagnosis.part, diagnosis.mode, diagnosis.urgency)

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 UNKNOWN: Final = "unknown"
 COMMUNICATION: Final = "communication"
+OR: Final = " or "
+"""Between parts, and between modes, that fit about equally."""
 
 
 class Kind(StrEnum):
@@ -31,8 +33,8 @@ class Urgency(StrEnum):
 class Diagnosis:
     """Part and mode that fit best, how sure (0 to 1), what to do, how soon, since when, and why in sentences.
 
-    `part`: of the failure mode; `sensor:CHANNEL`, `communication`, or `unknown`. `mode`: the failure mode's name, for a
-    sensor how it is broken (drift, stuck, noise, spike, dropout), else empty.
+    `part`: of the failure mode, or of several that fit about equally; `sensor:CHANNEL`, `communication`, or `unknown`.
+    `mode`: the failure mode's name, for a sensor how it is broken (drift, stuck, noise, spike, dropout), else empty.
     """
 
     kind: Kind

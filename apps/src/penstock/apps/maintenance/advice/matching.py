@@ -45,6 +45,8 @@ SENSOR, UNKNOWN, UNKNOWN_ALONE = 0.25, 0.03, 0.28
 """Priors: of all sensors, and of an unknown trouble of the machine, with and without failure modes to choose from. Most
 of what breaks in a sensor leaves the state as it is, so of what raises an alarm it is the smaller part."""
 KINDS_OF_SENSOR: Final = {"bias": 0.3, "drift": 0.25, "stuck": 0.2, "noise": 0.2, "spike": 0.03, "dropout": 0.02}
+UNLOOKED: Final = {"drift": KINDS_OF_SENSOR["bias"] + KINDS_OF_SENSOR["drift"]}
+"""Where nobody looked at how the readings follow one another only a level that was left can speak of a sensor."""
 STEPPED: Final = {"bias": (1.2, -1.6), "drift": (-0.9, 0.2)}
 """Evidence, against damage of the machine, of a level that went over in one step and stands, and of one that did not:
 nearly all biases and few drifts do; of faults of a machine, which grow, every fourth looks like that at first."""
@@ -72,12 +74,12 @@ RIDGE = 1e-3
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """What is to be explained: z (u,) in healthy spreads, its healthy covariance (u, u), how the channels look, and
-    which of them a sensor gives (u,); None: all.
+    which of them a sensor gives (u,); None: all. `looks` None: nobody looked, roughness says nothing for or against.
     """
 
     z: Floats
     covariance: Floats
-    looks: Looks
+    looks: Looks | None
     sensed: NDArray[np.bool_] | None = None
 
 
@@ -126,11 +128,7 @@ class _Weighing:
         self._precision = np.linalg.inv(pattern.covariance + ridge)
         alone = np.abs(self._precision @ self._z) / np.sqrt(np.maximum(np.diag(self._precision), FLOOR))
         self._largest = max(float(np.abs(self._z).max(initial=0.0)), float(alone.max(initial=0.0)), 1.0)
-        scale = self._looks.rough / self._looks.rough_spread
-        normal = -2.5 * np.log1p(scale**2 / 4) - np.log(self._looks.rough_spread) - 0.98
-        rougher = np.where(self._looks.rough > 0, -self._looks.rough, -8.0)
-        self._rougher = np.clip(rougher - normal, -8.0, 12.0)
-        """Log ratio of a channel that is rougher to one that is as rough as when healthy."""
+        self._rougher = _rougher(self._looks) if self._looks is not None else np.zeros(self._channels)
 
     def of_machine(
         self, modes: Sequence[FailureMode], names: Sequence[str]
@@ -181,8 +179,10 @@ class _Weighing:
     def of_sensors(self) -> list[tuple[float, float, Ranked]]:
         """Give prior, score and hypothesis of each sensor and each way in which it may be broken."""
         out = []
-        looks = self._looks
-        own = {"stuck": looks.stuck, "spike": np.minimum(looks.spiking, SPIKED_MAX), "dropout": looks.absent}
+        looks, own, kinds = self._looks, {}, UNLOOKED
+        if looks is not None:
+            kinds = KINDS_OF_SENSOR
+            own = {"stuck": looks.stuck, "spike": np.minimum(looks.spiking, SPIKED_MAX), "dropout": looks.absent}
         stray = np.full(self._channels, STRAY / 2)
         still = np.full(self._channels, ROUGHER["still"])
         for i in self._sensed:
@@ -190,9 +190,9 @@ class _Weighing:
             up[i] = 0.49
             score, displaced = self._score(up, up, still, forced=i)
             score -= self._rough_term(i, ROUGHER["machine"])
-            for how, share in KINDS_OF_SENSOR.items():
+            for how, share in kinds.items():
                 said = float(own[how][i]) - WITHOUT if how in own else 0.0
-                if how in STEPPED and looks.stepped[i]:
+                if looks is not None and how in STEPPED and looks.stepped[i]:
                     said += STEPPED[how][0 if looks.stepped[i] > 0 else 1]
                 whole = score + self._rough_term(i, ROUGHER[how]) + said
                 ranked = Ranked("sensor", 0.0, channel=i, how=how, displaced=displaced)
@@ -234,6 +234,14 @@ class _Weighing:
     def _nothing(self) -> float:
         """Give half the whole distance: what displacing nothing at all leaves unexplained."""
         return 0.5 * float(self._z @ self._precision @ self._z)
+
+
+def _rougher(looks: Looks) -> Floats:
+    """Give the log ratio of a channel that is rougher to one that is as rough as when healthy."""
+    scale = looks.rough / looks.rough_spread
+    normal = -2.5 * np.log1p(scale**2 / 4) - np.log(looks.rough_spread) - 0.98
+    rougher = np.where(looks.rough > 0, -looks.rough, -8.0)
+    return np.clip(rougher - normal, -8.0, 12.0)
 
 
 def missing_of(looks: Looks) -> NDArray[np.int64]:

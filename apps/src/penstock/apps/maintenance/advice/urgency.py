@@ -29,16 +29,21 @@ def urgency_of(left_h: float | None, notice_h: float) -> Urgency:
     return Urgency.WEEK if left_h <= notice_h + WEEK_h else Urgency.PLAN
 
 
-def hours_left(times_ns: NDArray[np.int64], scores: Floats) -> float | None:
-    """Give the hours until the score reaches END_SCORE, times and scores in time order; None where it does not rise."""
+def hours_left(
+    times_ns: NDArray[np.int64], scores: Floats, *, end: float = END_SCORE, departed: float = DEPARTED_SCORE
+) -> float | None:
+    """Give the hours until the score reaches `end`, times and scores in time order; None where it does not rise.
+
+    `departed`: below it, it is in its healthy range.
+    """
     if not len(scores):
         return None
-    if scores[-1] >= END_SCORE:
+    if scores[-1] >= end:
         return 0.0
-    low = np.flatnonzero(scores < DEPARTED_SCORE)
+    low = np.flatnonzero(scores < departed)
     first = int(low[-1]) if len(low) else 0
     hours, risen = (times_ns[first:] - times_ns[-1]) / HOUR_ns, scores[first:]
     if len(risen) < BLOCKS_MIN or hours[0] == 0:
         return None
     slope = float(np.polyfit(hours, risen, 1)[0])
-    return (END_SCORE - float(scores[-1])) / slope if slope > 0 else None
+    return (end - float(scores[-1])) / slope if slope > 0 else None

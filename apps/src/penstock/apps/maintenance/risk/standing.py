@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from penstock.apps.maintenance.advice.diagnosis import OR
 from penstock.apps.maintenance.judging import HEALTH
 from penstock.apps.maintenance.prognosis.settings import PrognosisSettings
 from penstock.apps.maintenance.risk.chance import Chance, Life, chance_of_health, chance_of_life
@@ -30,6 +31,12 @@ def modes_of(types: Iterable[AssetType]) -> Modes:
         for mode in kind.failure_modes.values():
             found.setdefault((kind.name, mode.part), mode)
     return found
+
+
+def mode_of(modes: Modes, asset_type: str | None, suspected: str) -> FailureMode | None:
+    """Give the failure mode of the part suspected; of several parts, that whose repair needs the longest notice."""
+    named = (modes.get((asset_type or "", part)) for part in (suspected, *suspected.split(OR)))
+    return max((mode for mode in named if mode is not None), key=lambda mode: mode.notice_h or 0.0, default=None)
 
 
 def life_of(told: Mapping[str, tuple[int, float]]) -> Life | None:
@@ -60,7 +67,7 @@ def risk_of(
     modes: Modes | None = None,
 ) -> Risk:
     """Give its risk; `asset` as it stands now, whose attributes say what it costs."""
-    mode = (modes or {}).get((asset.type or "", suspected))
+    mode = mode_of(modes or {}, asset.type, suspected)
     costs = book.of(asset.type, asset.properties, mode_notice_h=mode.notice_h if mode else None)
     chance = chance_of(watch, costs.notice_h)
     return assess(asset.id, asset.path, chance=chance, costs=costs, suspected=suspected, alarmed=alarmed)
