@@ -20,7 +20,15 @@ from pathlib import Path
 
 from penstock.platform.historian.writing.sealing import MERGE_STEPS
 from penstock.platform.historian.writing.sealing import STEPS as STEPS_OF_SEALING
-from tests.builders.historian import EPOCH, NOON_NS, Sample, append_until_taken, batch_of, plain_rows
+from tests.builders.historian import (
+    EPOCH,
+    NOON_NS,
+    Sample,
+    append_until_taken,
+    batch_of,
+    historian_process,
+    plain_rows,
+)
 from tests.faults.campaign import Campaign, Options, Result
 from tests.faults.plants import plant_historian
 from tests.faults.stores.historian import FOLDER, TAGS, open_historian, samples_of
@@ -96,7 +104,7 @@ async def _write(folder: Path, chance: random.Random, on_step: Callable[[str], N
 
 def kill_once(folder: Path, step: Step, chance: random.Random, plant: str) -> tuple[int, list[str]]:
     """Run the writer, kill it in the step; give the last seq it was answered for, and what it complained of."""
-    command = [sys.executable, "-c", PROGRAM, str(folder), str(chance.randrange(2**32)), plant, step.sealing]
+    command = historian_process(PROGRAM, str(folder), str(chance.randrange(2**32)), plant, step.sealing)
     lines: list[str] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
