@@ -66,6 +66,13 @@ def test_analytics_without_a_fit_load_no_pages_and_no_trees(tmp_path: Path) -> N
     )
 
 
+def test_simulators_that_only_generate_load_no_servers(tmp_path: Path) -> None:
+    words = f"sim generate --hours 0.01 --plant {tmp_path} --out {tmp_path / 'none.parquet'}"
+    found = loaded(PENSTOCK, *words.split())
+    assert "penstock.simulators.generate" in found
+    assert not found & {"asyncua", "fastapi", "starlette", "uvicorn"}
+
+
 @pytest.mark.parametrize("name", ["asyncua", "pydantic", "sqlalchemy"])
 def test_what_is_installed_is_compiled(name: str) -> None:
     found = find_spec(name)
