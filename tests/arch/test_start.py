@@ -20,6 +20,7 @@ from penstock.platform.kit.serving import configuration
 from penstock.platform.kit.settings import Settings
 configuration(Platform(Settings(data=sys.argv[1], plant=sys.argv[2])).app).load()
 """
+HISTORIAN = "import penstock.platform.historian.service, penstock.platform.historian.writing.sealing"
 
 
 def loaded(code: str, *words: str) -> set[str]:
@@ -51,12 +52,25 @@ def test_a_platforms_start_loads_nothing_of_migrations_units_and_devices(tmp_pat
     assert {"duckdb", "fastapi", "sqlalchemy"} <= again
 
 
+def test_a_historian_alone_loads_no_registry_and_no_web_framework() -> None:
+    found = loaded("from penstock.platform.kit.lean import leave_out\nleave_out('pandas')\n" + HISTORIAN)
+    assert "penstock.platform.historian.service" in found
+    assert not found & (OF_NO_PROCESS | {"fastapi", "penstock.platform.registry.service", "pydantic", "sqlalchemy"})
+
+
 def test_analytics_without_a_fit_load_no_pages_and_no_trees(tmp_path: Path) -> None:
     found = loaded(PENSTOCK, "maintenance", "backtest", str(tmp_path / "none"), "--out", str(tmp_path / "out"))
     assert "penstock.apps.maintenance.backtest.command" in found
     assert not found & (
         OF_NO_PROCESS - {"pandas"} | {"fastapi", "nicegui", "penstock.apps.maintenance.bootstrap", "sklearn"}
     )
+
+
+def test_simulators_that_only_generate_load_no_servers(tmp_path: Path) -> None:
+    words = f"sim generate --hours 0.01 --plant {tmp_path} --out {tmp_path / 'none.parquet'}"
+    found = loaded(PENSTOCK, *words.split())
+    assert "penstock.simulators.generate" in found
+    assert not found & {"asyncua", "fastapi", "starlette", "uvicorn"}
 
 
 @pytest.mark.parametrize("name", ["asyncua", "pydantic", "sqlalchemy"])

@@ -65,10 +65,9 @@ def catch(plant: Plant, options: Options) -> str:
 
 
 def run(options: Options) -> Result:
-    """Plant n bugs, all in a full run; one that nothing catches is a failure."""
+    """Plant n bugs, all in a full run, else each of another campaign; one that nothing catches is a failure."""
     result = Result()
-    chosen = PLANTS if options.n >= len(PLANTS) else options.chance.sample(PLANTS, options.n)
-    for plant in chosen:
+    for plant in PLANTS if options.n >= len(PLANTS) else _some(options):
         folder = options.folder / f"{plant.campaign}-{plant.bug}".replace(" ", "-")
         folder.mkdir(parents=True, exist_ok=True)
         command = [
@@ -90,8 +89,14 @@ def run(options: Options) -> Result:
     return result
 
 
+def _some(options: Options) -> list[Plant]:
+    chance = options.chance
+    campaigns = chance.sample(sorted({plant.campaign for plant in PLANTS}), options.n)
+    return [chance.choice([plant for plant in PLANTS if plant.campaign == name]) for name in campaigns]
+
+
 CAMPAIGNS = [
-    Campaign("planted", "–", "known bugs planted into the real code: each must be caught", len(PLANTS), 2, run),
+    Campaign("planted", "–", "known bugs planted into the real code: each must be caught", len(PLANTS), 3, run),
 ]
 
 

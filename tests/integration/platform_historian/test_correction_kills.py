@@ -4,7 +4,6 @@ import asyncio
 import random
 import signal
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 from penstock.platform.historian.ports import Erasing, WriterBatch
 from penstock.platform.historian.service import Historian
 from penstock.platform.historian.writing.sealing import ERASE_STEPS, MERGE_STEPS, STEPS
-from tests.builders.historian import NOON_NS, SECOND_NS, batch_of
+from tests.builders.historian import NOON_NS, SECOND_NS, batch_of, historian_process
 from tests.builders.sealing import all_answers, awkward_batches
 
 pytestmark = pytest.mark.integration
@@ -67,7 +66,7 @@ def corrections() -> list[WriterBatch]:
 
 
 def correct_and_die(folder: Path, step: str) -> None:
-    command = [sys.executable, "-c", PROGRAM, str(folder), step]
+    command = historian_process(PROGRAM, str(folder), step)
     died = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, cwd=Path.cwd())
     assert died.returncode == -signal.SIGKILL, died.stderr[-4000:]
 

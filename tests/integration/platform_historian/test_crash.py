@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from penstock.platform.historian.files.generation import UNBORN_SUFFIX, file_nam
 from penstock.platform.historian.ledger.entries import Span
 from penstock.platform.historian.ports import Verdict
 from penstock.platform.historian.service import Historian
-from tests.builders.historian import EPOCH, NOON_NS, batch_of, rows_of
+from tests.builders.historian import EPOCH, NOON_NS, batch_of, historian_process, rows_of
 
 pytestmark = pytest.mark.integration
 ALWAYS = (-(2**62), 2**62)
@@ -50,7 +49,7 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 
 def run_writer(folder: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(folder), "0"], stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
+        historian_process(WRITER, str(folder), "0"), stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
     )
 
 
@@ -163,7 +162,7 @@ asyncio.run(main(sys.argv[1]))
 
 def test_a_file_that_cannot_grow_is_survived_and_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     run = subprocess.run(
-        [sys.executable, "-c", FULL, str(tmp_path / "h")], capture_output=True, text=True, timeout=90, cwd=Path.cwd()
+        historian_process(FULL, str(tmp_path / "h")), capture_output=True, text=True, timeout=90, cwd=Path.cwd()
     )
     assert run.returncode == 0, run.stderr[-4000:]
     told = json.loads(run.stdout.splitlines()[-1])

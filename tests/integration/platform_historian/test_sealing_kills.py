@@ -4,7 +4,6 @@ import asyncio
 import random
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from penstock.platform.historian.files.generation import UNBORN_SUFFIX
 from penstock.platform.historian.files.run import parse_folder_name
 from penstock.platform.historian.service import Historian
 from penstock.platform.historian.writing.sealing import MERGE_STEPS, STEPS
-from tests.builders.historian import NOON_NS
+from tests.builders.historian import NOON_NS, historian_process
 from tests.builders.sealing import all_answers, awkward_batches
 
 pytestmark = pytest.mark.integration
@@ -46,7 +45,7 @@ asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
 
 
 def write_and_die(folder: Path, step: str, turn: int) -> None:
-    command = [sys.executable, "-c", PROGRAM, str(folder), step, str(turn)]
+    command = historian_process(PROGRAM, str(folder), step, str(turn))
     died = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=Path.cwd())
     assert died.returncode == -signal.SIGKILL, died.stderr[-4000:]
 

@@ -5,7 +5,6 @@ import json
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -28,7 +27,7 @@ from penstock.platform.kit.audit import AuditRow
 from penstock.platform.kit.settings import Settings
 from penstock.sdk import Removed as Told
 from penstock.sdk.frames import read_arrow
-from tests.builders.historian import NOON_NS, SECOND_NS, Sample, batch_of
+from tests.builders.historian import NOON_NS, SECOND_NS, Sample, batch_of, historian_process
 from tests.builders.platform_control import browser, furnish, running_platform
 
 pytestmark = pytest.mark.integration
@@ -174,7 +173,7 @@ async def test_a_kill_while_samples_go_loses_neither_them_nor_their_summaries(tm
     historian = await opened(folder, NOON_NS + DAY_NS, [])
     expected = await hours(historian)
     await historian.stop()
-    command = [sys.executable, "-c", PROGRAM, str(folder), step]
+    command = historian_process(PROGRAM, str(folder), step)
     died = await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=120, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr[-4000:]
     told = list[Deletion]()

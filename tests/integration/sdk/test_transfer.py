@@ -3,7 +3,6 @@
 import json
 import random
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner, Result
 
 from penstock.sdk import AsyncClient, Client, ForbiddenError, NotFoundError
 from penstock.sdk.frames import write_arrow
+from penstock.sdk.history_cli import commands
 from penstock.sdk.transfer.exporting import PARQUET, Exporter, Wanted
 from penstock.sdk.transfer.layout import SAMPLES
 from tests.builders import web
 from tests.builders.sdk import PUMP, operator, real_platform, register_calc
-from tests.builders.stack import Stack
+from tests.builders.stack import BIN, Stack
 
 DAY = "170000000000000000"
 """An integer time in ns without its last digit."""
@@ -35,16 +36,20 @@ def declare(stack: Stack) -> dict[str, str]:
         return {name: calc.declare_tag(asset=PUMP, property=name, type=kind).key for name, kind in TYPES.items()}
 
 
-def history(stack: Stack, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run `penstock history …` with the operator's credential."""
-    done = subprocess.run(command(stack, *words), capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0 or not check, done.stderr
+def history(stack: Stack, *words: str, check: bool = True) -> Result:
+    """Run `penstock history …` with the operator's credential, in this process: another would cost 1 s of CPU."""
+    done = CliRunner().invoke(commands, [*words, *options(stack)])
+    assert done.exit_code == 0 or not check, done.output
     return done
 
 
 def command(stack: Stack, *words: str) -> list[str]:
-    options = ["--platform", stack.url("platform"), "--data", str(stack.folder)]
-    return [str(Path(sys.executable).parent / "penstock"), "history", *words, *options]
+    """Give the same command for a process that can be killed."""
+    return [str(BIN / "penstock"), "history", *words, *options(stack)]
+
+
+def options(stack: Stack) -> list[str]:
+    return ["--platform", stack.url("platform"), "--data", str(stack.folder)]
 
 
 def rows_of(keys: dict[str, str]) -> pa.Table:
@@ -117,7 +122,7 @@ def test_command_says_whether_all_is_safely_stored_and_ends_accordingly(tmp_path
             (["2199-01-01 00:00", "--tag", key], 3, "That time is still to come."),
         ):
             ended = history(stack, "safe", *words, check=False)
-            assert (ended.returncode, says in ended.stdout + ended.stderr) == (code, True), ended
+            assert (ended.exit_code, says in ended.stdout + ended.stderr) == (code, True), ended
 
 
 def test_an_import_is_whole_though_it_and_the_platform_are_killed(tmp_path: Path) -> None:
@@ -160,7 +165,7 @@ def test_what_cannot_be_imported_is_named_and_the_rest_goes_in(tmp_path: Path) -
         path = tmp_path / "wide.csv"
         path.write_text(f"time,a,b\n{DAY}1,1.5,x\n{DAY}2,high,y\n{DAY}3,2.5,z\n", encoding="utf-8")
         unknown = history(stack, "import", str(path), check=False)
-        assert unknown.returncode == 1
+        assert unknown.exit_code == 1
         assert "no tag with the key 'a', 'b'" in unknown.stderr
         mapped = ["--map", f"a={keys['flow']}", "--map", f"b={keys['mode']}"]
         wrong = history(stack, "import", str(path), *mapped, check=False)

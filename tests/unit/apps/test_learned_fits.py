@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from penstock.apps.maintenance.detection.detector import Detector
 from penstock.apps.maintenance.life.run import FROM, UNTIL
 from penstock.apps.maintenance.orders.book import OrderBook
@@ -132,7 +134,10 @@ async def test_the_drift_of_a_model_is_written_and_survives_a_restart(tmp_path: 
     assert watch.drift.rows < ALL - HEALTHY
 
 
-async def test_a_repair_of_a_failed_machine_is_a_run_to_failure_and_begins_a_new_one(tmp_path: Path) -> None:
+async def test_a_repair_of_a_failed_machine_is_a_run_to_failure_and_begins_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life.fit_lightly(monkeypatch)
     plant = life.Plant(tmp_path)
     book = OrderBook(tmp_path / "orders")
     plant.fleet = Fleet(MaintenanceSettings(), tmp_path, book=book, now_ns=lambda: plant.now_ns)

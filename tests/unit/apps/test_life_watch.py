@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 
 from penstock.apps.maintenance.life import fleets
 from penstock.apps.maintenance.life.run import AssetRun, RunAttributeError, run_of
+from penstock.apps.maintenance.prognosis import fitting
 from penstock.apps.maintenance.prognosis.fitting import fit
 from penstock.apps.maintenance.prognosis.predicting import predict
 from penstock.apps.maintenance.prognosis.runs import Run
+from penstock.apps.maintenance.prognosis.settings import PrognosisSettings
 from penstock.apps.maintenance.rowjudge import HOUR_NS, LIFE, LIFE_LOW
 from penstock.apps.maintenance.settings import MaintenanceSettings
 from penstock.apps.maintenance.worker import Fleet
@@ -72,6 +75,12 @@ class Plant:
     def series(self, asset: str, name: str) -> list[tuple[int, float]]:
         known = {t["id"] for t in self.fake.state.tags.values() if t["property"] == name and t["asset"] == asset}
         return [(r.time, float(r.value or 0.0)) for r in self.fake.state.committed if r.tag in known]
+
+
+def fit_lightly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let fleets be fitted with few trees, for tests that ask what becomes of a prognosis and not how good it is."""
+    light = partial(fit, settings=PrognosisSettings(trees=10, folds=2, rungs_lives=(0.1, 0.2)))
+    monkeypatch.setattr(fitting, "fit", light)
 
 
 async def test_every_run_gets_what_the_same_code_says_offline(tmp_path: Path) -> None:

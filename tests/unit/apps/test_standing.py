@@ -13,12 +13,15 @@ from penstock.apps.maintenance.risk.standing import chance_of, life_of, risk_of
 from penstock.apps.maintenance.rowjudge import LIFE, LIFE_HIGH, LIFE_LOW
 from tests.builders.apps import pump_samples
 from tests.builders.maintenance import Bench
-from tests.unit.apps.test_life_watch import RUNS, Plant
+from tests.unit.apps.test_life_watch import RUNS, Plant, fit_lightly
 
 BOOK = CostBook(Costs("EUR", 10_000.0, 2_000.0, 1_500.0, 150.0, 24.0))
 
 
-async def test_a_remaining_life_gives_the_chance_also_after_a_restart(tmp_path: Path) -> None:
+async def test_a_remaining_life_gives_the_chance_also_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit_lightly(monkeypatch)
     plant = Plant(tmp_path)
     async with plant.fake.client(app="maintenance") as client:
         for run in RUNS:

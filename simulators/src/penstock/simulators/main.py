@@ -27,7 +27,6 @@ from penstock.simulators.machine_plant import place_machine
 from penstock.simulators.models.model import ParameterError
 from penstock.simulators.models.registry import UnknownModelError, find_model
 from penstock.simulators.schedule import read_schedule
-from penstock.simulators.serving import serve
 from penstock.simulators.settings import SimSettings
 from penstock.simulators.truth.keeper import TruthKeeper
 from penstock.simulators.truth.store import TruthStore
@@ -70,6 +69,8 @@ def run(
             f"{settings.plant}: no plant folder (it needs devices/); make one: penstock sim init {settings.plant}"
         )
         raise typer.Exit(2)
+    from penstock.simulators.serving import serve  # late: it brings OPC UA's stack, and only who serves needs that
+
     try:
         asyncio.run(serve(settings))
     except ConfigError as error:

@@ -14,7 +14,7 @@ from penstock.platform.historian.files.engine import Engine
 from penstock.platform.historian.ledger.entries import NEWEST_OF_GAP, RECORDS_OF_ALL_TIME, TOUCHES
 from penstock.platform.historian.ports import CLOCK_SKEW_MAX_NS, REFILLED, RecordKind
 from penstock.platform.historian.reading.reader import Reader
-from penstock.platform.registry.service import TagRef
+from penstock.platform.registry.known import TagRef
 
 NEVER_LATE = 2**62
 LATE_ROWS_MAX = 3_000_000
