@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from penstock.apps.maintenance.advice.modes import read_known
 from penstock.apps.maintenance.advice.naming import Namer
@@ -25,7 +27,7 @@ MODES = {
 }
 
 
-def of_type(bench: Bench, modes: dict[str, dict[str, object]]) -> Bench:
+def of_type(bench: Bench, modes: Mapping[str, Any]) -> Bench:
     """Say of what type the pump is."""
     bench.fake.add_type("pump", failure_modes=modes)
     next(a for a in bench.fake.state.assets.values() if a["path"] == PATH).update({"type": "pump", "type_revision": 1})
@@ -123,7 +125,7 @@ async def test_a_measured_sign_is_watched_and_costs_nothing(tmp_path: Path) -> N
 WITH_SIGN = (*PUMP, Channel("flow", 5, "m3/h", Role.SIGN))
 
 
-def with_sign(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Samples:
+def with_sign(values: NDArray[np.float64]) -> Samples:
     """Give the pump's healthy rows with a fifth channel."""
     pump = pump_samples(len(values))
     table = pump.value.reshape(len(values), 4)
@@ -142,7 +144,7 @@ def test_a_sign_changes_no_health() -> None:
 
 def test_a_sign_that_only_counts_says_nothing() -> None:
     model = HealthModel(WITH_SIGN, ModelSettings(baseline_windows=60))
-    last = model.on_samples(with_sign(np.arange(900) * 0.5))[-1]
+    last = model.on_samples(with_sign(np.arange(900, dtype=np.float64) / 2))[-1]
     assert [f.channel.name for f in last.findings if f.channel.role is Role.SIGN] == []
 
 

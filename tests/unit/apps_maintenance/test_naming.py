@@ -144,8 +144,8 @@ def test_it_is_written_when_it_changes_and_first_of_all() -> None:
 
 def test_without_a_baseline_nothing_is_named() -> None:
     n = namer()
-    nothing = dict.fromkeys([channel.name for channel in CHANNELS], None)
-    assert n.on_assessment(assessment(0, 20.0, **nothing)).diagnosis is None
+    nothing: dict[str, float | None] = dict.fromkeys([channel.name for channel in CHANNELS], None)
+    assert n.on_assessment(assessment(0, 20.0, Zone.B, **nothing)).diagnosis is None
     late = n.on_assessment(assessment(1, 20.0, band=9.0, velocity=5.0))
     assert late.diagnosis is not None
 
@@ -193,7 +193,7 @@ def test_a_state_taken_up_says_the_same() -> None:
             heat = 6.0 if number > 40 else 0.0
             health = 100.0 if number < 5 else 50.0 - number / 10
             by = {"velocity": 9.0, "bearing_temperature": heat} if number >= 5 else {}
-            said.append(n.on_assessment(assessment(number, health, **by)).diagnosis)
+            said.append(n.on_assessment(assessment(number, health, Zone.B, **by)).diagnosis)
         return said
 
     assert told(3) == told(8) == told(50) == told(-1)
