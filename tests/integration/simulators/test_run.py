@@ -56,7 +56,7 @@ def test_demo_plant_is_served_whole(tmp_path: Path, mqtt: tuple[int, Subscriber]
         listed = sim.command("fault", "list").stdout
         assert "pump-plc" in listed
         payload = subscriber.of("plant/riverside/pump-101/vibration")[-1]
-        assert set(payload) == {"velocity", "acceleration", "temperature", "time"}
+        assert set(payload) == {"velocity", "acceleration", "envelope", "temperature", "time"}
         assert parse_rfc3339_ns(payload["time"]) > 0
         assert "severity" not in json.dumps([message for _, message in subscriber.messages])
     assert (plant / "trust" / "simulators.der").is_file()

@@ -63,12 +63,12 @@ async def machines_of(
 ) -> list[Machine]:
     """Give these watches as machines, in one request for each hundred of their tags.
 
-    `suspects`: asset → tag of its suspected part, where it has one.
+    `suspects`: asset → tag of its suspected part, where somebody else writes it.
     """
     tags: dict[int, tuple[Tag, str, str]] = {}
     for watch in watches:
         named = {"": watch.health_tag, **{name: watch.more.get(name) for name in OF_LIFE}}
-        named[SUSPECTED] = (suspects or {}).get(watch.asset.id)
+        named[SUSPECTED] = watch.more.get(SUSPECTED) or (suspects or {}).get(watch.asset.id)
         tags |= {tag.id: (tag, watch.asset.id, name) for name, tag in named.items() if tag is not None}
     newest = await shell.ctx.client.latest([tag for tag, _, _ in tags.values()]) if tags else []
     by: dict[str, dict[str, Latest]] = {watch.asset.id: {} for watch in watches}
