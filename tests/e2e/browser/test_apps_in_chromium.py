@@ -105,7 +105,7 @@ def test_a_fault_is_seen_acknowledged_and_repaired(stack: Stack, person: Visitor
     expect(person.page.get_by_text("Alarm since")).to_be_visible(timeout=LONG_MS)
     person.picture(pictures / "maintenance-machine.png")
     expect(person.page.get_by_text("Mean of each")).to_be_visible(timeout=WAIT_MS)
-    expect(person.page.locator(".ps-chart canvas")).to_have_count(2, timeout=WAIT_MS)
+    expect(person.page.locator(".ps-chart")).to_have_count(2, timeout=WAIT_MS)
     person.open(person.maintenance + "/", shows="Active")
     person.picture(pictures / "maintenance-fleet.png")
     person.open(person.monitoring + "/alarms", shows="Active, to acknowledge")
