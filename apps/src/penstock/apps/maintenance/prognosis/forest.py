@@ -7,6 +7,7 @@ moves add up to the estimate.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,3 +74,26 @@ class Forest:
         first = np.full((len(leaves), 1), self.base[0])
         summed: Floats = np.cumsum(np.hstack([first, leaves]), axis=1)[:, -1]
         return summed
+
+
+def mean_of(forests: Sequence[Forest]) -> Forest:
+    """Give a forest whose answers are the means of theirs: all their trees, each of which counts as much less."""
+    wide = max(forest.feature.shape[1] for forest in forests)
+    parts = [_widened(forest, wide) for forest in forests]
+    base = np.mean([forest.base for forest in forests], axis=0)
+    feature, threshold, missing_left, left, right, value = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in Forest.__slots__[1:]
+    )
+    return Forest(base, feature, threshold, missing_left, left, right, value / len(forests))
+
+
+def _widened(forest: Forest, wide: int) -> Forest:
+    """Add leaves that nothing leads to, up to so many nodes a tree."""
+    trees, nodes = forest.feature.shape
+    more = ((0, 0), (0, wide - nodes))
+    own = np.broadcast_to(np.arange(nodes, wide), (trees, wide - nodes))
+    feature, threshold, missing_left, value = (
+        np.pad(getattr(forest, name), more) for name in ("feature", "threshold", "missing_left", "value")
+    )
+    left, right = (np.hstack([side, own]) for side in (forest.left, forest.right))
+    return Forest(forest.base, feature, threshold, missing_left, left, right, value)

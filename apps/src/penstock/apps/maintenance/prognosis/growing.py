@@ -5,7 +5,7 @@ Apart from the rest, since only who fits needs scikit-learn.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,13 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from penstock.apps.maintenance.prognosis.ensemble import Member
-from penstock.apps.maintenance.prognosis.forest import Forest
+from penstock.apps.maintenance.prognosis.forest import Forest, mean_of
 from penstock.apps.maintenance.prognosis.indices import fit_indices
 from penstock.apps.maintenance.prognosis.runs import Floats
 from penstock.apps.maintenance.prognosis.settings import PrognosisSettings
+
+SEED_APART: Final = 100
+"""Members' own seeds lie closer together."""
 
 
 def fit_member(features: Floats, left: Floats, *, horizon: float, settings: PrognosisSettings, seed: int) -> Member:
@@ -29,8 +32,9 @@ def fit_member(features: Floats, left: Floats, *, horizon: float, settings: Prog
         ridge=settings.index_ridge,
         components=settings.components,
     )
-    joined = np.hstack([features, indices.of(features)])
-    return Member(indices, forest_of(grow(joined, np.minimum(left, horizon), settings=settings, seed=seed)))
+    joined, target = np.hstack([features, indices.of(features)]), np.minimum(left, horizon)
+    seeds = [seed + SEED_APART * k for k in range(settings.forests)]
+    return Member(indices, mean_of([forest_of(grow(joined, target, settings=settings, seed=own)) for own in seeds]))
 
 
 def grow(features: Floats, target: Floats, *, settings: PrognosisSettings, seed: int) -> HistGradientBoostingRegressor:

@@ -25,6 +25,8 @@ class PrognosisSettings:
     index_parts, index_ridge: parts of the horizon that health indices are fitted on, and their ridge, of the rows.
     components: principal components of each part of the features that join the indices.
     trees, learning_rate, leaves, leaf_rows, ridge, feature_share: of the boosted trees of a member.
+    forests: of a member, grown from seeds of their own, whose mean it answers with: which features a tree was offered is
+        chance, and the mean of two has less of it.
     rows_max: rows that a member is fitted on, spread over all lives.
     coverage: of the intervals.
     bins, bin_runs: intervals differ by estimate, in at most so many bins, of at least so many runs each.
@@ -47,6 +49,7 @@ class PrognosisSettings:
     leaf_rows: int = 40
     ridge: float = 5.0
     feature_share: float = 0.3
+    forests: int = 2
     rows_max: int = 8000
     coverage: float = 0.9
     bins: int = 8
