@@ -25,7 +25,7 @@ class PrognosisSettings:
     index_parts, index_ridge: parts of the horizon that health indices are fitted on, and their ridge, of the rows.
     components: principal components of each part of the features that join the indices.
     trees, learning_rate, leaves, leaf_rows, ridge, feature_share: of the boosted trees of a member.
-    forests: of a member, grown from seeds of their own, whose mean it answers with: which features a tree was offered is
+    forests: of a member, grown from seeds of their own, whose mean it answers with: which features a tree is offered is
         chance, and the mean of two has less of it.
     rows_max: rows that a member is fitted on, spread over all lives.
     coverage: of the intervals.
