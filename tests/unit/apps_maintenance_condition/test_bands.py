@@ -42,10 +42,11 @@ def test_two_bands_are_no_spectrum() -> None:
 def test_a_band_of_velocity_is_not_held_against_the_zones_of_broad_band_velocity() -> None:
     properties = [
         Property(name, kind="measurement", type="float64", unit="mm/s", tag=tag)
-        for tag, name in enumerate(("velocity_1x", "velocity_rms", "x2_velocity"), start=1)
+        for tag, name in enumerate(("velocity_1x", "velocity_bsf", "velocity_rms", "x2_velocity"), start=1)
     ]
     roles = {c.name: c.role for c in find_channels(properties)}
-    assert roles == {"velocity_1x": Role.BAND, "velocity_rms": Role.VELOCITY, "x2_velocity": Role.VELOCITY}
+    bands = {"velocity_1x": Role.BAND, "velocity_bsf": Role.BAND}
+    assert roles == {**bands, "velocity_rms": Role.VELOCITY, "x2_velocity": Role.VELOCITY}
 
 
 def test_levels_are_decibels_above_the_healthy_level_or_above_the_median_where_none_is_known() -> None:

@@ -6,7 +6,13 @@ import pytest
 from penstock.apps.maintenance.assessment import Assessment, Finding
 from penstock.apps.maintenance.channels import Channel, Role
 from penstock.apps.maintenance.condition.operating import Operating, Point, Regime, of_life
-from penstock.apps.maintenance.condition.operating_card import NOTHING_STANDS, note_text, range_text, regime_text
+from penstock.apps.maintenance.condition.operating_card import (
+    NOTHING_STANDS,
+    STILL_LEARNS,
+    note_text,
+    range_text,
+    regime_text,
+)
 from penstock.apps.maintenance.detection.fitting import Rows, fit
 from penstock.apps.maintenance.health import HealthModel, ModelSettings
 from penstock.apps.maintenance.prognosis.regimes import ONE, Regimes
@@ -39,7 +45,7 @@ def test_a_load_beyond_what_was_learned_is_said() -> None:
 def test_nothing_is_said_before_anything_is_learned() -> None:
     model = HealthModel(PUMP, ModelSettings())
     found = newest_of(model.on_samples(pump_samples(60, wear=1.0)))
-    assert model.operating(found) == Operating()
+    assert model.operating(found) == Operating(learned=False)
 
 
 def test_the_drivers_of_a_state_model_stand_in_the_range_of_its_healthy_rows() -> None:
@@ -81,6 +87,7 @@ def test_the_card_says_what_to_think_of_it() -> None:
     assert range_text(within) == "Learned from 8.00 to 16.0 kW"
     assert "nearest end" in range_text(beyond)
     assert note_text(Operating()) == NOTHING_STANDS
+    assert note_text(Operating(learned=False)) == STILL_LEARNS
     assert note_text(Operating((within,), ("winding_temperature",))).endswith("Winding temperature")
     assert regime_text(Regime(2, 6, ("speed",))) == "Regime 2 of the 6 that its fleet ran in, told by Speed"
     assert "no remaining life" in regime_text(Regime(None, 6, ("speed",)))

@@ -85,3 +85,10 @@ def test_a_members_forests_are_of_seeds_of_their_own(rows: Floats, target: Float
     one, two = (member.forest for member in members)
     assert len(two.feature) == 2 * len(one.feature)
     assert not np.array_equal(two.value[: len(one.value)], two.value[len(one.value) :])
+
+
+def test_settings_that_were_kept_before_there_were_two_forests_say_one() -> None:
+    kept = SETTINGS.to_json()
+    assert PrognosisSettings.of_json(kept) == SETTINGS
+    del kept["forests"]
+    assert PrognosisSettings.of_json(kept) == replace(SETTINGS, forests=1)

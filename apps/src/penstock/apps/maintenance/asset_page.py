@@ -108,8 +108,8 @@ class MachinePage:
                 empty(
                     "vibration",
                     "This machine is not watched",
-                    "It has no bound vibration velocity and no named healthy stretch (see Models), or the app is still "
-                    "looking at the plant.",
+                    "It has no bound broad-band vibration velocity and no named healthy stretch (see Models), or "
+                    "the app is still looking at the plant.",
                 )
 
     async def _draw(self, machine: Machine) -> None:

@@ -57,7 +57,7 @@ VELOCITY_TO_MM_S = {"mm/s": 1.0, "mm/sec": 1.0, "cm/s": 10.0, "m/s": 1000.0, "in
 ACCELERATION = {"m/s2", "m/s^2", "m/s**2", "m/s²", "mm/s2", "g", "gn", "g_0", "standard_gravity"}
 TEMPERATURE = {"degC", "°C", "celsius", "K", "kelvin"}
 LOAD_PREFERENCE = ("kW", "W", "A", "m3/h", "m³/h", "l/min", "l/s", "m3/s", "rpm", "1/min", "Hz", "%")
-BAND_WORDS = re.compile(r"band|bearing|envelope|demod|bpf|defect", re.IGNORECASE)
+BAND_WORDS = re.compile(r"band|bearing|envelope|demod|bpf|bsf|ftf|gmf|defect", re.IGNORECASE)
 MULTIPLE = re.compile(r"(?:^|[^0-9])(\d+(?:\.\d+)?)x(?![a-z0-9])", re.IGNORECASE)
 """A multiple of the shaft's speed in a name: 1x, 0.5x."""
 VIBRATION_WORDS = re.compile(r"vib|rms|veloc|bearing|envelope|band", re.IGNORECASE)

@@ -98,6 +98,10 @@ class _Track:
     """Steps of a sign each way while its baseline was learned."""
     learned: float | None = None
 
+    def forget(self) -> None:
+        """Forget what was learned."""
+        self.baseline, self.ups, self.downs, self.learned = Baseline(), 0, 0, None
+
 
 class HealthModel:
     """Samples of one asset in, assessments out; the whole state goes through `to_json` and `restore`.
@@ -184,7 +188,7 @@ class HealthModel:
         if self._load is not None and lead.n and not self._is_running(lead.load_max):
             started = True
             for track in self._tracks.values():
-                track.baseline = Baseline()
+                track.forget()
         if started:
             self._settled_ns = window.end_ns + int(self.settings.settle_s * SECOND)
         self._seen_ns = window.end_ns

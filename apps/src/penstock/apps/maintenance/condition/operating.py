@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from penstock.apps.maintenance.assessment import Finding
+from penstock.apps.maintenance.baseline import Baseline
 from penstock.apps.maintenance.channels import Channel
 from penstock.apps.maintenance.detection.model import Model as StateModel
 from penstock.apps.maintenance.detection.operating import MARGIN
@@ -52,25 +52,21 @@ class Regime:
 
 @dataclass(frozen=True, slots=True)
 class Operating:
-    """Operating point and regime; `follows`: the channels that are held against what the point lets expect."""
+    """Operating point and regime; `follows`: the channels that are held against what the point lets expect.
+
+    `learned`: False while the model still learns its first.
+    """
 
     points: tuple[Point, ...] = ()
     follows: tuple[str, ...] = ()
     regime: Regime | None = None
+    learned: bool = True
 
 
-class LearnedRange(Protocol):
-    """What a baseline must offer."""
-
-    n: int
-    load_min: float
-    load_max: float
-
-
-def of_load(channel: Channel, value: float | None, learned: LearnedRange, follows: Sequence[Channel]) -> Operating:
-    """Say where a machine that has one load stands; nothing before anything is learned."""
+def of_load(channel: Channel, value: float | None, learned: Baseline, follows: Sequence[Channel]) -> Operating:
+    """Say where a machine that has one load stands; no point before anything is learned."""
     if not learned.n:
-        return Operating()
+        return Operating(learned=False)
     point = Point(channel, value, learned.load_min, learned.load_max)
     return Operating((point,), tuple(each.name for each in follows))
 

@@ -11,6 +11,7 @@ from penstock.apps.house.widgets import toned
 from penstock.apps.maintenance.condition.operating import Operating, Point, Regime
 
 NOTHING_STANDS = "No channel stands for an operating point: each is held against a level of its own"
+STILL_LEARNS = "Nothing is learned yet that it could be held against"
 NAMED_MAX: Final = 4
 
 
@@ -19,7 +20,7 @@ class OperatingCard:
 
     def __init__(self) -> None:
         self._rows = ui.element("div").classes("ps-stack")
-        self._note = ui.label(NOTHING_STANDS).classes("ps-sub")
+        self._note = ui.label(STILL_LEARNS).classes("ps-sub")
         self._regime = ui.label("").classes("ps-sub")
         self._drawn: dict[str, tuple[ui.element, ui.element, ui.label, ui.label]] = {}
 
@@ -64,7 +65,7 @@ def range_text(point: Point) -> str:
 def note_text(operating: Operating) -> str:
     """Say which channels are held against it."""
     if not operating.points:
-        return NOTHING_STANDS
+        return NOTHING_STANDS if operating.learned else STILL_LEARNS
     named = [words(name) for name in operating.follows[:NAMED_MAX]]
     more = len(operating.follows) - len(named)
     return "Held against what this lets expect: " + ", ".join(named) + (f" and {more} more" if more else "")

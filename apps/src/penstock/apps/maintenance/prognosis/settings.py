@@ -64,4 +64,4 @@ class PrognosisSettings:
     def of_json(cls, kept: dict[str, Any]) -> PrognosisSettings:
         """Take what `to_json` gave."""
         lists = {name: tuple(kept[name]) for name in ("rungs_lives", "index_parts")}
-        return cls(**{**kept, **lists})
+        return cls(**{"forests": 1, **kept, **lists})  # which older ones do not say
