@@ -41,6 +41,17 @@ def test_nothing_is_watched_without_a_bound_vibration_velocity() -> None:
     assert find_channels([prop("flow_speed", "m/s")]) == ()
 
 
+@pytest.mark.parametrize("name", ["velocity_1x", "vib_1.0x", "1x_drive_end"])
+def test_a_velocity_at_1x_stands_for_the_whole_where_it_is_the_only_one(name: str) -> None:
+    roles = {
+        c.name: c.role for c in find_channels([prop(name, "mm/s"), prop("velocity_2x", "mm/s"), prop("t", "degC")])
+    }
+    assert roles == {name: Role.VELOCITY, "velocity_2x": Role.BAND, "t": Role.TEMPERATURE}
+    assert find_channels([prop("velocity_2x", "mm/s"), prop("velocity_11x", "mm/s"), prop("v_0.1x", "mm/s")]) == ()
+    both = {c.name: c.role for c in find_channels([prop(name, "mm/s"), prop("vibration_rms", "mm/s")])}
+    assert both == {name: Role.BAND, "vibration_rms": Role.VELOCITY}
+
+
 def test_inches_are_brought_to_millimetres() -> None:
     (channel,) = find_channels([prop("vibration", "in/s")])
     assert channel.factor == 25.4

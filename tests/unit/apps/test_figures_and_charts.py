@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from penstock.apps.house import chart
@@ -100,6 +102,9 @@ def test_freshness_says_bad_before_stale() -> None:
     assert freshness("good", None, 30) is Freshness.NONE
     assert stale_after_s(0.01, None) == 500
     assert stale_after_s(1.0, 60 * S) == 120
+    assert stale_after_s(None, None) == 30
+    assert stale_after_s(None, None, on_change=True) == math.inf
+    assert stale_after_s(1.0, None, on_change=True) == 30
 
 
 def test_bad_rows_are_gaps_and_marks() -> None:

@@ -119,8 +119,13 @@ def moment_text(time_ns: int | None, *, now_ns: int) -> str:
     return clock if at.date() == now.date() else f"{at:%Y-%m-%d} {clock}"
 
 
-def stale_after_s(rate_hz: float | None, late_after_ns: int | None) -> float:
-    """Give the age above which a tag's newest value is stale: five of its periods, or twice what counts as late."""
+def stale_after_s(rate_hz: float | None, late_after_ns: int | None, *, on_change: bool = False) -> float:
+    """Give the age above which a tag's newest value is stale: five of its periods, or twice what counts as late.
+
+    `on_change`: it is written when it changes, so where no period is known no age makes it stale.
+    """
+    if on_change and not rate_hz and not late_after_ns:
+        return math.inf
     of_rate = 5 / rate_hz if rate_hz else 0.0
     of_lateness = 2 * late_after_ns / SECOND_NS if late_after_ns else 0.0
     return max(STALE_MIN_S, of_rate, of_lateness)

@@ -41,7 +41,7 @@ class Reading:
         """Judge a newest sample by its age at `now_ns`."""
         age_s = None if latest is None or latest.time is None else (now_ns - latest.time) / 1e9
         quality = latest.quality if latest else "good"
-        stale_s = stale_after_s(tag.rate_hz, tag.late_after_ns)
+        stale_s = stale_after_s(tag.rate_hz, tag.late_after_ns, on_change=tag.type == "string")
         return cls(tag, latest, age_s, freshness(quality, age_s, stale_s))
 
 

@@ -20,6 +20,9 @@ SPANS = {"5 min": 300, "15 min": 900, "1 h": 3600, "6 h": 21_600, "24 h": 86_400
 RAW_ROWS = 20_000
 """More raw rows than this are not sent to a browser; those to draw are picked."""
 REFRESH_S = 1.0
+THROTTLE_S = 0.35
+ZOOM_ENDS_S = 2 * THROTTLE_S
+"""So long after Live a zoom may still come that was made before: the browser holds back the last of several."""
 
 
 class Trend:
@@ -31,19 +34,23 @@ class Trend:
         self._tag: Tag | None = None
         self._limit = limit
         self._y_range: tuple[float, float] | None = None
-        self._coarse, self._fine = Curve(), Curve()
+        self._coarse = Curve()
         self._zoom = (0.0, 100.0)
         self._start_ms, self._end_ms = 0.0, 1.0
         self._categories: list[str] = []
         self._fresh = False
         self._failed = False
+        self._reads = self._zooms = 0
+        self._live_s = float("-inf")
         with ui.element("div").classes("ps-row ps-wrap"):
             self._segments = Segments(list(SPANS), span, self._on_span)
             self._live = ui.button("Live", icon="play_arrow", on_click=self._on_live, color=None)
             self._live.props("flat dense no-caps").classes("ps-action")
             self._caption = ui.label("").classes("ps-sub ps-grow")
         self.chart = ui.echart(self._options()).classes("ps-chart")
-        self.chart.on("chart:datazoom", self._on_zoom, ["start", "end", "batch"], throttle=0.35, leading_events=False)
+        self.chart.on(
+            "chart:datazoom", self._on_zoom, ["start", "end", "batch"], throttle=THROTTLE_S, leading_events=False
+        )
         ui.timer(REFRESH_S, self._follow)
 
     async def show(self, tag: Tag, *, limit: float | None = None, y_range: tuple[float, float] | None = None) -> None:
@@ -67,30 +74,39 @@ class Trend:
     async def _reload(self) -> None:
         now_ms = time.time() * 1000
         self._start_ms, self._end_ms = now_ms - self._span_s * 1000, now_ms
-        self._zoom, self._fine, self._categories = (0.0, 100.0), Curve(), []
+        self._zoom, self._categories = (0.0, 100.0), []
+        self._reads += 1
+        asked = self._reads
 
         async def read() -> None:
-            self._coarse = await self._read(self._start_ms, self._end_ms)
+            curve, said = await self._read(self._start_ms, self._end_ms)
+            if asked != self._reads:
+                return  # something else was asked since
+            self._coarse = curve
+            if self._is_live:
+                self._caption.set_text(said)
 
-        self._failed = not await self._shell.attempt("trend", read)
-        self._draw()
+        done = await self._shell.attempt("trend", read)
+        if asked == self._reads:
+            self._failed = not done
+            self._draw()
 
-    async def _read(self, start_ms: float, end_ms: float) -> Curve:
-        """Read a span: all samples when it is near or the tag is no number, otherwise those to draw."""
+    async def _read(self, start_ms: float, end_ms: float) -> tuple[Curve, str]:
+        """Read a span: all samples when it is near or the tag is no number, otherwise those to draw; and say what."""
         tag = self._tag
         if tag is None:
-            return Curve()
+            return Curve(), ""
         start, end = int(start_ms * 1e6), int(end_ms * 1e6)
         span_s = (end_ms - start_ms) / 1000
         client = self._shell.ctx.client
         if self._shows_samples(span_s):
             found = await client.samples(tag, start=start, end=end, limit=RAW_ROWS, include_status=True)
-            self._say(f"{len(found)} samples", span_s)
-            return self._curve([(s.time, s.value, s.status) for s in found])
+            curve = self._curve([(s.time, s.value, s.status) for s in found])
+            return curve, _caption(f"{len(found)} samples", span_s)
         plot = await client.plot(tag, start=start, end=end, points=chart.POINTS)
         count = plot.samples.get(tag.id, 0)
-        self._say(f"{len(plot)} of {count} samples" if count > len(plot) else f"{count} samples", span_s)
-        return self._curve(plot.rows(tag.id))
+        said = f"{len(plot)} of {count} samples" if count > len(plot) else f"{count} samples"
+        return self._curve(plot.rows(tag.id)), _caption(said, span_s)
 
     def _shows_samples(self, span_s: float) -> bool:
         assert self._tag is not None
@@ -101,9 +117,6 @@ class Trend:
         if self._tag is not None and self._tag.type == "string":
             self._categories += sorted({r[1] for r in rows if isinstance(r[1], str)} - set(self._categories))
         return chart.curve_of_samples(rows)
-
-    def _say(self, what: str, span_s: float) -> None:
-        self._caption.set_text(f"{what} over {duration_text(span_s)}, UTC")
 
     async def _follow(self) -> None:
         """Move on with the time while nothing is zoomed; wide spans are read again now and then."""
@@ -123,26 +136,32 @@ class Trend:
             await self._reload()
 
     async def _on_zoom(self, event: events.GenericEventArguments) -> None:
+        if time.monotonic() - self._live_s < ZOOM_ENDS_S:
+            return
         zoomed = (event.args.get("batch") or [event.args])[0]
         start, end = float(zoomed.get("start") or 0.0), float(zoomed.get("end") or 100.0)
         self._zoom = (0.0, 100.0) if end - start > 99.5 else (start, end)
+        self._zooms += 1
         if self._is_live:
-            self._fine = Curve()
             self._draw()
             return
         width_ms = self._end_ms - self._start_ms
         low, high = self._start_ms + width_ms * start / 100, self._start_ms + width_ms * end / 100
         if self._tag is None or self._shows_samples(self._span_s):
             return  # everything is there already
+        asked = self._reads, self._zooms
 
         async def read() -> None:
-            self._fine = await self._read(low, high)
+            fine, said = await self._read(low, high)
+            if asked == (self._reads, self._zooms):
+                self._coarse = self._coarse.outside(low, high).joined(fine)
+                self._caption.set_text(said)
+                self._draw()
 
-        if await self._shell.attempt("trend", read):
-            self._coarse = self._coarse.outside(low, high).joined(self._fine)
-            self._draw()
+        await self._shell.attempt("trend", read)
 
     async def _on_live(self) -> None:
+        self._live_s = time.monotonic()
         await self._reload()
 
     def _on_span(self, span: str) -> None:
@@ -167,3 +186,7 @@ class Trend:
         self.chart.options.clear()
         self.chart.options.update(self._options())
         self.chart.update()
+
+
+def _caption(what: str, span_s: float) -> str:
+    return f"{what} over {duration_text(span_s)}, UTC"

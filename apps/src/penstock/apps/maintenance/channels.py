@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -60,6 +60,7 @@ LOAD_PREFERENCE = ("kW", "W", "A", "m3/h", "m³/h", "l/min", "l/s", "m3/s", "rpm
 BAND_WORDS = re.compile(r"band|bearing|envelope|demod|bpf|bsf|ftf|gmf|defect", re.IGNORECASE)
 MULTIPLE = re.compile(r"(?:^|[^0-9])(\d+(?:\.\d+)?)x(?![a-z0-9])", re.IGNORECASE)
 """A multiple of the shaft's speed in a name: 1x, 0.5x."""
+RUNNING_SPEED = re.compile(r"(?:^|[^0-9.])1(?:\.0+)?x(?![a-z0-9])", re.IGNORECASE)
 VIBRATION_WORDS = re.compile(r"vib|rms|veloc|bearing|envelope|band", re.IGNORECASE)
 SURROUNDINGS = re.compile(r"ambient|room|outdoor|air|inlet|outlet|medium|water|fluid|suction|discharge", re.IGNORECASE)
 SET_POINTS = re.compile(r"setpoint|set_point|target|limit|position|level|health|loss|humidity", re.IGNORECASE)
@@ -75,12 +76,17 @@ def find_channels(
     """Give the channels of one asset, velocities first; empty where no vibration velocity is bound.
 
     At most one operating point is taken: power before current, flow and speed, since vibration follows what the
-    machine transmits. `signs`: what failure modes name; of them what is bound comes last, where it has no other role.
+    machine transmits. Where the velocity at 1x is the only one it stands for the whole, which is never less: a zone
+    that it says is the least that the machine is in. `signs`: what failure modes name; of them what is bound comes
+    last, where it has no other role.
     """
     bound = [p for p in properties if p.kind == "measurement" and p.tag is not None and p.type in ("float64", "int64")]
     sensed = [channel for p in bound if (channel := _sensed(p)) is not None]
     if not any(c.role is Role.VELOCITY for c in sensed):
-        return ()
+        alone = next((c for c in sensed if c.unit == "mm/s" and RUNNING_SPEED.search(c.name)), None)
+        if alone is None:
+            return ()
+        sensed = [replace(c, role=Role.VELOCITY) if c is alone else c for c in sensed]
     order = [Role.VELOCITY, Role.BAND, Role.TEMPERATURE]
     load = _operating_point(bound)
     judged = (*sorted(sensed, key=lambda c: (order.index(c.role), c.name)), *load)
