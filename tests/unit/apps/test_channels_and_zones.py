@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from penstock.apps.maintenance.channels import Role, find_channels
-from penstock.apps.maintenance.zones import ISO_20816_3, Boundaries, Zone, boundaries
+from penstock.apps.maintenance.zones import ISO_20816_3, Boundaries, Zone, boundaries, boundaries_of
 from penstock.sdk.models import Property
 
 
@@ -11,6 +11,10 @@ def prop(
     name: str, unit: str | None, tag: int | None = 1, kind: str = "measurement", type_: str = "float64"
 ) -> Property:
     return Property(name, kind=kind, type=type_, unit=unit, tag=tag)
+
+
+def attribute(value: float | str | None) -> Property:
+    return Property("machine_group", kind="attribute", type="string", value=value)
 
 
 def test_a_pump_is_found_by_its_properties() -> None:
@@ -71,3 +75,24 @@ def test_wrong_zone_boundaries_are_refused_with_words(text: str) -> None:
 def test_zone_boundaries_come_by_name_or_numbers() -> None:
     assert boundaries("1, 2, 3") == Boundaries(1.0, 2.0, 3.0)
     assert boundaries("group-2-rigid") is ISO_20816_3["group-2-rigid"]
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("ISO 20816-3 group 2, rigid", "group-2-rigid"),
+        ("ISO 20816-3:2022, Group 1, flexible support", "group-1-flexible"),
+        ("iso 10816-3 group 1 rigid", "group-1-rigid"),
+        ("group-2-flexible", "group-2-flexible"),
+    ],
+)
+def test_a_machine_s_attribute_names_its_zones(said: str, name: str) -> None:
+    assert boundaries_of([attribute(said)]) == ISO_20816_3[name]
+
+
+def test_what_names_no_zones_leaves_those_of_the_app() -> None:
+    assert boundaries_of([attribute("1,2,3.5")]) == Boundaries(1.0, 2.0, 3.5)
+    for said in ("ISO 10816-21, gearbox on rolling bearings", "group 2", "3,2,1", "", 2, None):
+        assert boundaries_of([attribute(said)]) is None
+    assert boundaries_of([]) is None
+    assert ISO_20816_3["group-2-rigid"].trip == pytest.approx(5.625)

@@ -54,6 +54,18 @@ async def test_wear_raises_one_alarm_and_the_repair_clears_it(bench: Bench) -> N
     assert bench.health()[-1][1] > 95
 
 
+async def test_a_machine_s_own_zones_hold_from_when_they_are_named(bench: Bench) -> None:
+    async with bench.client() as client:
+        bench.feed(pump_samples(60))
+        await bench.run(client)
+        assert bench.health()[-1][1] > 90
+        await client.assets.update(bench.asset.id, attributes={"machine_group": "0.1,0.2,0.3"})
+        await bench.fleet.look(client)
+        bench.feed(pump_samples(60, start_s=60))
+        await bench.run(client)
+    assert bench.health()[-1][1] < 20
+
+
 async def test_the_rule_is_made_once_and_not_put_back(bench: Bench) -> None:
     bench.feed(pump_samples(60))
     async with bench.client() as client:

@@ -35,6 +35,9 @@ def experiment(
     speed: Annotated[float, typer.Option(min=0.001, help="machines wear so many times as fast as in life")] = SPEED,
     *,
     life: Annotated[bool, typer.Option(help="estimate remaining lives too, which takes most of the time")] = True,
+    rough_types: Annotated[
+        bool, typer.Option("--rough-types", help="tell the app failure modes that are incomplete, misordered, too many")
+    ] = False,
     events: Annotated[bool, typer.Option("--events", help="also each kind's score, event by event")] = False,
 ) -> None:
     """Draw machines, simulate them, let the app judge, and score what it said."""
@@ -47,7 +50,7 @@ def experiment(
             drawn = draw_experiment(place, kinds, machines=machines, seed=chosen, by=Draw())
         typer.echo(f"seed {drawn.seed}: {sum(len(own) for own in drawn.plans.values())} machines")
         simulate_all(place, drawn, jobs=jobs, say=typer.echo)
-        cases = judge_all(place, drawn, jobs=jobs, parts=read_parts(parts), life=life)
+        cases = judge_all(place, drawn, jobs=jobs, parts=read_parts(parts), life=life, rough_types=rough_types)
         book = read_costs(costs).sped_up(speed)
         named = [(kind.model, case) for kind, case in zip(drawn.kinds, cases, strict=True)]
         for model, case in named if events else []:

@@ -52,7 +52,7 @@ COUNTS_MIN: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """How the model judges; every number is explained on the app's settings page."""
+    """How the model judges; the page *How it judges* tells of what it does."""
 
     zones: Boundaries = ISO_20816_3["group-2-rigid"]
     window_s: float = 10.0
@@ -273,7 +273,7 @@ class HealthModel:
             return 0.0
         absolute = 0.0
         if role is Role.VELOCITY:
-            absolute = float(np.interp(value, (zones.ab, zones.bc, zones.cd, 1.5 * zones.cd), (0.0, 0.4, 0.8, 1.0)))
+            absolute = float(np.interp(value, (zones.ab, zones.bc, zones.cd, zones.trip), (0.0, 0.4, 0.8, 1.0)))
         deviation = self._deviation(i, value, expected)
         if deviation is None:
             return absolute

@@ -7,7 +7,7 @@ word and remembers its state is the same for every kind of judge.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from penstock.apps.maintenance.advice.modes import NOTHING, Known
@@ -22,6 +22,7 @@ from penstock.apps.maintenance.rows import ALL_SETTLED
 from penstock.apps.maintenance.settings import MaintenanceSettings
 from penstock.apps.maintenance.state.drift import Expected
 from penstock.apps.maintenance.windows import Samples
+from penstock.apps.maintenance.zones import Boundaries
 
 HEALTH = "health_index"
 
@@ -137,8 +138,18 @@ class Judging:
         return self.rule.property == HEALTH
 
 
-def by_vibration(channels: tuple[Channel, ...], settings: MaintenanceSettings, known: Known = NOTHING) -> Judging:
-    """Judge by a vibration velocity and what goes with it; name the part by what is `known` of the machine's type."""
+def by_vibration(
+    channels: tuple[Channel, ...],
+    settings: MaintenanceSettings,
+    known: Known = NOTHING,
+    *,
+    zones: Boundaries | None = None,
+) -> Judging:
+    """Judge by a vibration velocity and what goes with it; name the part by what is `known` of the machine's type.
+
+    `zones`: the machine's own, where they are others than the app's.
+    """
+    model = settings.model() if zones is None else replace(settings.model(), zones=zones)
     wish = RuleWish(
         HEALTH,
         "low",
@@ -155,9 +166,9 @@ def by_vibration(channels: tuple[Channel, ...], settings: MaintenanceSettings, k
 
     return Judging(
         "health",
-        (channels, known),
+        (channels, known, model.zones),
         channels,
-        lambda: HealthModel(channels, settings.model(), None if unnamed else namer),
+        lambda: HealthModel(channels, model, None if unnamed else namer),
         wish,
         {} if unnamed else {name: Written("", said, "string") for name, said in WRITTEN.items()},
         unnamed=unnamed,

@@ -27,6 +27,10 @@ async def page(ctx: Context, fleet: Fleet) -> None:
         with card(f"Evaluation zones ({settings.zones})"):
             table = Table(["Zone", "Meaning", "›Vibration velocity, rms"])
             table.show(zone_rows(settings.model().zones))
+            ui.label(
+                "These hold for a machine whose attribute machine_group names no others: a group and support of "
+                "ISO 20816-3, or three limits in mm/s."
+            ).classes("ps-sub")
 
 
 def zone_rows(zones: Boundaries) -> list[Row]:

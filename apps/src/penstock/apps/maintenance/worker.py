@@ -34,6 +34,7 @@ from penstock.apps.maintenance.state.healthy import Healthy, HealthyError, healt
 from penstock.apps.maintenance.state.lessons import Lessons, lessons_of
 from penstock.apps.maintenance.state.streamed import JUDGED_BY, STREAM, Streamed, StreamedError, is_streamed
 from penstock.apps.maintenance.watch import Watch
+from penstock.apps.maintenance.zones import boundaries_of
 from penstock.sdk.async_client import AsyncClient
 from penstock.sdk.errors import ApiError
 from penstock.sdk.models import Asset, Property
@@ -202,8 +203,8 @@ class Fleet:
             raise StreamedError(message)
         if healthy is None and run is None and not streamed:
             kind = self._known_of(asset)
-            vibration = find_channels(bound, kind.signs)
-            return by_vibration(vibration, self.settings, kind) if vibration else None
+            vibration, zones = find_channels(bound, kind.signs), boundaries_of(asset.properties)
+            return by_vibration(vibration, self.settings, kind, zones=zones) if vibration else None
         channels = all_channels(bound)
         state: State | Streamed | None = Streamed(len(channels)) if streamed else None
         if healthy and channels:

@@ -6,11 +6,15 @@ ISO 20816-3 (industrial machines above 15 kW) by name. Magnitudes are broad-band
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
+
+from penstock.sdk.models import Property
 
 
 class Zone(StrEnum):
@@ -54,6 +58,11 @@ class Boundaries:
         """Give the change that counts as significant: 25 % of the upper limit of zone B (ISO 20816-1 §6.3)."""
         return 0.25 * self.bc
 
+    @property
+    def trip(self) -> float:
+        """Give what no trip should be set above: 1.25 times the upper limit of zone C (ISO 20816-1, trips)."""
+        return 1.25 * self.cd
+
 
 ISO_20816_3: Mapping[str, Boundaries] = {
     "group-1-rigid": Boundaries(2.3, 4.5, 7.1),
@@ -74,3 +83,24 @@ def boundaries(text: str) -> Boundaries:
         message = f"{text!r} is neither three numbers in mm/s such as '2.3,4.5,7.1' nor one of {known}"
         raise ValueError(message) from None
     return Boundaries(ab, bc, cd)
+
+
+MACHINE_GROUP: Final = "machine_group"
+"""The attribute of an asset that says which zones are its own."""
+_GROUP: Final = re.compile(r"(?:20816|10816)-3\b.*?group\s*([12])\W+(rigid|flexible)", re.IGNORECASE)
+
+
+def boundaries_of(properties: Iterable[Property]) -> Boundaries | None:
+    """Give the zones that a machine's attribute names: ISO 20816-3's group and support, or what `boundaries` reads.
+
+    None where it has no such attribute, or one that names another standard: then the app's own hold.
+    """
+    text = next((p.value for p in properties if p.kind == "attribute" and p.name == MACHINE_GROUP), None)
+    if not isinstance(text, str):
+        return None
+    if named := _GROUP.search(text):
+        return ISO_20816_3[f"group-{named[1]}-{named[2].lower()}"]
+    try:
+        return boundaries(text)
+    except ValueError:
+        return None

@@ -29,9 +29,9 @@ FIT_SHARE: Final = 0.6
 GROUPS: Final = 4
 
 
-def judge_state(kind: Kind, plans: Sequence[MachinePlan], place: Path) -> Path:
+def judge_state(kind: Kind, plans: Sequence[MachinePlan], place: Path, *, study_name: str = "state") -> Path:
     """Write the study of all machines and let the app judge it; give the folder of its findings."""
-    study, findings = place / "state", place / "state-findings"
+    study, findings = place / study_name, place / f"{study_name}-findings"
     if not (findings / "findings.json").is_file():
         tables = {plan.name: pq.read_table(place / f"{plan.name}.parquet") for plan in plans}
         write_study(study, Study("detection", tuple(_watched(kind, plan, tables[plan.name]) for plan in plans)), tables)

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from penstock.lab.experiment.case import case_of
 from penstock.lab.experiment.judge import judge_life, judge_state
+from penstock.lab.experiment.knowledge import rough
 from penstock.lab.experiment.machines import Kind, read_kinds
 from penstock.lab.experiment.plan import Draw, MachinePlan, PlannedFault, draw
 from penstock.lab.experiment.simulate import simulate
@@ -103,16 +104,26 @@ def simulate_all(place: Path, experiment: Experiment, *, jobs: int, say: Say) ->
 
 
 def judge_all(
-    place: Path, experiment: Experiment, *, jobs: int, parts: dict[str, str], life: bool = True
+    place: Path,
+    experiment: Experiment,
+    *,
+    jobs: int,
+    parts: dict[str, str],
+    life: bool = True,
+    rough_types: bool = False,
 ) -> list[Case]:
     """Let the app judge, and join what it says with the truth: one case a kind, in their order.
 
-    `life`: whether remaining lives are estimated too, which takes most of the time.
+    `life`: whether remaining lives are estimated too, which takes most of the time. `rough_types`: the app is told
+    failure modes as `knowledge.rough` gives them, drawn from the experiment's seed.
     """
 
     def one(kind: Kind) -> Case:
         own, folder = experiment.plans[kind.model], folder_of(place, kind.model)
-        state = judge_state(kind, own, folder)
+        if rough_types:
+            random = Random(f"{experiment.seed}/{kind.model}/types")  # noqa: S311  not for secrets
+            kind = replace(kind, failure_modes=rough(kind.failure_modes, kind.sensors, random))
+        state = judge_state(kind, own, folder, study_name="rough-state" if rough_types else "state")
         lives = judge_life(own, folder) if life else []
         watched_h = experiment.watched_h(kind.model)
         return case_of(kind.model, own, folder, state=state, lives=lives, parts=parts, watched_h=watched_h)
