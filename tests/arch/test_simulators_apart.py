@@ -20,13 +20,21 @@ MODELS = "simulators/src/penstock/simulators/models/"
 APPS = "apps/src/penstock/apps/"
 ROUND_BELOW = 50
 """Whole numbers below are rows, pixels, hours and counts of anything."""
-LIVES = frozenset({"life_h", "l10_h", "progress_h"})
-"""What a model says of a fault inside its functions, and an app must learn."""
+BREAKS = "simulators/src/penstock/simulators/device_faults.py"
+"""How sensors break."""
 EXPLAINED = {
     ("house/chart.py", 1.6): "width of a line in pixels",
+    ("maintenance/zones.py", 2.3): "a limit of ISO 20816-3, table A.1 and A.2",
+    ("maintenance/zones.py", 11.0): "a limit of ISO 20816-3, table A.1",
+    ("maintenance/advice/advisor.py", 64.0): "rows, a power of two",
+    ("maintenance/detection/rows.py", 64.0): "patterns of missing channels remembered, a power of two",
+    ("maintenance/detection/tails.py", 64.0): "peaks of a tail, a power of two",
+    ("maintenance/prognosis/regimes.py", 64.0): "regimes at most, a power of two",
+    ("maintenance/detection/alarms.py", 1.3): "how far a level must rise again to be a trouble of its own, chosen with ADR 29",
+    ("maintenance/state/drift.py", 0.97): "a quantile of held-out scores, an edge of a bin",
     ("maintenance/life/fleets.py", 1.1): "how much a fleet must have grown before its model is fitted again",
-    ("maintenance/advice/matching.py", 1.2): "evidence of a step, a logarithm",
-    ("maintenance/advice/matching.py", 1.6): "evidence of a step, a logarithm",
+    ("maintenance/advice/matching.py", 1.2): "evidence of a step, the logarithm of 0.85 / 0.25 (ADR 30)",
+    ("maintenance/advice/matching.py", 1.6): "evidence of no step, the logarithm of 0.15 / 0.75 (ADR 30)",
     ("maintenance/advice/matching.py", 0.28): "prior of an unknown trouble, without failure modes",
     ("maintenance/fleet_row.py", 0.995): "a share above it is shown as more than 99 %",
 }
@@ -49,21 +57,11 @@ def numbers(tree: ast.AST) -> Iterator[tuple[float, int]]:
             yield float(node.value), node.lineno
 
 
-def constants(source: Source) -> Iterator[tuple[float, int]]:
-    """Give the telling numbers of a model: those of its module-level values, and lives of its faults."""
-    for statement in source.tree.body:
-        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
-            yield from numbers(statement.value)
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.keyword) and node.arg in LIVES:
-            yield from numbers(node.value)
-
-
 def of_models() -> dict[float, str]:
     found: dict[float, str] = {}
     for source in sources():
-        if source.name.startswith(MODELS):
-            for value, line in constants(source):
+        if source.name.startswith(MODELS) or source.name == BREAKS:
+            for value, line in numbers(source.tree):
                 found.setdefault(value, f"{source.path.name}:{line}")
     return found
 
