@@ -30,7 +30,10 @@ EXPLAINED = {
     ("maintenance/detection/rows.py", 64.0): "patterns of missing channels remembered, a power of two",
     ("maintenance/detection/tails.py", 64.0): "peaks of a tail, a power of two",
     ("maintenance/prognosis/regimes.py", 64.0): "regimes at most, a power of two",
-    ("maintenance/detection/alarms.py", 1.3): "how far a level must rise again to be a trouble of its own, chosen with ADR 29",
+    (
+        "maintenance/detection/alarms.py",
+        1.3,
+    ): "how far a level must rise again to be a trouble of its own, chosen with ADR 29",
     ("maintenance/state/drift.py", 0.97): "a quantile of held-out scores, an edge of a bin",
     ("maintenance/life/fleets.py", 1.1): "how much a fleet must have grown before its model is fitted again",
     ("maintenance/advice/matching.py", 1.2): "evidence of a step, the logarithm of 0.85 / 0.25 (ADR 30)",
