@@ -34,6 +34,7 @@ TONE: Final = {
     Step.WATCH: "mute",
 }
 LIKELY, POSSIBLE = 0.5, 0.1
+"""Chances of a failure within the notice from which it is shown red, and amber."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,9 @@ if TYPE_CHECKING:
 SCORE, ANOMALY = "anomaly_score", "anomaly"
 LIFE, LIFE_LOW, LIFE_HIGH = "remaining_useful_life", "remaining_useful_life_low", "remaining_useful_life_high"
 EVIDENCE_POINTS = 5.0
+"""Health that a channel has cost since when it is evidence; as of the vibration's judge."""
 REDO_S = 30 * 86_400.0
+"""Samples later than that are stored and change no judgement."""
 HOUR_NS = 3600 * SECOND
 VERSION = 2
 """Of the state; an older one is judged again from the history."""

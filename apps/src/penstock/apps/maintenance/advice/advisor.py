@@ -33,7 +33,9 @@ from penstock.apps.maintenance.detection.numbers import Floats, packed, unpacked
 
 VERSION = 1
 CHECK_ROWS = 64
+"""So often a broken sensor is looked for where nothing is alarmed: it stays broken, so half of the rows are enough."""
 LOOK_ROWS = 256
+"""An alarm is looked at after 1, 2, 4 … so many rows; then the name stays, and its urgency follows each so many."""
 SURE = 8.0
 """Evidence (a logarithm) from which a sensor is called broken while the state is normal."""
 LONG_PERIODS, GAPS_MIN, LOST_MIN = 2.5, 3, 0.25

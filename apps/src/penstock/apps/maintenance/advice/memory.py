@@ -17,7 +17,8 @@ from penstock.apps.maintenance.detection.numbers import Floats, packed, unpacked
 FOLD = 4
 KEPT = 16
 LEVELS = 6
-"""16,384 rows back: 4.5 hours of rows a second apart, 45 of rows ten seconds apart."""
+"""Each level is as fine as four of the one above: enough to say since when. 16 · 4⁵ = 16,384 rows back: 4.5 hours of
+rows a second apart, 45 of rows ten seconds apart."""
 
 
 class Memory:

@@ -18,11 +18,15 @@ Floats = NDArray[np.float64]
 RECENT = 2 * WINDOW
 """Rows that are looked at."""
 EVIDENCE_MAX = 12.0
+"""Of one kind: e¹² is as good as sure, and what is sure shall be outweighed by nothing but the same."""
 RUN_MIN = 5
+"""Equal values in sequence, below which nothing stands still, however rarely the channel repeats itself."""
 EVIDENCE_A_MISS = 2.5
 """Of each row beyond one that is missing more than while healthy."""
 SPIKES_MIN = 2
+"""One spike in the rows looked at is chance: an interference, a reconnect."""
 MISSING_MIN = 0.3
+"""Share of rows without a value from which a sensor drops out: below, a device that now and then skips a channel."""
 LEVEL_ROWS = 4
 """Rows whose median is a level."""
 CLEAR_STEPS = 6.0

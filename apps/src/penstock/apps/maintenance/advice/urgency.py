@@ -18,6 +18,7 @@ DEPARTED_SCORE = 0.5
 WEEK_h = 7 * 24.0
 HOUR_ns = 3600e9
 BLOCKS_MIN = 3
+"""Entries of the memory that have risen: through two points any line goes."""
 
 
 def urgency_of(left_h: float | None, notice_h: float) -> Urgency:

@@ -30,7 +30,9 @@ from penstock.apps.maintenance.detection.settings import DetectionSettings
 
 FIT_ROWS_MIN = 30
 LIMIT_ROWS_MIN = 20
+"""Rows below which a spread, and a limit, would be a guess; what few rows there are makes the limits wide."""
 GAP_QUANTILE = 0.99
+"""Of the healthy periods: three times that is a gap, whatever is usual, where devices come at paces of their own."""
 REACH, REACH_MIN, FREE = 1.0, 3.0, 1e12
 """So far beyond the lowest and the highest healthy moving level it may go: of the way between them, and in scales."""
 FLOOR = 0.01

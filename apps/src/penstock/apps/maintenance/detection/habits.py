@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 WINDOW = 16
+"""Rows over which roughness is taken: its logarithm then varies by a quarter where the channel is white noise."""
 TRIM = 0.125
 """Of the largest differences that do not count as roughness."""
 SPIKE_STEPS = 8.0

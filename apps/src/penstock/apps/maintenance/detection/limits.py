@@ -7,9 +7,13 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 INDEPENDENT_MIN = 4.0
+"""However alike rows are, they count as so many: fewer would make the limit endless."""
 TAIL_SHARE = 0.1
+"""Of the rows, that are peaks over the threshold: the usual tenth (Siffer et al. 2017 take 2 %, of longer series)."""
 CLUSTERS_MIN = 10
+"""Below, two parameters of a tail are a guess, and it is left out."""
 SHAPE_BOUNDS = (-0.3, 0.5)
+"""Of the Pareto distribution: moments exist up to 0.5 (Hosking and Wallis 1987); below −0.3 it would end too soon."""
 
 
 def limit_of(values: Floats, *, sigmas: float, tail: float) -> float:
@@ -21,6 +25,7 @@ def limit_of(values: Floats, *, sigmas: float, tail: float) -> float:
 
 
 MOMENT = 1.5
+"""So many times what lasts: as much as a moment may add to a limit."""
 MOMENT_SHARE = 0.05
 """Of the rows: what comes more often is no moment, such as each second row where two devices deliver in turns."""
 

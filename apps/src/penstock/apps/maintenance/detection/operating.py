@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from penstock.apps.maintenance.detection.numbers import Floats, listed, unlisted
 
 DRIVERS_MAX: Final = 3
+"""Load, speed and surroundings: with more, the products of two outgrow the healthy rows."""
 GAIN_MIN: Final = 0.05
 """A further driver leaves at least so much less of what one less leaves unexplained,"""
 WORTH: Final = 0.01
@@ -35,6 +36,7 @@ STRANGE: Final = 2.0
 LEFT_MAX: Final = 0.5
 """Of a channel's own spread, in fit and other healthy rows, that the regression may leave."""
 ROWS_MIN: Final = 200
+"""Of fit and of limits each: some ten rows a feature of three drivers."""
 READ_MIN: Final = 0.5
 """Share of the rows in which a driver has to be read."""
 MARGIN: Final = 0.1

@@ -22,6 +22,7 @@ from penstock.apps.maintenance.detection.settings import DetectionSettings
 PATTERNS_MAX = 64
 """Patterns of missing channels whose conditional means are remembered."""
 RIDGE = 1e-3
+"""Of the mean variance of what is there: keeps a conditional mean finite where channels are copies of each other."""
 
 
 class Conditioner:

@@ -43,11 +43,13 @@ def centre(rows: Floats) -> Floats:
 
 
 START_ROWS = 100
+"""A long memory begins as one of so many rows, and lengthens with them."""
 
 
 COUNTS_MIN, FEW_COUNTS = 50, 5
 """Steps by which a channel is known to count: with resets among them, and without any."""
 AGAINST_SHARE = 0.01
+"""Of a counter's steps, that may be resets."""
 
 
 def counts(column: Floats) -> bool:
@@ -88,6 +90,7 @@ def choose_memory(stretches: Sequence[Floats], memories: Sequence[int], wander_l
 
 
 MIN_ROWS = 20
+"""Rows of a stretch below which a test of stationarity says nothing."""
 MEMORIES_SEEN = 4
 """Times that a memory must fit into the healthy rows for them to say whether it is long enough."""
 
@@ -133,7 +136,10 @@ def _returns(means: Sequence[Floats]) -> int:
 
 
 STAY_PARTS, RETURNS_MIN, STAY_MARGIN = 16, 3, 0.25
+"""Of so many means it has crossed the median so often: away, back and away again, thus a day and a half of what follows
+the day; and in the other rows it goes no further than by this part of its range."""
 TURNS_MIN = 2
+"""It went up and came back, or the other way round, at least once."""
 
 
 def slow_share(values: Floats) -> float:

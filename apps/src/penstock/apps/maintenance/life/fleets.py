@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 RUNS_MIN = 5
 """Runs to failure of which a fleet's prognosis is made at the earliest."""
 GROWN = 1.1
+"""So many times the runs that were fitted on, and it is fitted again: a tenth more tells next to nothing new."""
 TAIL = 20
 """Part of a run in which samples are awaited."""
 NAMED_MAX = 3

@@ -23,8 +23,11 @@ SPREAD_MAX: Final = 0.1
 DRIFT_MAX: Final = 0.15
 """Total variation between the shares of clumps in the first and in the last third of the lives."""
 EXPLAINED_MIN: Final = 0.5
+"""Of some other channel's variance, that the clumps explain: a regime shows in more than the channel that parts it."""
 SAMPLE_ROWS: Final = 20_000
+"""Of all runs together: clumps need no more, and finding them costs n log n."""
 REGIMES_MAX: Final = 64
+"""More are no regimes but a channel that is quantised."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,11 @@ from penstock.apps.maintenance.prognosis.runs import Floats, Ints
 CLIP: Final = 30.0
 """Healthy standard deviations; what lies beyond is a broken reading as often as wear."""
 ROWS_MIN: Final = 10
+"""Healthy rows of a regime with a value; where there are fewer, all of its rows give centre and scale."""
 DIGITS: Final = 6
+"""Rounded to, so that a channel that comes rescaled gives the same figures to the last bit."""
 TRIM: Final = 0.01
+"""Of the values at each end, that do not count for the spread."""
 
 
 @dataclass(frozen=True, slots=True)
