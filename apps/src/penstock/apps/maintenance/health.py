@@ -81,7 +81,10 @@ SEVERITY: Final[Mapping[Role, tuple[tuple[float, ...], tuple[float, ...]]]] = {
     Role.BAND: ((STANDS_OUT, 1, 2, 3, 4), (0, 0.1, 0.3, 0.45, 0.6)),
     Role.TEMPERATURE: ((STANDS_OUT, 1, 2, 4), (0, 0.2, 0.4, 0.8)),
 }
-"""Steps above the baseline, and how severe that is."""
+"""Steps above the baseline, and how severe that is; 0.4 alone is the limit of 60 %. No standard says what a rise costs,
+so this is a choice: a velocity that has changed significantly (one step, ISO 20816-1) is at the limit; a band, of which
+a bearing has several that tell the same, is there at 16 dB, and at 24 dB costs what the middle of zone C does; heat
+comes late, and is at the limit with two steps."""
 
 
 @dataclass(slots=True)
