@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from penstock.core.status import BAD_NO_COMMUNICATION
+from penstock.core.times import format_rfc3339_ns
 from penstock.platform.bootstrap import Platform
 from tests.builders.platform_control import House, browser, commit, furnish, running_platform
 
@@ -89,7 +90,12 @@ async def test_restart_neither_loses_nor_doubles(tmp_path: Path) -> None:
         await commit(platform, house, [(START + 2 * S, 0, 1.0)], seq=3)
         await until(http, "rtn_unacknowledged")
         journal = (await http.get(f"/v1/alarms/{alarm['id']}/journal")).json()["items"]
-    assert [line["event"] for line in journal] == ["activate", "clear"]
+        assert [line["event"] for line in journal] == ["activate", "clear"]
+        await commit(platform, house, [(START + 3 * S, 0, 25.0)], seq=4)
+        (again,) = await until(http, "unacknowledged_active")
+    assert (again["id"], again["raised"], again["cleared"]) == (alarm["id"], alarm["raised"], None)
+    assert alarm["activated"] == alarm["raised"]
+    assert again["activated"] == format_rfc3339_ns(START + 3 * S), "it came again before anybody acknowledged it"
 
 
 async def test_commits_made_while_nobody_judged_are_judged_at_start(tmp_path: Path) -> None:

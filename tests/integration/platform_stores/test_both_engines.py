@@ -13,9 +13,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import MetaData, select
 
 from penstock.core.alarm import AlarmSample
 from penstock.platform.alarms.log import AlarmFilter, AlarmLog
+from penstock.platform.alarms.model import Alarm
 from penstock.platform.alarms.service import RuleContent, RuleService
 from penstock.platform.compute.evaluator import RuleEvaluator
 from penstock.platform.identity.gateways import GatewayDirectory
@@ -114,6 +116,34 @@ def test_types_published_before_there_were_failure_modes_stay_as_they_are(url: s
         types.publish(ENGINEER, "pump", 1, content=TypeContent("old", flow, modes))
     assert types.publish(ENGINEER, "pump", 2, content=TypeContent("old", flow, modes))[1]
     assert types.get("north", "pump").failure_modes == modes
+    db.close()
+
+
+def test_alarms_of_before_know_from_their_journal_when_they_were_activated_last(url: str) -> None:
+    db = Database(url)
+    as_of(db, "0003")
+    with db.engine.begin() as connection:
+        tables = MetaData()
+        tables.reflect(connection, only=["tenants", "rules", "alarms", "alarm_journal"])
+
+        def put(table: str, **values: object) -> None:
+            blank = {str: "", int: 0, float: 0.0, bool: False}
+            columns = tables.tables[table].columns
+            given = {c.name: blank[c.type.python_type] for c in columns if not c.nullable and not c.primary_key}
+            connection.execute(tables.tables[table].insert().values(given | values))
+
+        put("tenants", id="north", name="north")
+        put("rules", id="rul_1", tenant="north")
+        for alarm, raised_ns in (("alm_1", 10), ("alm_2", 20)):
+            put("alarms", id=alarm, tenant="north", rule_id="rul_1", raised_ns=raised_ns)
+        for number, (event, time_ns) in enumerate(
+            (("activate", 10), ("clear", 11), ("activate", 15), ("clear", 16)), 1
+        ):
+            put("alarm_journal", number=number, tenant="north", alarm_id="alm_1", event=event, time_ns=time_ns)
+    db.create_or_migrate()
+    with db.reading() as session:
+        found = {row.id: row.activated_ns for row in session.execute(select(Alarm.id, Alarm.activated_ns))}
+    assert found == {"alm_1": 15, "alm_2": 20}
     db.close()
 
 

@@ -254,8 +254,15 @@ async def test_a_rule_of_an_app_raises_and_clears_alike_on_both(calc: AsyncClien
         assert batch.alarms[0].state == "rtn_unacknowledged"
         assert batch.alarms[0].cleared == now + 5 * S
         assert list(await client.alarms.list(active=True)) == []
+        await client.write(tag, [(now + 6 * S, 41.0), (now + 8 * S, 40.0)])
+        async for batch in told:
+            if batch.alarms:
+                break
+        (again,) = batch.alarms
+        assert (again.id, again.raised, again.activated, again.cleared) == (alarm.id, now + 3 * S, now + 8 * S, None)
+        assert again.value == 41.0
         events = [entry["event"] for entry in await client.alarms.journal(alarm.id)]
-        assert events == ["activate", "clear"]
+        assert events == ["activate", "clear", "activate"]
         assert (await client.rules.update(rule.id, limit=55.0)).version == 2
         await client.rules.delete(rule.id)
         assert list(await client.rules.list()) == []

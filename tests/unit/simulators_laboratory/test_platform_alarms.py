@@ -23,10 +23,22 @@ ALARM = {
     "asset": "ast_1",
     "severity": 700,
     "raised": "2026-11-27T10:07:00.000000000Z",
+    "activated": "2026-11-27T10:07:00.000000000Z",
     "acknowledged": None,
     "cleared": None,
     "message": '{"part": "drive-end bearing", "kind": "machine"}',
 }
+JOURNAL = [
+    {"event": event, "after": after, "time": f"2026-11-27T10:{minute:02d}:00.000000000Z"}
+    for event, after, minute in (
+        ("activate", "unacknowledged_active", 7),
+        ("clear", "rtn_unacknowledged", 9),
+        ("activate", "unacknowledged_active", 12),
+        ("acknowledge", "acknowledged_active", 13),
+        ("clear", "normal", 15),
+        ("activate", "unacknowledged_active", 20),
+    )
+]
 SYSTEM = {**ALARM, "id": "alm_2", "asset": None, "message": "two senders", "cleared": "2026-11-27T10:08:00Z"}
 
 
@@ -54,6 +66,8 @@ class FakePlatform(httpx.AsyncBaseTransport):
                 return httpx.Response(
                     200, json={"items": [{"id": "ast_1", "path": ASSET}], "next": None}, request=request
                 )
+            case "/v1/alarms/alm_1/journal":
+                return httpx.Response(self.status, json={"items": JOURNAL, "next": None}, request=request)
             case "/v1/alarms" if "cursor" not in request.url.params:
                 body = {"items": self.items[:1], "next": "more" if self.items[1:] else None}
                 return httpx.Response(self.status, json=body, request=request)
@@ -84,6 +98,17 @@ async def test_alarms_come_with_the_path_of_their_asset(credentials: Path) -> No
     assert first.message == "part drive-end bearing, kind machine"
     assert (second.asset, second.cleared_ns) == ("", BEGIN + 8 * MINUTE)
     assert reader.problem == ""
+
+
+async def test_an_alarm_that_came_again_is_as_many_as_it_was_active(credentials: Path) -> None:
+    platform, reader = FakePlatform(), PlatformAlarms("http://platform", credentials)
+    platform.items = [{**ALARM, "activated": "2026-11-27T10:20:00.000000000Z"}]
+    await read(reader, platform, times=3)
+    spans = [(one.raised_ns, one.cleared_ns) for one in reader.alarms]
+    minutes = ((7, 9), (12, 15), (20, None))
+    assert spans == [(BEGIN + a * MINUTE, None if b is None else BEGIN + b * MINUTE) for a, b in minutes]
+    journals = [one for one in platform.asked if one.url.path.endswith("/journal")]
+    assert len(journals) == 1, "it is read again when the alarm has changed"
 
 
 async def test_only_reading_is_asked_for_and_the_questions_never_change(credentials: Path) -> None:

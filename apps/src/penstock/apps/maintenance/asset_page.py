@@ -221,7 +221,7 @@ class Summary:
             toned(self._alarm, "good")
             return
         by = f", acknowledged by {alarm.acknowledged_by}" if alarm.acknowledged is not None else ", to acknowledge"
-        self._alarm.set_text(f"Alarm since {moment_text(alarm.raised, now_ns=now_ns)}{by}")
+        self._alarm.set_text(f"Alarm since {moment_text(alarm.activated, now_ns=now_ns)}{by}")
         toned(self._alarm, "bad" if alarm.acknowledged is None else "warn")
 
 

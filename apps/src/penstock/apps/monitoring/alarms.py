@@ -94,7 +94,7 @@ class AlarmsPage:
             Cell(alarm.message or "Limit passed"),
             Cell(word, "chip", tone),
             Cell(f"{value_text(alarm.value)}{limit}", "num"),
-            Cell(moment_text(alarm.raised, now_ns=now_ns), "time"),
+            Cell(moment_text(alarm.activated, now_ns=now_ns), "time"),
             Cell(moment_text(alarm.cleared, now_ns=now_ns), "time"),
             Cell(alarm.acknowledged_by or "–", "sub"),
         )

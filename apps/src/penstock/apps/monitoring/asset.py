@@ -197,7 +197,7 @@ class AssetPage:
             cells = (
                 Cell(word, "chip", tone),
                 Cell(alarm.message or "Limit passed", href=f"/alarms?asset={self._id}"),
-                Cell(moment_text(alarm.raised, now_ns=now_ns), "time"),
+                Cell(moment_text(alarm.activated, now_ns=now_ns), "time"),
                 Cell(moment_text(alarm.cleared, now_ns=now_ns), "time"),
             )
             rows.append(Row(alarm.id, cells))

@@ -218,7 +218,7 @@ class Rule(Answer):
 
 @dataclass(frozen=True, slots=True)
 class Alarm(Answer):
-    """An alarm in its ISA-18.2 state."""
+    """An alarm in its ISA-18.2 state: `raised` when its round began, `activated` when it became active last."""
 
     id: str
     state: str
@@ -226,6 +226,7 @@ class Alarm(Answer):
     asset: str | None = None
     tag: int | None = None
     raised: int | None = None
+    activated: int | None = None
     acknowledged: int | None = None
     acknowledged_by: str | None = None
     cleared: int | None = None
@@ -233,7 +234,7 @@ class Alarm(Answer):
     limit: float | None = None
     severity: int = 500
     message: str = ""
-    _times = ("raised", "acknowledged", "cleared")
+    _times = ("raised", "activated", "acknowledged", "cleared")
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,7 @@ def alarm_output(row: Alarm) -> AlarmOutput:
         tag=None if row.is_system else row.tag_id,
         state=AlarmState(row.state),
         raised=format_rfc3339_ns(row.raised_ns),
+        activated=format_rfc3339_ns(row.activated_ns),
         acknowledged=_time(row.acknowledged_ns),
         acknowledged_by=row.acknowledged_by,
         cleared=_time(row.cleared_ns),

@@ -88,6 +88,7 @@ class Alarm(Base):
     tag_id: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(String(30), index=True)
     raised_ns: Mapped[int] = mapped_column(BigInteger)
+    activated_ns: Mapped[int] = mapped_column(BigInteger, server_default="0")
     cleared_ns: Mapped[int | None] = mapped_column(BigInteger)
     acknowledged_ns: Mapped[int | None] = mapped_column(BigInteger)
     acknowledged_by: Mapped[str | None] = mapped_column(NAME)

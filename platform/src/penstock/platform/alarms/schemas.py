@@ -66,7 +66,9 @@ class RuleOutput(Output):
 class AlarmOutput(Output):
     """One round of a rule from normal to normal; times are event time, but the acknowledgement's.
 
-    Where `rule` is null the platform raised it of itself: no tag and no limit, the message says what is wrong.
+    `raised` is when the round began, `activated` when it became active last: later where it cleared and came again
+    before somebody acknowledged it. The journal has each time. Where `rule` is null the platform raised it of itself:
+    no tag and no limit, the message says what is wrong.
     """
 
     id: str = Field(max_length=40)
@@ -77,6 +79,7 @@ class AlarmOutput(Output):
     tag: int | None = Field(ge=1, le=INT64_MAX)
     state: AlarmState
     raised: Rfc3339
+    activated: Rfc3339
     acknowledged: Rfc3339 | None
     acknowledged_by: str | None = Field(max_length=256)
     cleared: Rfc3339 | None

@@ -57,7 +57,7 @@ def apply(
     alarm.state = str(transition.after)
     match transition.event:
         case AlarmEvent.ACTIVATE:
-            alarm.cleared_ns, alarm.value = None, transition.value
+            alarm.activated_ns, alarm.cleared_ns, alarm.value = transition.time_ns, None, transition.value
         case AlarmEvent.CLEAR:
             alarm.cleared_ns = transition.time_ns
         case AlarmEvent.ACKNOWLEDGE:
@@ -121,6 +121,7 @@ def _new_alarm(rule: Rule, target: Target, transition: Transition) -> Alarm:
         tag_id=target.tag_id,
         state=str(transition.after),
         raised_ns=transition.time_ns,
+        activated_ns=transition.time_ns,
         value=transition.value,
         limit=rule.limit,
         severity=rule.severity,

@@ -10,13 +10,15 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from penstock.core.alarm import AlarmEvent, AlarmState
 from penstock.core.times import parse_rfc3339_ns
 from penstock.simulators.laboratory.episodes import Alarm
 
@@ -58,6 +60,7 @@ class PlatformAlarms:
         self._credentials, self._transport, self._now_s = credentials, transport, now_s
         self._token, self._token_until_s = "", 0.0
         self._paths: dict[str, str] = {}
+        self._known: dict[str, tuple[tuple[str, str], Sequence[Alarm]]] = {}
         self._looked_s = float("-inf")
         self._wanted = asyncio.Event()
 
@@ -90,7 +93,7 @@ class PlatformAlarms:
             if any(item["asset"] and item["asset"] not in self._paths for item in items):
                 assets = await _pages(http, "/v1/assets", headers, most=PAGE * PAGES_MAX)
                 self._paths = {str(asset["id"]): str(asset["path"]) for asset in assets}
-            self.alarms = [_alarm(item, self._paths) for item in items]
+            self.alarms = [alarm for item in items for alarm in await self._activations(http, headers, item)]
         except httpx.HTTPStatusError as error:
             self._token = ""
             self._say(f"the platform answers {error.response.status_code} to {error.request.url.path}")
@@ -107,6 +110,20 @@ class PlatformAlarms:
         if problem and problem != self.problem:
             log.warning("alarms of the platform: %s", problem)
         self.problem = problem
+
+    async def _activations(
+        self, http: httpx.AsyncClient, headers: Mapping[str, str], item: Mapping[str, Any]
+    ) -> Sequence[Alarm]:
+        """Give an alarm as often as it became active: one that nobody acknowledges lasts over several faults."""
+        alarm = _alarm(item, self._paths)
+        if item.get("activated", item["raised"]) == item["raised"]:
+            return (alarm,)
+        key = (str(item["activated"]), str(item["cleared"]))
+        known = self._known.get(alarm.id)
+        if known is None or known[0] != key:
+            entries = await _pages(http, f"/v1/alarms/{alarm.id}/journal", headers, most=PAGE)
+            self._known[alarm.id] = known = (key, tuple(activations(alarm, entries)))
+        return known[1]
 
     async def _bearer(self, http: httpx.AsyncClient) -> str:
         if not self._token or self._now_s() > self._token_until_s:
@@ -151,6 +168,19 @@ def _alarm(item: Mapping[str, Any], paths: Mapping[str, str]) -> Alarm:
         acknowledged_ns=time_of("acknowledged"),
         cleared_ns=time_of("cleared"),
     )
+
+
+def activations(alarm: Alarm, journal: Iterable[Mapping[str, Any]]) -> Iterator[Alarm]:
+    """Part an alarm into the spans in which it was active, by its journal, oldest first."""
+    begun_ns: int | None = None
+    for entry in journal:
+        if entry["event"] == AlarmEvent.ACTIVATE:
+            begun_ns = parse_rfc3339_ns(entry["time"])
+        elif begun_ns is not None and not AlarmState(entry["after"]).is_active:
+            yield replace(alarm, raised_ns=begun_ns, cleared_ns=parse_rfc3339_ns(entry["time"]))
+            begun_ns = None
+    if begun_ns is not None:
+        yield replace(alarm, raised_ns=begun_ns, cleared_ns=None)
 
 
 def _words(message: str) -> str:

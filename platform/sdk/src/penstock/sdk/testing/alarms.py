@@ -72,6 +72,8 @@ class Alarms:
             self.journals[moved.alarm] = []
         alarm = self.alarms[moved.alarm]
         alarm["state"] = str(moved.after)
+        if moved.event == "activate":
+            alarm |= {"activated": time, "cleared": None, "value": moved.value}
         if moved.event == "clear":
             alarm["cleared"] = time
         if moved.event == "acknowledge":
