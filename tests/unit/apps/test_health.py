@@ -106,6 +106,17 @@ def test_a_run_up_teaches_nothing_so_early_wear_shows_after_it() -> None:
     assert m.operating(early).points[0].low > 10
 
 
+def test_what_was_before_a_break_does_not_speak_of_the_machine_behind_it() -> None:
+    m = model()
+    m.on_samples(pump_samples(1200))
+    worn = m.on_samples(pump_samples(300, start_s=1200, wear=0.8))
+    assert worn[-1].health < LIMIT
+    repaired = m.on_samples(pump_samples(100, start_s=1800))
+    behind = [a.health for a in repaired if a.time_ns > START_NS + 1800 * SECOND]
+    assert len(behind) > 5
+    assert min(behind) > 90
+
+
 def test_a_start_after_a_short_rest_teaches_nothing_either() -> None:
     m = model()
     m.on_samples(pump_samples(200))

@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from penstock.apps.maintenance.advice.diagnosis import Urgency
 from penstock.apps.maintenance.advice.modes import read_known
 from penstock.apps.maintenance.advice.naming import Namer
 from penstock.apps.maintenance.advice.telling import PART, URGENCY
 from penstock.apps.maintenance.channels import Channel, Role
 from penstock.apps.maintenance.health import HealthModel, ModelSettings
+from penstock.apps.maintenance.risk.costs import CostBook, Costs
+from penstock.apps.maintenance.risk.rank import Step
+from penstock.apps.maintenance.risk.standing import risk_of
 from penstock.apps.maintenance.windows import Samples
 from tests.builders.apps import PUMP, SECOND, START_NS, join, pump_samples, rows, take
 from tests.builders.maintenance import PATH, Bench
@@ -70,6 +74,21 @@ async def test_the_part_stands_from_the_window_in_which_the_health_fell_until_th
     assert texts(bench, URGENCY)[-1] == (rose_ns, "")
     (alarm,) = bench.fake.alarm_state.alarms.values()
     assert alarm["state"] == "rtn_unacknowledged"
+
+
+async def test_the_fleet_asks_for_what_the_part_s_urgency_says(tmp_path: Path) -> None:
+    bench = of_type(Bench(tmp_path), MODES)
+    async with bench.client() as client:
+        bench.feed(join(pump_samples(600), pump_samples(100, start_s=600, wear=0.9)))
+        await bench.run(client)
+    newest = bench.watch.newest
+    assert newest is not None
+    assert newest.diagnosis is not None
+    assert newest.diagnosis.urgency is Urgency.NOW
+    risk = risk_of(bench.watch, bench.watch.asset, CostBook(Costs("EUR", 10_000.0, 2_000.0, 1_500.0, 150.0, 24.0)))
+    assert risk.chance is not None
+    assert risk.chance.within >= 0.5
+    assert risk.step is Step.STOP
 
 
 async def test_late_rows_bring_the_same_part_in_the_end(tmp_path: Path) -> None:

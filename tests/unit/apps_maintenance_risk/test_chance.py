@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from penstock.apps.maintenance.risk.chance import Life, Source, chance_of_health, chance_of_life, failed_by
+from penstock.apps.maintenance.risk.chance import Life, Source, chance_of_health, chance_of_life, failed_by, urged
 from penstock.apps.maintenance.risk.trend import HOUR_NS, KEPT, WIDTH_MIN_NS, Slope, Trend, width_of
 
 LIFE = Life(100.0, 60.0, 180.0, 0.9)
@@ -149,3 +149,14 @@ def test_values_may_come_in_any_order_and_ancient_ones_change_nothing() -> None:
     assert one.per_h == pytest.approx(two.per_h)
     other.on_health(-(10**15), 0.0)
     assert other.slope(12.0) == two
+
+
+def test_an_urgent_part_makes_a_failure_as_probable_as_not() -> None:
+    calm = chance_of_health(40.0, None, 24.0)
+    assert calm.within < 0.1
+    said = urged(calm)
+    assert (said.within, said.within_twice, said.source) == (0.5, 0.75, Source.EVIDENCE)
+    worse = chance_of_health(0.0, None, 24.0)
+    assert urged(worse) == worse
+    lives = chance_of_life(Life(100.0, 60.0, 140.0, 0.9), 24.0)
+    assert urged(lives) == lives, "the prognosis knows better"

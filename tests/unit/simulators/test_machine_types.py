@@ -106,6 +106,16 @@ def test_signs_of_the_demo_plant_are_bound_and_are_what_its_machines_show(kind: 
     assert not_shown(DEMO[kind], fault, {outputs[name]: way for name, way in mode.signs.items()}) == []
 
 
+def test_the_demo_s_pump_is_known_as_the_library_s() -> None:
+    (asset,) = [each for each in DEMO_FILE.assets.values() if each.type == "centrifugal-pump"]
+    library, demo = shipped("centrifugal-pump").failure_modes, demo_type("centrifugal-pump").failure_modes
+    assert list(demo) == list(library)
+    for name, mode in demo.items():
+        tags = [asset.bind[sign].partition("/")[2] for sign in mode.signs]
+        assert [tag for tag in tags if tag != "acceleration_peak"] == list(library[name].signs), name
+        assert (mode.part, mode.action) == (library[name].part, library[name].action)
+
+
 def not_shown(model: str, fault: str, signs: Mapping[str, SignDirection]) -> list[str]:
     """Give the outputs that do not go the way that is said when the fault is injected into the running machine.
 

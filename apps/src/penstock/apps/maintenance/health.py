@@ -194,6 +194,8 @@ class HealthModel:
                 track.forget()
         if started:
             self._settled_ns = window.end_ns + int(self.settings.settle_s * SECOND)
+            for track in self._tracks.values():
+                track.recent.clear()  # of before the stop: a repaired machine is not what it was
         self._seen_ns = window.end_ns
 
     def _value_at(self, window: Window, i: int) -> float:

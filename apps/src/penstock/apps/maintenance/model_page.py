@@ -51,7 +51,7 @@ def zone_rows(zones: Boundaries) -> list[Row]:
 def explanation(settings: MaintenanceSettings) -> list[tuple[str, list[str]]]:
     """Give headings with their paragraphs."""
     model = settings.model()
-    shortest = duration_text(model.baseline_min_windows * model.window_s)
+    shortest = duration_text(model.settle_s + model.baseline_min_windows * model.window_s)
     longest = duration_text(model.baseline_windows * model.window_s)
     change = number_text(model.zones.significant_change, digits=2)
     return [

@@ -17,6 +17,9 @@ m, v: mean and variance of the slope, that of the windows joined by their precis
 unknown, 0 ± `UNKNOWN` points a notice, and m no more than 0, as wear does not heal; n: the noise of the windows about
 their line; w = `WANDER` points: what health does within a notice that no line foretells. *Level* is the same without a
 slope. The index is not calibrated to failures, so this orders machines; it is no promise of a frequency.
+
+*Evidence*: where the part named is urgent *now* (its line ends within the notice, or the vibration is in zone D) and no
+prognosis knows better, it is as probable as not that the machine fails within the notice, at the least.
 """
 
 from __future__ import annotations
@@ -34,6 +37,8 @@ UNKNOWN: Final = 15.0
 WANDER: Final = 15.0
 """Points a notice, one sigma. Both are judgement: with them a health of 60 %, the default limit, without a trend has a
 chance of 1 in 400 to fail within the notice and 1 in 20 within twice the notice; 20 % has 1 in 6."""
+URGENT: Final = (0.5, 0.75)
+"""Within the notice and within twice the notice, where the evidence is urgent: a median, and the same once more."""
 NORMAL: Final = NormalDist()
 
 
@@ -43,6 +48,7 @@ class Source(StrEnum):
     LIFE = "remaining life with its interval"
     TREND = "trend of the health, a heuristic"
     LEVEL = "level of the health alone, a heuristic"
+    EVIDENCE = "evidence of the part named, which is urgent, a heuristic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,13 @@ def failed_by(life: Life, hours: float) -> float:
         return _below(life.estimate_h, life.low_h, hours, sigmas=sigmas)
     width = life.high_h - life.estimate_h
     return NORMAL.cdf(sigmas * (hours - life.estimate_h) / width) if width > 0 else 1.0
+
+
+def urged(chance: Chance) -> Chance:
+    """Give the chance of a machine of which a part is urgent now; a life says how long it lasts already."""
+    if chance.source is Source.LIFE or chance.within >= URGENT[0]:
+        return chance
+    return Chance(URGENT[0], max(URGENT[1], chance.within_twice), Source.EVIDENCE)
 
 
 def _below(estimate: float, low: float, hours: float, *, sigmas: float) -> float:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from penstock.apps.maintenance.advice.diagnosis import OR
+from penstock.apps.maintenance.advice.diagnosis import OR, Kind, Urgency
 from penstock.apps.maintenance.judging import HEALTH
 from penstock.apps.maintenance.prognosis.settings import PrognosisSettings
-from penstock.apps.maintenance.risk.chance import Chance, Life, chance_of_health, chance_of_life
+from penstock.apps.maintenance.risk.chance import Chance, Life, chance_of_health, chance_of_life, urged
 from penstock.apps.maintenance.risk.costs import CostBook
 from penstock.apps.maintenance.risk.rank import Risk, assess
 from penstock.apps.maintenance.rowjudge import LIFE, LIFE_HIGH, LIFE_LOW
@@ -54,7 +54,10 @@ def chance_of(watch: Watch, notice_h: float) -> Chance | None:
         return chance_of_life(life, notice_h)
     if HEALTH not in watch.told:
         return None
-    return chance_of_health(watch.told[HEALTH][1], watch.trend.slope(notice_h / 2), notice_h)
+    chance = chance_of_health(watch.told[HEALTH][1], watch.trend.slope(notice_h / 2), notice_h)
+    diagnosis = watch.newest.diagnosis if watch.newest is not None else None
+    is_urgent = diagnosis is not None and diagnosis.kind is Kind.MACHINE and diagnosis.urgency is Urgency.NOW
+    return urged(chance) if is_urgent else chance
 
 
 def risk_of(
