@@ -51,8 +51,9 @@ class AdviceCard:
         `unnamed`: why no part is named.
         """
         acts = diagnosis is None and step in URGENT
-        for element in (self._urgency, self._sure, self._action, self._evidence):
+        for element in (self._urgency, self._action, self._evidence):
             element.set_visibility(diagnosis is not None or acts)
+        self._sure.set_visibility(diagnosis is not None or acts or unnamed == NO_BASELINE)
         if diagnosis is not None:
             self._say(suspect_text(diagnosis.part), sure_text(diagnosis), diagnosis.action, evidence_line(diagnosis))
             self._chip(URGENCY_TEXT[diagnosis.urgency], URGENCY_TONE[diagnosis.urgency])
@@ -61,7 +62,7 @@ class AdviceCard:
             self._say(channel, unnamed, "", why)
             self._chip(step.value, TONE[step])
         else:
-            self._say(NOTHING_SUSPECTED, "", "", "")
+            self._say(NOTHING_SUSPECTED, unnamed, "", "")
 
     def _say(self, part: str, sure: str, action: str, evidence: str) -> None:
         for element, text in (

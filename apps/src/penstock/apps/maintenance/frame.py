@@ -24,6 +24,8 @@ NEAR = 15.0
 
 NO_CHANGE = 0.005
 """Of what is read: a smaller change is written as none."""
+LEAST_SHOWN = 0.0005
+"""In the channel's unit, likewise: three decimals would show none of it."""
 
 
 def frame(ctx: Context, *, here: str, title: str) -> AbstractContextManager[Shell]:
@@ -67,7 +69,7 @@ def change_text(finding: Finding) -> str:
     if finding.channel.role is Role.BAND and finding.expected > 0:
         return f"× {number_text(finding.value / finding.expected, digits=2)}"
     change = finding.value - finding.expected
-    if abs(change) < NO_CHANGE * max(abs(finding.value), abs(finding.expected)):
+    if abs(change) < max(NO_CHANGE * max(abs(finding.value), abs(finding.expected)), LEAST_SHOWN):
         return f"±0 {unit}".strip()
     sign = "+" if change >= 0 else ""
     return f"{sign}{number_text(change, digits=2 if abs(change) >= 1 else 3)} {unit}".strip()
