@@ -48,6 +48,11 @@ class Visitor:
         """Give by how many pixels the page is wider than the window."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
 
+    def cut_tables(self) -> int:
+        """Give how many tables are wider than the place they have."""
+        wide = "t => t.scrollWidth > t.clientWidth"
+        return int(self.page.evaluate(f"[...document.querySelectorAll('.ps-scroll')].filter({wide}).length"))
+
     def picture(self, file: Path) -> None:
         """Take a picture once things have settled."""
         self.page.wait_for_timeout(SETTLE_MS)

@@ -148,6 +148,12 @@ def test_a_model_is_fitted_and_what_orders_found_is_offered(stack: Stack, person
     page.get_by_role("button", name="All", exact=True).click()
     expect(page.get_by_text("As suspected: connector")).to_be_visible(timeout=WAIT_MS)
     person.picture(pictures / "maintenance-orders.png")
+    person.open(f"{person.maintenance}/asset/{asset}", shows="Open a work order")
+    page.get_by_role("button", name="Open a work order").click()
+    page.get_by_label("What is to be done").fill("W" * 450)
+    page.get_by_role("dialog").get_by_role("button", name="Open").click()
+    expect(page.get_by_role("button", name="Dismiss")).to_be_visible(timeout=WAIT_MS)
+    assert person.cut_tables() == 0
 
 
 def a_feeder_that_was_healthy(stack: Stack) -> str:
@@ -192,6 +198,7 @@ def test_every_page_fits_the_window(person: Visitor, size: tuple[int, int], pict
         person.open(address, shows=shows)
         person.page.wait_for_timeout(500)
         assert person.overflows() <= 0, f"{name} is too wide at {size[0]} px"
+        assert person.cut_tables() == 0, f"a table of {name} is cut at {size[0]} px"
         if size == NARROW or name in ("monitoring-delivery", "monitoring-gateways", "maintenance-model"):
             person.picture(pictures / (f"{name}-narrow.png" if size == NARROW else f"{name}.png"))
 
@@ -203,6 +210,7 @@ def test_dark_is_kept(person: Visitor, pictures: Path) -> None:
     expect(person.page.locator("body.body--dark")).to_be_visible(timeout=WAIT_MS)
     person.open(person.monitoring + "/", shows=PUMP)
     expect(person.page.locator("body.body--dark")).to_be_visible(timeout=WAIT_MS)
+    assert person.page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
     person.picture(pictures / "monitoring-plant-dark.png")
     person.open(person.maintenance + "/", shows=PUMP)
     person.page.get_by_role("button", name="dark or light").click()

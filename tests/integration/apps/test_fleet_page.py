@@ -16,6 +16,7 @@ from penstock.apps.maintenance import bootstrap as maintenance
 from penstock.apps.maintenance import fleet_page
 from penstock.apps.maintenance.fleet_page import ROWS
 from penstock.apps.maintenance.orders.book import OrderBook
+from penstock.apps.maintenance.risk.rank import Step
 from penstock.sdk.models import Scalar
 from penstock.sdk.testing import FakePlatform
 from tests.builders.apps import PUMP, pump_samples
@@ -122,6 +123,9 @@ class Plain:
     def __init__(self) -> None:
         self.rows: list[Row] = []
 
+    def tips(self, text: str) -> list[str]:
+        return [cell.tip for row in self.rows for cell in row.cells if cell.text == text]
+
     def cells(self, asset: str) -> list[str]:
         return next(([c.text for c in row.cells] for row in self.rows if row.key == asset), [])
 
@@ -178,8 +182,16 @@ async def test_an_order_that_is_open_is_the_next_step(plain: Plain, tmp_path: Pa
     asset = add_pump(fake, "pump", wear=0.9)
     async with opened(fake, maintenance.build) as user:
         (found,) = (tmp_path / "app").rglob("orders.sqlite")
-        OrderBook(found.parent).open(asset, "grease it", suspected="", by="x", at_ns=1)
+        book = OrderBook(found.parent)
+        book.open(asset, "grease it", suspected="", by="x", at_ns=1)
         await until(user, plain, asset, "Order 1")
+        (tip,) = plain.tips("Order 1")
+        step, _, what = tip.partition(": ")
+        assert step in set(Step)
+        assert what == "grease it"
+        book.open(asset, tip, suspected="", by="x", at_ns=2)
+        await until(user, plain, asset, "Order 2")
+        assert plain.tips("Order 2") == [tip]  # the step is not said twice
 
 
 @pytest.mark.parametrize("count", [3, ROWS + 10])

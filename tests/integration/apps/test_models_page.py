@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from nicegui import ui
 from nicegui.testing import User
 
@@ -17,6 +18,8 @@ from penstock.apps.maintenance import worker
 from penstock.apps.maintenance.orders.book import OrderBook
 from penstock.apps.maintenance.orders.order import Found, State, Step
 from penstock.sdk.async_client import AsyncClient
+from penstock.sdk.errors import ConflictError
+from penstock.sdk.resources.assets import AsyncAssets
 from penstock.sdk.testing import FakePlatform
 from tests.integration.apps.test_pages import EVIL, SEEN, opened
 
@@ -25,8 +28,8 @@ BEGIN = datetime(2026, 11, 1, 8, tzinfo=UTC)
 SECOND = 1_000_000_000
 
 
-def plant_of(fake: FakePlatform) -> FakePlatform:
-    fake.add_asset("works/tank", name=EVIL)
+def plant_of(fake: FakePlatform, **attributes: str) -> FakePlatform:
+    fake.add_asset("works/tank", name=EVIL, attributes=attributes)
     values = np.random.default_rng(1).normal(size=(900, 2))
     begin = int(BEGIN.timestamp()) * SECOND
     for i in range(2):
@@ -132,6 +135,29 @@ async def test_what_cannot_be_fitted_says_why() -> None:
         await user.should_see("must begin before it ends", retries=SEEN)
         await name_stretch(user, "2026-11-01T07:30", begin="2026-11-01T07:00")
         await user.should_see("are needed", retries=2 * SEEN)
+
+
+async def test_a_stretch_that_is_not_over_is_refused() -> None:
+    async with opened(plant_of(FakePlatform()), maintenance.build) as user:
+        await user.open("/models")
+        await user.should_see("No machine is judged", retries=SEEN)
+        await name_stretch(user, "2999-01-01T08:00")
+        await user.should_see("The stretch must be over", retries=SEEN)
+
+
+async def test_an_asset_of_the_plant_file_says_what_to_write_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(_: AsyncAssets, asset: str, **__: object) -> None:
+        raise ConflictError(409, {"type": "x/owned-by-plant-file"}, method="PATCH", url=asset)
+
+    monkeypatch.setattr(AsyncAssets, "update", refuse)
+    async with opened(plant_of(FakePlatform(), made='by "us"'), maintenance.build) as user:
+        await user.open("/models")
+        await user.should_see("No machine is judged", retries=SEEN)
+        await name_stretch(user, "2026-11-01T08:05")
+        await user.should_see(marker="plant-line", retries=SEEN)
+        (line,) = user.find(kind=ui.label, marker="plant-line").elements
+    stretch = {"healthy_from": "2026-11-01T08:00:00Z", "healthy_until": "2026-11-01T08:05:00Z"}
+    assert yaml.safe_load(line.text) == {"attributes": {"made": 'by "us"'} | stretch}
 
 
 class Viewing(FakePlatform):

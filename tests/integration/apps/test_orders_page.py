@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from penstock.sdk.testing import FakePlatform
 from tests.builders.apps import PUMP
 from tests.integration.apps.test_pages import EVIL, PATH, SEEN, feed_pump, opened
 
+DAY = datetime.now(UTC).date() + timedelta(days=20)
 pytestmark = pytest.mark.integration
 
 
@@ -54,7 +56,7 @@ async def test_an_order_goes_from_the_evidence_to_what_was_found(fake: FakePlatf
         await user.should_see(kind=ui.button, content="Plan", retries=SEEN)
         user.find(kind=ui.button, content="Plan").click()
         await user.should_see(marker="order-day", retries=SEEN)
-        user.find(marker="order-day").clear().type("2026-12-24")
+        user.find(marker="order-day").clear().type(DAY.isoformat())
         user.find(marker="confirm-plan").click()
         await user.should_see("Planned", retries=SEEN)
         await user.open("/orders")
@@ -68,6 +70,9 @@ async def test_an_order_goes_from_the_evidence_to_what_was_found(fake: FakePlatf
         await user.should_see("Nothing to be done", retries=SEEN)
         user.find(kind=ui.button, content="All").click()
         await user.should_see("As suspected: drive-end bearing", retries=SEEN)
+        await user.should_see(kind=ui.label, content="outer race", retries=SEEN)
+        await user.should_see(DAY.isoformat())
+        await user.should_not_see("12:00:00")
     (order,) = book_of(tmp_path).orders()
     assert (order.state, order.found, order.part, order.note) == (
         State.DONE,
@@ -76,7 +81,8 @@ async def test_an_order_goes_from_the_evidence_to_what_was_found(fake: FakePlatf
         "outer race",
     )
     assert (order.opened_by, order.changed_by) == ("Test Person", "Test Person")
-    assert order.planned_for_ns == 1_798_113_600_000_000_000  # noon of that day
+    noon = datetime(DAY.year, DAY.month, DAY.day, 12, tzinfo=UTC)
+    assert order.planned_for_ns == int(noon.timestamp()) * 1_000_000_000
 
 
 async def test_what_is_missing_is_said_and_nothing_recorded(fake: FakePlatform, tmp_path: Path) -> None:
@@ -88,6 +94,49 @@ async def test_what_is_missing_is_said_and_nothing_recorded(fake: FakePlatform, 
         user.find(marker="confirm-open").click()
         await user.should_see("say what is to be done", retries=SEEN)
     assert book_of(tmp_path).orders() == []
+
+
+async def test_a_dialog_keeps_what_was_typed_until_it_is_right(fake: FakePlatform, tmp_path: Path) -> None:
+    async with opened(fake, maintenance.build) as user:
+        book_of(tmp_path).open("ast_1", "look", suspected="", by="x", at_ns=1)
+        await user.open("/orders")
+        await user.should_see(kind=ui.button, content="Plan", retries=SEEN)
+        user.find(kind=ui.button, content="Plan").click()
+        await user.should_see(marker="order-day", retries=SEEN)
+        for day, said in (("", "for which day"), ("2020-01-01", "the day planned is over"), ("soon", "is no day")):
+            user.find(marker="order-day").elements.pop().set_value(day)  # type: ignore[attr-defined]
+            user.find(marker="confirm-plan").click()
+            await user.should_see(said, retries=SEEN)
+        user.find(kind=ui.button, content="Cancel").click()
+        await user.should_not_see(marker="order-day", retries=SEEN)
+        user.find(kind=ui.button, content="Done").click()
+        await user.should_see(marker="order-part", retries=SEEN)
+        user.find(marker="order-note").type("outer race")
+        user.find(marker="order-failed").type("2999-01-01T08:00")
+        user.find(marker="confirm-done").click()
+        await user.should_see("say which part was at fault", retries=SEEN)
+        user.find(marker="order-part").type("bearing")
+        user.find(marker="confirm-done").click()
+        await user.should_see("failed before now", retries=SEEN)
+        user.find(marker="order-failed").clear()
+        user.find(marker="confirm-done").click()
+        await user.should_see("Nothing to be done", retries=SEEN)
+    (order,) = book_of(tmp_path).orders()
+    assert (order.state, order.part, order.note) == (State.DONE, "bearing", "outer race")
+
+
+async def test_a_dialog_stays_open_while_the_rows_behind_it_change(fake: FakePlatform, tmp_path: Path) -> None:
+    async with opened(fake, maintenance.build) as user:
+        book_of(tmp_path).open("ast_1", "look", suspected="", by="x", at_ns=1)
+        await user.open("/orders")
+        await user.should_see(kind=ui.button, content="Dismiss", retries=SEEN)
+        user.find(kind=ui.button, content="Dismiss").click()
+        await user.should_see(marker="order-why", retries=SEEN)
+        book_of(tmp_path).open("ast_1", "grease it", suspected="", by="x", at_ns=2)
+        await user.should_see("grease it", retries=SEEN)
+        user.find(marker="order-why").type("twice")
+        user.find(marker="confirm-dismiss").click()
+        await user.should_see("Order 1: Dismissed", retries=SEEN)
 
 
 class Viewing(FakePlatform):

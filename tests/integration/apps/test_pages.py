@@ -295,3 +295,20 @@ async def test_nothing_to_watch_is_said(tmp_path: Path, monkeypatch: pytest.Monk
         await user.should_see("No machine is watched yet", retries=SEEN)
         await user.open("/model")
         await user.should_see("The baseline")
+
+
+@pytest.mark.parametrize(("build", "home"), [(monitoring.build, "To Plant"), (maintenance.build, "To Fleet")])
+async def test_an_address_without_a_page_leads_home(fake: FakePlatform, build: Callable[[], App], home: str) -> None:
+    async with opened(fake, build) as user:
+        answer = await user.http_client.get("/nowhere")
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.text
+    assert home in answer.text
+    assert "HTTPException" not in answer.text
+
+
+@pytest.mark.parametrize("address", ["/asset/nonsense", "/asset/ast_999", "/models/nonsense"])
+async def test_a_machine_that_is_not_there_is_said_to_be_none(fake: FakePlatform, address: str) -> None:
+    async with opened(fake, maintenance.build) as user:
+        await user.open(address)
+        await user.should_see("No such asset", retries=SEEN)

@@ -11,6 +11,7 @@ import pytest
 from penstock.apps.maintenance.orders import book
 from penstock.apps.maintenance.orders.book import OrderBook
 from penstock.apps.maintenance.orders.order import (
+    DAY_NS,
     MAY,
     TEXT_MAX,
     Found,
@@ -52,6 +53,7 @@ def test_a_step_is_possible_where_the_table_says_so(state: State, to: State) -> 
         (Step(State.PLANNED, 20, "usr_b"), "for when"),
         (Step(State.PLANNED, 20, "usr_b", planned_for_ns=253_402_214_400 * 10**9), "before 2262"),
         (Step(State.PLANNED, 20, "usr_b", planned_for_ns=-1), "out of range"),
+        (Step(State.PLANNED, 2 * DAY_NS, "usr_b", planned_for_ns=2 * DAY_NS - 1), "planned is over"),
         (Step(State.DONE, 20, "usr_b"), "what was found"),
         (Step(State.DONE, 20, "usr_b", found=Found.OTHER_FAULT, part=" "), "which part"),
         (Step(State.DONE, 20, "usr_b", found=Found.NOTHING, failed_ns=3), "had a fault"),

@@ -5,7 +5,7 @@ import pytest
 
 from penstock.apps.maintenance.channels import Channel, Role, find_channels
 from penstock.apps.maintenance.condition.bands import bands_of, cell_text, grid_of, waterfall
-from penstock.apps.maintenance.condition.spectrum_card import HIGH_DB, LOW_DB, cells_of, options
+from penstock.apps.maintenance.condition.spectrum_card import HIGH_DB, LOW_DB, SIGN_PX, cells_of, options
 from penstock.sdk.models import Property
 
 MINUTE = 60 * 10**9
@@ -78,6 +78,8 @@ def test_a_cell_says_what_was_read_and_its_colour_stays_within_the_scale() -> No
     drawn = options(bands, [0, MINUTE], fall, long=False)
     assert drawn["xAxis"]["data"] == ["00:00", "00:01"]
     assert drawn["series"][0]["data"] == cells
+    small, large = (each["option"]["yAxis"]["axisLabel"]["width"] for each in drawn["media"])
+    assert small < large == SIGN_PX * len("Bearing band, high frequencies")
 
 
 @pytest.mark.parametrize(("long", "label"), [(False, "00:01"), (True, "01 Jan 00:01")])

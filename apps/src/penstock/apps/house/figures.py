@@ -119,6 +119,11 @@ def moment_text(time_ns: int | None, *, now_ns: int) -> str:
     return clock if at.date() == now.date() else f"{at:%Y-%m-%d} {clock}"
 
 
+def day_text(time_ns: int | None) -> str:
+    """Write the day of a time, in UTC."""
+    return NOTHING if time_ns is None else f"{datetime.fromtimestamp(time_ns / SECOND_NS, UTC):%Y-%m-%d}"
+
+
 def stale_after_s(rate_hz: float | None, late_after_ns: int | None, *, on_change: bool = False) -> float:
     """Give the age above which a tag's newest value is stale: five of its periods, or twice what counts as late.
 

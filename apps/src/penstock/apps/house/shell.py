@@ -90,8 +90,18 @@ class Shell:
 def shell(ctx: Context, *, app_word: str, places: Sequence[Place], here: str, title: str) -> Iterator[Shell]:
     """Lay out a page; what is made inside the `with` is its content."""
     ctx.theme.apply()
-    ui.add_css(CSS)
     ui.page_title(f"{title} · Penstock {app_word}")
+    with bar(app_word, places, here=here):
+        _tools(ctx)
+    with ui.element("main").classes("ps-page") as main:
+        banner = Banner("/oauth/login")
+        yield Shell(ctx, banner, main)
+
+
+@contextmanager
+def bar(app_word: str, places: Sequence[Place], *, here: str = "") -> Iterator[None]:
+    """Lay out the bar with the way to each place; what is made inside the `with` stands at its end."""
+    ui.add_css(CSS)
     with ui.header(elevated=False).classes("ps-bar"):
         with ui.link(target="/").classes("ps-brand"):
             ui.html(MARK, sanitize=False)
@@ -103,10 +113,7 @@ def shell(ctx: Context, *, app_word: str, places: Sequence[Place], here: str, ti
                 if place.href == here:
                     link.classes("ps-here").props('aria-current="page"')
         with ui.element("div").classes("ps-tools"):
-            _tools(ctx)
-    with ui.element("main").classes("ps-page") as main:
-        banner = Banner("/oauth/login")
-        yield Shell(ctx, banner, main)
+            yield
 
 
 def _tools(ctx: Context) -> None:

@@ -15,7 +15,7 @@ class Cell:
     """One cell: text, and how it looks; `href` makes a link.
 
     `kind`: text, sub, num, time, value (toned figure), chip, cut (one line, cut where the column ends), or
-    meter (a bar of `share` percent beside the text). `tip`: what hovering shows.
+    meter (a bar of `share` percent beside the text). `tip`: what hovering shows. `more`: a second line, small.
     """
 
     text: str
@@ -24,6 +24,7 @@ class Cell:
     href: str = ""
     share: float | None = None
     tip: str = ""
+    more: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Row:
     picked: bool = False
 
 
+BRIEF = 12
+"""Signs up to which a chip stays on one line on a narrow screen."""
 BUTTON = "outline dense no-caps"
 _CLASSES = {
     "text": "",
@@ -59,6 +62,7 @@ class Table:
         self._labels: dict[str, list[ui.label]] = {}
         self._rows: dict[str, ui.element] = {}
         self._bars: dict[ui.label, tuple[ui.element, ui.element]] = {}
+        self._more: dict[ui.label, ui.label] = {}
         with ui.element("div").classes("ps-scroll"), ui.element("table") as table:
             table.classes("ps-table" if widths is None else "ps-table ps-fixed")
             with ui.element("thead"), ui.element("tr"):
@@ -74,7 +78,8 @@ class Table:
     def show(self, rows: Sequence[Row]) -> None:
         """Show these rows, in this order."""
         shape = tuple(
-            (r.key, tuple((c.kind, c.href) for c in r.cells), tuple(word for word, _ in r.actions)) for r in rows
+            (r.key, tuple((c.kind, c.href, bool(c.more)) for c in r.cells), tuple(word for word, _ in r.actions))
+            for r in rows
         )
         if shape != self._shape:
             self._shape = shape
@@ -87,6 +92,11 @@ class Table:
                 _set_tip(label, cell.tip)
                 if cell.kind in ("value", "chip"):
                     toned(label, cell.tone)
+                if cell.kind == "chip":
+                    is_brief = len(cell.text) <= BRIEF
+                    label.classes(add="ps-brief") if is_brief else label.classes(remove="ps-brief")
+                if cell.more:
+                    self._more[label].set_text(cell.more)
                 if label in self._bars:
                     meter, bar = self._bars[label]
                     toned(meter, cell.tone)
@@ -97,6 +107,7 @@ class Table:
         self._labels.clear()
         self._rows.clear()
         self._bars.clear()
+        self._more.clear()
         with self._body:
             for row in rows:
                 with ui.element("tr") as element:
@@ -119,7 +130,10 @@ class Table:
                     return ui.label(cell.text).classes(_CLASSES[cell.kind])
             if cell.kind == "meter":
                 return self._meter(cell)
-            return ui.label(cell.text).classes(_CLASSES[cell.kind])
+            label = ui.label(cell.text).classes(_CLASSES[cell.kind])
+            if cell.more:
+                self._more[label] = ui.label(cell.more).classes("ps-sub")
+            return label
 
     def _meter(self, cell: Cell) -> ui.label:
         with ui.element("div").classes("ps-row ps-gauge"):

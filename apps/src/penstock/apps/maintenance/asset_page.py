@@ -31,7 +31,7 @@ from penstock.apps.maintenance.condition.spectrum_card import SpectrumCard
 from penstock.apps.maintenance.fleet_row import suspect_text
 from penstock.apps.maintenance.frame import ZONE_TONE, change_text, frame, health_tone, phase_text, worst_of
 from penstock.apps.maintenance.health import SPREADS
-from penstock.apps.maintenance.machine import Machine, machine_of
+from penstock.apps.maintenance.machine import Machine, asset_of, machine_of
 from penstock.apps.maintenance.orders.book import OrderBook
 from penstock.apps.maintenance.orders.page import MachineOrders
 from penstock.apps.maintenance.risk.rank import Step
@@ -77,7 +77,7 @@ class MachinePage:
     async def _read(self) -> None:
         machine = await machine_of(self._shell, self._fleet, self._id)
         if machine is None:
-            self._absent()
+            await self._say_absent()
             return
         if not self._drawn:
             await self._draw(machine)
@@ -100,17 +100,23 @@ class MachinePage:
         watch = machine.watch
         return risk_of(watch, watch.asset, self._fleet.costs, alarmed=machine.alarm is not None).step
 
-    def _absent(self) -> None:
-        self._title.set_text("Not watched")
-        if not self._drawn:
-            self._holder.clear()
-            with self._holder, card():
+    async def _say_absent(self) -> None:
+        """Say that there is no such asset, or why this one is not watched."""
+        is_there = await asset_of(self._shell, self._id) is not None
+        self._title.set_text("Not watched" if is_there else "No such asset")
+        if self._drawn:
+            return
+        self._holder.clear()
+        with self._holder, card():
+            if is_there:
                 empty(
                     "vibration",
                     "This machine is not watched",
                     "It has no bound broad-band vibration velocity and no named healthy stretch (see Models), or "
                     "the app is still looking at the plant.",
                 )
+            else:
+                empty("search_off", "This asset is not in the plant", "It may have been removed, or the link is old.")
 
     async def _draw(self, machine: Machine) -> None:
         self._drawn = True

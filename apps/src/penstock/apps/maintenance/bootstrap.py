@@ -6,7 +6,9 @@ import logging
 import os
 from pathlib import Path
 
+from penstock.apps.house.absent import say_absent_pages
 from penstock.apps.maintenance import asset_page, fleet_page, model_page
+from penstock.apps.maintenance.frame import APP_WORD, PLACES
 from penstock.apps.maintenance.orders import page as orders_page
 from penstock.apps.maintenance.orders.book import OrderBook
 from penstock.apps.maintenance.settings import MaintenanceSettings
@@ -55,6 +57,7 @@ def build(settings: AppSettings | None = None, maintenance: MaintenanceSettings 
     async def model(ctx: Context) -> None:
         await model_page.page(ctx, fleet)
 
+    say_absent_pages(APP_WORD, PLACES)
     return app
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from penstock.apps.house.figures import (
     NARROW,
     NOTHING,
     age_text,
+    day_text,
     duration_text,
     moment_text,
     value_text,
@@ -24,7 +24,17 @@ from penstock.apps.maintenance.risk.chance import Chance
 from penstock.apps.maintenance.risk.rank import SENSOR, WIRE, Risk, Step
 from penstock.apps.maintenance.rowjudge import LIFE, LIFE_HIGH, LIFE_LOW
 
-COLUMNS: Final = ("Machine", "Health", "·Suspected", "·Life left", "Fails", "›Expected loss", "Next", "·Alarm", "›·Age")
+COLUMNS: Final = (
+    "Machine",
+    "Health",
+    "·Suspected",
+    "·Life left",
+    "Fails",
+    "›·Expected loss",
+    "Next",
+    "·Alarm",
+    "›·Age",
+)
 TONE: Final = {
     Step.STOP: "bad",
     Step.ORDER: "bad",
@@ -160,7 +170,9 @@ def _next(risk: Risk, told: Told) -> tuple[str, str, str, str, None, str]:
     """Give text, kind, tone and tip of what to do next; an order that is open says how far that has come."""
     if told.order is not None:
         order = told.order
-        day = f"{datetime.fromtimestamp(order.planned_for_ns / 1e9, UTC):%Y-%m-%d}" if order.planned_for_ns else ""
-        text = f"Order {order.number}{f', {day}' if day else ''}"
-        return text, "chip", "good" if day else "warn", "", None, f"{risk.step}: {order.title}"
+        day = order.planned_for_ns
+        text = f"Order {order.number}{f', {day_text(day)}' if day else ''}"
+        is_said = order.title.casefold().startswith(risk.step.casefold())  # as what the page suggests: Inspect: …
+        tip = order.title if is_said else f"{risk.step}: {order.title}"
+        return text, "chip", "good" if day else "warn", "", None, tip
     return risk.step, "chip", TONE[risk.step], "", None, told.action

@@ -12,6 +12,7 @@ from penstock.apps.maintenance.judging import Judge
 from penstock.apps.maintenance.zones import Zone
 from penstock.sdk.app import Context
 
+APP_WORD = "Maintenance"
 PLACES = (
     Place("Fleet", "/"),
     Place("Work orders", "/orders"),
@@ -30,7 +31,7 @@ LEAST_SHOWN = 0.0005
 
 def frame(ctx: Context, *, here: str, title: str) -> AbstractContextManager[Shell]:
     """Lay out a page of this app."""
-    return shell(ctx, app_word="Maintenance", places=PLACES, here=here, title=title)
+    return shell(ctx, app_word=APP_WORD, places=PLACES, here=here, title=title)
 
 
 def health_tone(health: float | None, limit: float) -> str:

@@ -12,10 +12,12 @@ from penstock.apps.maintenance.rowjudge import LIFE, LIFE_HIGH, LIFE_LOW
 from penstock.apps.maintenance.watch import Watch
 from penstock.apps.maintenance.worker import Fleet
 from penstock.sdk.errors import NotFoundError
-from penstock.sdk.models import Alarm, Latest, Tag
+from penstock.sdk.models import Alarm, Asset, Latest, Tag
 
 ALARMS_MAX: Final = 1000
 """Active alarms that are looked through: one page of the platform's."""
+ASSET_ID: Final = "ast_"
+"""With this every id of an asset begins; the client takes other words for a path."""
 OF_LIFE: Final = (LIFE, LIFE_LOW, LIFE_HIGH)
 
 
@@ -83,14 +85,22 @@ def _machine(watch: Watch, alarms: Mapping[str, Alarm], by: Mapping[str, Latest]
     return Machine(watch, by.get(""), alarm, {name: each for name, each in by.items() if name})
 
 
+async def asset_of(shell: Shell, asset_id: str) -> Asset | None:
+    """Give an asset; None where there is none of that id, or not for this person to see."""
+    if not asset_id.startswith(ASSET_ID):
+        return None
+    try:
+        return await shell.ctx.client.assets.retrieve(asset_id)
+    except NotFoundError:
+        return None
+
+
 async def machine_of(shell: Shell, fleet: Fleet, asset_id: str) -> Machine | None:
     """Give one machine; None where it is not watched, or not this person's to see."""
     watch = fleet.watches.get(asset_id)
     if watch is None or watch.health_tag is None:
         return None
-    try:
-        await shell.ctx.client.assets.retrieve(asset_id)
-    except NotFoundError:
+    if await asset_of(shell, asset_id) is None:
         return None
     (machine,) = await machines_of(shell, [watch], await active_alarms(shell))
     return machine

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from penstock.apps.house.absent import say_absent_pages
 from penstock.apps.monitoring import alarms, asset, delivery, gateways, overview
+from penstock.apps.monitoring.frame import APP_WORD, PLACES
 from penstock.sdk.app import App, AppSettings
 
 
@@ -16,6 +18,7 @@ def build(settings: AppSettings | None = None) -> App:
     app.page("/alarms")(alarms.page)
     app.page("/delivery")(delivery.page)
     app.page("/gateways")(gateways.page)
+    say_absent_pages(APP_WORD, PLACES)
     return app
 
 

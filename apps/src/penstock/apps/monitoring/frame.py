@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from penstock.apps.house.shell import Place, Shell, shell
 from penstock.sdk.app import Context
 
+APP_WORD = "Monitoring"
 PLACES = (
     Place("Plant", "/"),
     Place("Alarms", "/alarms"),
@@ -17,4 +18,4 @@ PLACES = (
 
 def frame(ctx: Context, *, here: str, title: str) -> AbstractContextManager[Shell]:
     """Lay out a page of this app."""
-    return shell(ctx, app_word="Monitoring", places=PLACES, here=here, title=title)
+    return shell(ctx, app_word=APP_WORD, places=PLACES, here=here, title=title)

@@ -21,6 +21,9 @@ SPANS: Final = {"1 h": (3600, 60), "6 h": (21_600, 300), "24 h": (86_400, 1200),
 """Seconds, and those of a window."""
 REFRESH_S: Final = 15.0
 FIRST_SPAN: Final = "1 h"
+LABEL_PX: Final = {0: 128, 640: 240}
+"""From this width of the chart on, a band's label has this width at most."""
+SIGN_PX: Final = 7
 LOW_DB, HIGH_DB = -6.0, 24.0
 COLOURS: Final = ("rgba(23,137,176,0.10)", "rgba(23,137,176,0.30)", "#e0a02e", "#e5483d", "#9c2430")
 """From `LOW_DB` to `HIGH_DB`; 6 dB, twice the healthy amplitude, is where amber nears."""
@@ -92,6 +95,8 @@ def options(
     written = "%d %b %H:%M" if long else "%H:%M"
     times = [datetime.fromtimestamp(start / SECOND, UTC).strftime(written) for start in starts]
     label = {"color": look.faint, "hideOverlap": True}
+    names = labels_of(bands)
+    longest_px = SIGN_PX * max(map(len, names), default=0)
     return {
         "animation": False,
         "textStyle": {"fontFamily": "inherit"},
@@ -106,8 +111,8 @@ def options(
         "xAxis": {"type": "category", "data": times, "axisLabel": label, "axisTick": {"show": False}},
         "yAxis": {
             "type": "category",
-            "data": labels_of(bands),
-            "axisLabel": label | {"width": 128, "overflow": "truncate", "interval": 0},
+            "data": names,
+            "axisLabel": label | {"overflow": "break", "lineHeight": 12, "interval": 0},
             "axisTick": {"show": False},
         },
         "visualMap": {
@@ -117,4 +122,8 @@ def options(
             "inRange": {"color": list(COLOURS)},
         },
         "series": [{"type": "heatmap", "data": cells_of(bands, fall), "progressive": 0}],
+        "media": [
+            {"query": {"minWidth": least}, "option": {"yAxis": {"axisLabel": {"width": min(most, longest_px)}}}}
+            for least, most in LABEL_PX.items()
+        ],
     }  # fmt: skip

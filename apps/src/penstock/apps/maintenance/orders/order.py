@@ -13,6 +13,7 @@ from enum import StrEnum
 
 TEXT_MAX = 500
 """Signs of a title or a note: a sentence or two."""
+DAY_NS = 86_400 * 1_000_000_000
 LATEST_NS = 2**63 - 1
 """The year 2262, the last that nanoseconds in 64 bits hold."""
 
@@ -105,6 +106,9 @@ def stepped(order: Order, step: Step) -> Order:
         raise OrderError(message)
     if step.planned_for_ns is not None and not 0 <= step.planned_for_ns <= LATEST_NS:
         message = "the day planned is out of range: name one before 2262"
+        raise OrderError(message)
+    if step.planned_for_ns is not None and step.planned_for_ns // DAY_NS < step.at_ns // DAY_NS:
+        message = "the day planned is over: name today or a later one, in UTC"
         raise OrderError(message)
     if step.to is State.DONE and step.found is None:
         message = "say what was found: it is what the next judgement learns from"

@@ -8,14 +8,14 @@ from functools import partial
 
 from nicegui import ui
 
-from penstock.apps.house.figures import NOTHING, moment_text, words
+from penstock.apps.house.figures import NOTHING, day_text, words
 from penstock.apps.house.shell import Shell
 from penstock.apps.house.tables import Cell, Row, Table
 from penstock.apps.house.widgets import Segments, card, empty, title
 from penstock.apps.maintenance.frame import frame
 from penstock.apps.maintenance.orders.book import OrderBook
-from penstock.apps.maintenance.orders.dialogs import ask_dismiss, ask_done, ask_plan, ask_title, who
-from penstock.apps.maintenance.orders.order import Order, OrderError, State, Step
+from penstock.apps.maintenance.orders.dialogs import Take, ask_dismiss, ask_done, ask_open, ask_plan, who
+from penstock.apps.maintenance.orders.order import Order, State, Step
 from penstock.sdk.app import Context
 from penstock.sdk.models import Asset
 
@@ -24,7 +24,7 @@ MAY_WORK = "alarms:ack"
 """Who may acknowledge an alarm may order work on the machine."""
 TONE = {State.OPEN: "bad", State.PLANNED: "warn", State.DONE: "good", State.DISMISSED: "mute"}
 OPEN, ALL = "To be done", "All"
-Ask = Callable[[Context, Order, int], Awaitable[Step | None]]
+Ask = Callable[[Shell, Order, Take], Awaitable[bool]]
 
 
 async def page(ctx: Context, book: OrderBook) -> None:
@@ -42,8 +42,9 @@ class OrderList:
         self._names: Mapping[str, str] = {}
         self._only_open = True
         Segments([OPEN, ALL], OPEN, self._on_span)
-        with card() if asset is None else ui.element("div"):
-            self._table = Table(["·No.", "Machine", "To do", "State", "·Planned for", "·Found", "·By", ""])
+        with card() if asset is None else ui.element("div") as self._holder:
+            columns = ["·No.", "Machine", "To do", "State", "·Planned for", "·Found", "·By", ""]
+            self._table = Table(columns if asset is None else [c for c in columns if c != "Machine"])
             with ui.element("div") as self._empty:
                 hint = "Open a work order on a machine's page." if asset is None else "No work order is open."
                 empty("task_alt", "Nothing to be done", hint)
@@ -67,14 +68,13 @@ class OrderList:
         self._empty.set_visibility(not rows)
 
     def _row(self, order: Order) -> Row:
-        now_ns = self._shell.now_ns
         found = f"{words(order.found)}: {order.part}" if order.found and order.part else words(order.found or "")
         cells = (
             Cell(str(order.number), "sub"),
-            Cell(self._names[order.asset], href=f"/asset/{order.asset}"),
-            Cell(order.title, tip=order.note),
+            *([Cell(self._names[order.asset], href=f"/asset/{order.asset}")] if self._asset is None else ()),
+            Cell(order.title, more=order.note),
             Cell(words(order.state), "chip", TONE[order.state]),
-            Cell(moment_text(order.planned_for_ns, now_ns=now_ns), "time"),
+            Cell(day_text(order.planned_for_ns), "time"),
             Cell(found or NOTHING),
             Cell(order.changed_by, "sub"),
         )
@@ -87,16 +87,14 @@ class OrderList:
         return tuple((word, partial(self._take, order, ask)) for word, ask in ways)
 
     async def _take(self, order: Order, ask: Ask) -> None:
-        step = await ask(self._shell.ctx, order, self._shell.now_ns)
-        if step is None:
-            return
-        try:
-            await asyncio.to_thread(self._book.take, order.number, step)
-        except OrderError as refused:
-            ui.notify(f"Not recorded: {refused}", type="negative")
-            return
-        ui.notify(f"Order {order.number}: {words(step.to)}", type="positive")
-        await self._shell.attempt("work orders", self.read)
+        async def take(step: Step) -> None:
+            after = await asyncio.to_thread(self._book.take, order.number, step)
+            ui.notify(f"Order {order.number}: {words(after.state)}", type="positive")
+
+        with self._holder:  # not the row, which is drawn again where another order appears
+            is_taken = await ask(self._shell, order, take)
+        if is_taken:
+            await self._shell.attempt("work orders", self.read)
 
 
 class MachineOrders:
@@ -113,15 +111,12 @@ class MachineOrders:
 
     async def _open(self) -> None:
         suspected = self._suspected()
-        said = await ask_title(f"Inspect: {suspected}" if suspected else "")
-        if said is None:
-            return
-        opening = partial(self._book.open, self._asset.id, said, suspected=suspected, by=who(self._shell.ctx),
-                          at_ns=self._shell.now_ns)  # fmt: skip
-        try:
+
+        async def take(title: str) -> None:
+            opening = partial(self._book.open, self._asset.id, title, suspected=suspected, by=who(self._shell.ctx),
+                              at_ns=self._shell.now_ns)  # fmt: skip
             order = await asyncio.to_thread(opening)
-        except OrderError as refused:
-            ui.notify(f"Not opened: {refused}", type="negative")
-            return
-        ui.notify(f"Order {order.number} is open", type="positive")
-        await self._shell.attempt("work orders", self._list.read)
+            ui.notify(f"Order {order.number} is open", type="positive")
+
+        if await ask_open(f"Inspect: {suspected}" if suspected else "", take):
+            await self._shell.attempt("work orders", self._list.read)

@@ -16,6 +16,7 @@ from penstock.apps.maintenance.channels import all_channels
 from penstock.apps.maintenance.detection.fitting import Rows
 from penstock.apps.maintenance.detection.model import ModelError
 from penstock.apps.maintenance.frame import frame
+from penstock.apps.maintenance.machine import asset_of
 from penstock.apps.maintenance.orders.book import OrderBook
 from penstock.apps.maintenance.reading import rows_between
 from penstock.apps.maintenance.state.alarms import alarm_spans
@@ -82,7 +83,11 @@ class MachineModel:
         shell.every(READ_S, self._read)
 
     async def _read(self) -> None:
-        asset = self._asset = await self._shell.ctx.client.assets.retrieve(self._id)
+        asset = self._asset = await asset_of(self._shell, self._id)
+        if asset is None:
+            self._title.set_text("No such asset")
+            self._path.set_text("It may have been removed, or the link is old.")
+            return
         self._title.set_text(f"Model of {asset.name or asset.path}")
         self._path.set_text(asset.path.replace("/", " › "))
         now_ns, artefacts = self._shell.now_ns, self._fleet.artefacts

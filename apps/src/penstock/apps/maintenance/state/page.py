@@ -24,10 +24,12 @@ from penstock.apps.maintenance.state.drift import Standing
 from penstock.apps.maintenance.state.healthy import FIT
 from penstock.apps.maintenance.state.lessons import Precision, precision_of
 from penstock.apps.maintenance.state.model_cards import SAID, TONE, precision_text, psi_text
+from penstock.apps.maintenance.state.plant_file import OF_PLANT_FILE, attributes_text, tell_plant_file
 from penstock.apps.maintenance.state.prognoses import Prognoses
 from penstock.apps.maintenance.state.scores_card import scores_card
 from penstock.apps.maintenance.worker import Fleet
 from penstock.sdk.app import Context
+from penstock.sdk.errors import ConflictError
 from penstock.sdk.models import Asset
 
 READ_S = 2.0
@@ -168,18 +170,32 @@ class ModelsPage:
             ui.notify("The stretch must begin before it ends", type="negative")
             return
 
+        if stretch[1].timestamp() > self._shell.now_ns / 1e9:
+            ui.notify("The stretch must be over: it ends later than now, in UTC", type="negative")
+            return
+        named = dict(zip(FIT, (t.isoformat().replace("+00:00", "Z") for t in stretch), strict=True))
+        elsewhere: list[tuple[Asset, str]] = []
+
         async def write() -> None:
             asset = await self._shell.ctx.client.assets.retrieve(asset_id)
-            kept = {p.name: p.value for p in asset.properties if p.kind == "attribute"}
-            named = dict(zip(FIT, stretch, strict=True))
-            await self._shell.ctx.client.assets.update(asset_id, attributes=kept | named)
+            attributes = {p.name: p.value for p in asset.properties if p.kind == "attribute"} | named
+            try:
+                await self._shell.ctx.client.assets.update(asset_id, attributes=attributes)
+            except ConflictError as refused:
+                if refused.type != OF_PLANT_FILE:
+                    raise
+                elsewhere.append((asset, attributes_text(attributes)))
 
-        if await self._shell.attempt("healthy stretch", write):
+        if not await self._shell.attempt("healthy stretch", write):
+            return
+        if elsewhere:
+            await tell_plant_file(*elsewhere[0])
+        else:
             ui.notify("Named: the model is fitted as soon as the history holds all of it", type="positive")
 
 
-def _utc(text: str) -> str:
-    return datetime.fromisoformat(text[:MINUTES]).replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
+def _utc(text: str) -> datetime:
+    return datetime.fromisoformat(text[:MINUTES]).replace(tzinfo=UTC)
 
 
 def _left_out(artefact: Artefact) -> str:
