@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -62,12 +63,17 @@ async def test_one_that_is_killed_is_started_again_and_told(tmp_path: Path) -> N
     await supervisor.start()
     (running,) = supervisor._running.values()
     assert running.process is not None
+    await asyncio.sleep(3)
     os.kill(running.process.pid, signal.SIGKILL)
+    killed_s = time.monotonic()
     async with asyncio.timeout(20):
         while not any("ready again" in line for line in said):  # noqa: ASYNC110 - a list is watched
             await asyncio.sleep(0.05)
+    back_s = time.monotonic() - killed_s
     await supervisor.stop()
     assert any("it ended (killed by SIGKILL), again in 1 s" in line for line in said)
+    (told,) = (line for line in said if "ready again" in line)
+    assert 1.0 <= float(told.split("(")[1].split()[0]) <= back_s + 0.1, "since it ended, not since the start of all"
 
 
 async def test_one_that_does_not_stop_in_time_is_killed_and_told(tmp_path: Path) -> None:

@@ -165,17 +165,20 @@ def test_each_wrong_device_file_is_named_and_the_right_one_is_read(
 
     spoil("key", "unit: m3/h", "unti: m3/h")
     spoil("driver", "driver: mqtt", "driver: mqtr")
+    spoil("port", f"127.0.0.1:{broker.port}", "127.0.0.1:99999")
     spoil("tag", "  state:", "  flow:")
     spoil("unit", "{field: v}", "{field: v, unit: kg}")
     gateway.device("twice", right)
     gateway.start()
     connected(gateway, meter.name)
-    wait_until(lambda: len(gateway.health()["files"]) == 4 and "driver" in gateway.health()["devices"], "the errors")
+    wait_until(lambda: len(gateway.health()["files"]) == 5 and "driver" in gateway.health()["devices"], "the errors")
     health = gateway.health()
     said = {**health["files"], "driver": health["devices"]["driver"]["detail"]}
     assert said == {
         "key.yaml": "key.yaml:6: tags.flow.unti: key 'unti' is not known here; did you mean 'unit'? "
         "(valid: deadband, description, late_after_s, range, rate_hz, signal, source, type, unit)",
+        "port.yaml": "port.yaml:4: connection.broker: 'mqtt://127.0.0.1:99999' is no broker address: "
+        "its port is no number from 1 to 65535; write mqtt://host:port",
         "tag.yaml": "tag.yaml:7: tags.flow: tag 'flow' stands twice, first in line 6; remove one",
         "unit.yaml": "unit.yaml:6: tags.flow.source.unit: unit 'kg' does not convert to 'm3/h'",
         "twice.yaml": f"twice.yaml: device: {meter.name!r} is already the name in {meter.name}.yaml: "

@@ -89,6 +89,9 @@ def test_fault_is_injected_seen_in_the_truth_and_kept_over_a_kill(tmp_path: Path
         wait_until(lambda: "pump-plc" in sim.status()["devices"], "pump")
         assert "0.700" in sim.command("fault", "list").stdout
         assert "repaired" in sim.command("fault", "repair", "bearing").stdout
+        again = sim.command("fault", "repair", "bearing")
+        assert (again.returncode, again.stdout) == (1, "")
+        assert "bearing of device 'pump-plc' is not broken; nothing is broken there" in again.stderr
         assert "cleared" in sim.command("fault", "clear", "bearing").stdout
         assert [one["action"] for one in sim.truth("events")] == ["injected", "onset", "repaired", "cleared"]
         assert {(one["device"], one["fault"], one["cause"]) for one in sim.truth("events")} == {
@@ -167,6 +170,7 @@ def test_port_that_is_taken_is_said_and_tried_again(tmp_path: Path) -> None:
         with SimProcess(plant, tmp_path / "sim") as sim:
             wait_until(lambda: "plc" in sim.status()["errors"], "error")
             assert f"cannot listen on 127.0.0.1:{port}" in sim.status()["errors"]["plc"]
+            assert "Traceback" not in sim.log.read_text(), "a line is enough"
             taken.close()
             wait_until(lambda: "plc" in sim.status()["devices"], "second try", 60)
             assert sim.status()["errors"] == {}

@@ -11,8 +11,10 @@ import pytest
 from penstock.core.device_file import DeviceFile
 from penstock.simulators.emission import Emission
 from penstock.simulators.runner import Runner
+from penstock.simulators.servers.opcua import PLAIN
 from penstock.simulators.settings import SimSettings
 from penstock.simulators.wires import Wire, Wires
+from tests.builders.ports import free_port
 from tests.builders.simulators import SIGNALS_ONLY, opcua_device, plant_folder, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio]
@@ -103,6 +105,33 @@ async def test_a_file_that_only_the_simulators_refuse_makes_their_health_degrade
         await until(lambda: "has no value: " in "".join(runner.health()["problems"]), "the formula is named", 60)
         plant_folder(plant, tank=SIGNALS_ONLY)
         await until(lambda: runner.health()["status"] == "ok", "mended", 60)
+    finally:
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+
+async def test_devices_that_cannot_be_served_are_told_and_end_nothing(tmp_path: Path) -> None:
+    ports = [free_port() for _ in range(2)]
+    mended = opcua_device(ports[0], device="twice", security=PLAIN)
+    plant = plant_folder(
+        tmp_path / "plant",
+        beyond=opcua_device(70_000, device="beyond"),
+        twice=mended.replace("node: Count", "node: Level"),
+        good=opcua_device(ports[0], device="good", security=PLAIN),
+        other=opcua_device(ports[1], device="other", security=PLAIN),
+    )
+    runner = Runner(SimSettings(plant=plant, data=tmp_path / "data"), {})
+    running = asyncio.create_task(runner.run())
+    try:
+        await until(lambda: runner.health()["devices"]["serving"] == 2, "two are served", 30)
+        await until(lambda: len(runner.health()["problems"]) == 2, "two are told", 30)
+        told = "\n".join(runner.health()["problems"])
+        assert "beyond.yaml:5: connection.endpoint: 'opc.tcp://127.0.0.1:70000' is no OPC UA address" in told
+        assert "twice.yaml:10: tags.count.source.node: node 'Level' is already there on this endpoint; give" in told
+        plant_folder(plant, twice=mended)
+        await until(lambda: runner.health()["devices"]["serving"] == 3, "the mended one joins", 30)
+        assert not running.done()
     finally:
         running.cancel()
         with pytest.raises(asyncio.CancelledError):

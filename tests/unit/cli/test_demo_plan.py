@@ -25,6 +25,7 @@ def layout(tmp_path: Path) -> Layout:
     source = tmp_path / "source"
     (source / "devices").mkdir(parents=True)
     (source / "plant.yaml").write_text("version: 1\n")
+    (source / "__init__.py").touch()
     made = Layout(tmp_path / "data")
     made.prepare(plant_source=source)
     return made
@@ -36,6 +37,10 @@ def test_the_plant_is_copied_once_and_then_left_alone(layout: Layout, tmp_path: 
     layout.prepare(plant_source=tmp_path / "source")
     assert (layout.plant / "plant.yaml").read_text() == "mine"
     assert (layout.plant / "devices" / "own.yaml").exists()
+
+
+def test_the_copy_leaves_out_what_makes_the_plant_a_package(layout: Layout) -> None:
+    assert sorted(path.name for path in layout.plant.iterdir()) == ["devices", "plant.yaml"]
 
 
 def test_a_folder_of_devices_without_a_plant_is_kept_and_completed(tmp_path: Path) -> None:

@@ -63,6 +63,8 @@ def test_the_demo_plant_has_nothing_wrong_and_where_there_is_no_folder_there_is_
         ("plant.yaml", "type: centrifugal-pump", "type: pumpe", "'pumpe'"),
         ("plant.yaml", "flow: pump-plc/flow", "flow: pump-plc/flaw", "flaw"),
         ("plant.yaml", "version: 1", "version: [", "plant.yaml"),
+        ("devices/pump-plc.yaml", "PUMP_PORT:-4840", "PUMP_PORT:-70000", "1 to 65535; write opc."),
+        ("devices/energy-meter.yaml", ":-mqtt://127.0.0.1:18830", ":-mqtt://127.0.0.1:abc", "1 to 65535; write mqtt:"),
     ],
 )
 def test_what_is_wrong_in_the_plant_folder_is_told_with_its_file(
@@ -149,6 +151,23 @@ def test_doctor_ends_with_status_one_when_something_is_wrong(tmp_path: Path) -> 
     result = CliRunner().invoke(cli, ["doctor", "--data", str(tmp_path)])
     assert result.exit_code == 1
     assert "chmod 600" in result.output
+
+
+def test_a_data_folder_that_is_not_there_is_said_and_the_usual_one_may_yet_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = CliRunner().invoke(cli, ["doctor", "--data", str(tmp_path / "nowhere")])
+    assert result.exit_code == 1
+    assert f"the data folder {tmp_path / 'nowhere'} is not there: what answers" in result.output
+    assert "Nothing is wrong" not in result.output
+    (tmp_path / "file").touch()
+    (finding,) = checks.data_folder(tmp_path / "file")
+    assert "is no folder" in finding.what
+    assert list(checks.data_folder(tmp_path)) == []
+    monkeypatch.chdir(tmp_path)
+    (finding,) = checks.data_folder(checks.USUAL_DATA)
+    assert finding.verdict is Verdict.NOTE
+    assert "penstock demo" in finding.remedy
 
 
 def test_doctor_refuses_a_process_it_does_not_know() -> None:

@@ -1,5 +1,7 @@
 """Errors say what, where, and carry their attributes."""
 
+import json
+
 import pytest
 
 from penstock.core.errors import ConfigError, PeerError, PenstockError, RetryLater, reason_of
@@ -36,10 +38,13 @@ def test_retry_later_says_when() -> None:
     [
         (FileNotFoundError(2, "No such file or directory"), "No such file or directory"),
         (KeyError("family"), "'family' is missing in it"),
-        (AttributeError("'list' object has no attribute 'items'"), "its values have another form: "),
+        (AttributeError("'list' object has no attribute 'items'"), "its values have another form"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "it is no UTF-8 text"),
+        (json.JSONDecodeError("Expecting value", "", 0), "it is no JSON: Expecting value: line 1"),
         (ValueError("line 1 column 1"), "line 1 column 1"),
     ],
 )
 def test_a_reason_is_words_and_no_name_of_a_class(error: Exception, says: str) -> None:
     assert reason_of(error).startswith(says)
     assert "Error" not in reason_of(error)
+    assert "object has no" not in reason_of(error)

@@ -88,6 +88,20 @@ def test_a_folder_without_the_set_is_told(make: object, tmp_path: Path) -> None:
         make(tmp_path / "nothing", tmp_path / "study", truth=tmp_path / "truth.json")
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [(None, "No such file or directory; name the folder"), ("[]", "another form; name"), ("", "it is no JSON: ")],
+)
+def test_windows_that_are_not_there_or_none_are_told_in_words(text: str | None, says: str, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "labels").mkdir()
+        (tmp_path / nab.WINDOWS).write_text(text)
+    with pytest.raises(StudyError) as caught:
+        nab.make_study(tmp_path, tmp_path / "study", truth=tmp_path / "truth.json")
+    assert says in str(caught.value)
+    assert "Errno" not in str(caught.value)
+
+
 def test_a_broken_file_is_told(tmp_path: Path) -> None:
     make_skab(tmp_path / "skab")
     (tmp_path / "skab" / "valve1" / "0.csv").write_text("datetime;a;anomaly\n2020-01-01 00:00:00;x;0\n")

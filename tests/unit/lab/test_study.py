@@ -57,6 +57,35 @@ def test_a_broken_study_is_told_by_its_place(text: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("read", [read_study, app.read_study], ids=["lab", "app"])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[]", "its values have another form; a study holds"),
+        ('{"version": 1, "family": "stream", "assets": [7]}', "its values have another form; a study holds"),
+        ('{"version": 1}', "'family' is missing in it; a study holds"),
+        ("", "it is no JSON: Expecting value: line 1 column 1 (char 0); a study holds"),
+    ],
+)
+def test_what_is_no_study_is_told_in_words_with_what_one_holds_and_what_writes_it(
+    text: str, says: str, read: Callable[[Path], object], tmp_path: Path
+) -> None:
+    (tmp_path / STUDY).write_text(text)
+    with pytest.raises((StudyError, app.StudyError)) as caught:
+        read(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / STUDY}: no study: {says}")
+    assert "`penstock lab detection study`" in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [read_study, app.read_study], ids=["lab", "app"])
+@pytest.mark.parametrize("stretches", [{"use": "fit"}, [{"use": "fit", "start_ns": "soon", "end_ns": 1, "x": 1}], 7])
+def test_stretches_of_another_form_are_told(stretches: object, read: Callable[[Path], object], tmp_path: Path) -> None:
+    asset = {"name": "m", "stretches": stretches}
+    (tmp_path / STUDY).write_text(json.dumps({"version": 1, "family": "stream", "assets": [asset]}))
+    with pytest.raises((StudyError, app.StudyError)):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("read", [read_study, app.read_study], ids=["lab", "app"])
 @pytest.mark.parametrize("name", ["../out", "/tmp/out", "a\\b", "..", ""])
 def test_a_name_that_leads_out_of_the_folder_is_refused(
     name: str, read: Callable[[Path], object], tmp_path: Path

@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +11,11 @@ from penstock.core.values import Value
 from penstock.simulators.demo_plant import DEMO_PLANT
 from penstock.simulators.device_faults import CYCLE_s
 from penstock.simulators.generate import PlannedFault, simulate
-from penstock.simulators.models.fault import FaultError, FaultKind, FaultRequest
+from penstock.simulators.models.fault import FaultError, FaultKind, FaultRequest, NotBrokenError
 from penstock.simulators.plant import SimulatedPlant
+from penstock.simulators.truth.keeper import NotedPlant, TruthKeeper
+from penstock.simulators.truth.records import Action
+from penstock.simulators.truth.store import TruthStore
 from tests.builders.simulators import simulated
 
 S = 1_000_000_000
@@ -111,6 +115,23 @@ def test_repaired_sensor_tells_the_truth_again() -> None:
         end(of, "tank", "bias:plain")
         assert numbers(of, "plain", 1) == [40.0]
         assert of.faults() == {}
+
+
+def test_what_is_not_broken_is_not_repaired_and_the_truth_notes_nothing(tmp_path: Path) -> None:
+    of = plant()
+    keeper = TruthKeeper(TruthStore(tmp_path / "truth.sqlite"))
+    noted = NotedPlant(of, keeper)
+    with pytest.raises(NotBrokenError, match="bias:plain of device 'tank' is not broken; nothing is broken there"):
+        noted.repair("tank", "bias:plain")
+    with pytest.raises(FaultError, match="no tag 'plane' in this device"):
+        noted.repair("tank", "bias:plane")
+    noted.inject("tank", FaultRequest("stuck:level"))
+    with pytest.raises(NotBrokenError, match="bias:plain of device 'tank' is not broken; broken there: stuck:level"):
+        noted.repair("tank", "bias:plain")
+    told = {(event.action, event.fault) for event in keeper.store.last_events()}
+    assert told == {(Action.INJECTED, "stuck:level"), (Action.ONSET, "stuck:level")}
+    noted.repair("tank", "stuck:level")
+    keeper.close()
 
 
 def test_truth_names_kind_and_component() -> None:

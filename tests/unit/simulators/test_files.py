@@ -201,8 +201,10 @@ def test_outbox_keeps_order_over_restarts_and_drops_the_oldest_counted(tmp_path:
 
 def test_broker_address_takes_no_password() -> None:
     assert BrokerAddress.parse("mqtt://b:1884") == BrokerAddress("b", 1884)
-    for url in ("mqtt://user:secret@b", "http://b", "b:1883"):
-        with pytest.raises(BrokerError, match="credentials file"):
+    with pytest.raises(BrokerError, match="credentials file"):
+        BrokerAddress.parse("mqtt://user:secret@b")
+    for url in ("http://b", "b:1883", "mqtt://b:99999", "mqtt://b:abc", "mqtts://b"):
+        with pytest.raises(BrokerError, match="write mqtt://host:port"):
             BrokerAddress.parse(url)
 
 
@@ -340,6 +342,16 @@ def test_absent_plant_folder_is_one_line(tmp_path: Path, words: list[str]) -> No
     result = CliRunner().invoke(app, [*words[words[0] == "playback" :], str(tmp_path / "none")])
     assert (result.exit_code, result.output.count("\n")) == (1, 1)
     assert str(tmp_path / "none" / "devices") in result.output
+
+
+def test_playback_of_a_file_that_is_nowhere_says_where_it_looked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(playback, ["nope.csv", "--plant", str(plant_folder(tmp_path / "plant"))])
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert f"no file or folder {tmp_path / 'nope.csv'}, and no recording of that name ships" in result.output
+    assert "(pump-bearing.csv)" in result.output
 
 
 def test_demo_plant_has_six_devices_and_some_fifty_values_a_second() -> None:

@@ -8,7 +8,7 @@ from penstock.core.errors import ConfigError
 from penstock.core.times import format_rfc3339_ns, parse_rfc3339_ns
 from penstock.simulators.demo_plant import DEMO_PLANT
 from penstock.simulators.generate import simulate
-from penstock.simulators.models.fault import FaultError, FaultRequest
+from penstock.simulators.models.fault import FaultError, FaultRequest, NotBrokenError
 from penstock.simulators.schedule import Schedule, parse_schedule, read_schedule
 
 S = 1_000_000_000
@@ -43,6 +43,17 @@ class Notes:
 
 def parse(text: str = TEXT) -> Schedule:
     return parse_schedule(text, file="faults.yaml", start_ns=T0, environ={})
+
+
+def test_what_was_repaired_before_is_left_as_it_is() -> None:
+    class Sound(Notes):
+        def repair(self, device: str, fault: str) -> None:
+            raise NotBrokenError("not broken")
+
+    schedule, notes = parse(), Sound()
+    schedule.play(T0 + 7200 * S, notes)
+    assert ("clear", "pump-plc", "bias:flow") in notes.done
+    assert len(schedule) == 0
 
 
 def test_steps_are_done_in_their_order_once() -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from penstock.core.device_file import DeviceFile
 from penstock.simulators.settling import Settler
 from tests.builders.simulators import SIGNALS_ONLY, parse
@@ -15,6 +17,7 @@ class Shop:
         self.done: list[str] = []
         self.gates: dict[str, asyncio.Event] = {}
         self.refuse: set[str] = set()
+        self.fail: set[str] = set()
         self.busy: set[str] = set()
 
     async def put_in(self, file: DeviceFile) -> None:
@@ -23,6 +26,9 @@ class Shop:
         if file.device in self.gates:
             await self.gates[file.device].wait()
         self.busy.discard(file.device)
+        if file.device in self.fail:
+            message = "out of range"
+            raise ValueError(message)
         if file.device in self.refuse:
             message = "port is taken"
             raise file.error(message, "connection", "broker")
@@ -120,3 +126,20 @@ def test_a_refused_device_that_goes_leaves_no_error() -> None:
         assert (settler.errors, settler.refused()) == ({}, [])
 
     assert play(scene).done == ["-tank"]
+
+
+def test_an_error_that_nobody_foresaw_is_said_once_with_its_traceback_and_ends_no_other_device(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scene(settler: Settler, shop: Shop) -> None:
+        shop.fail.add("broken")
+        settler.want("broken", device("broken"))
+        settler.want("tank", device("tank"))
+        await idle()
+        settler.retry()
+        await idle()
+        assert "device 'broken' cannot be served: ValueError: out of range" in settler.errors["broken"]
+        assert settler.refused() == ["broken"]
+
+    assert play(scene).done == ["tank/m"]
+    assert sum(record.exc_info is not None for record in caplog.records) == 1

@@ -21,6 +21,7 @@ from penstock.core.config_file import (
 )
 from penstock.core.deadband import Rule
 from penstock.core.deadband_spec import DeadbandSpec, RangeSpec, deadband_findings, rule_of
+from penstock.core.device_address import FORMS
 from penstock.core.errors import ConfigError
 from penstock.core.signals import OutputSignal, SignalSpec
 from penstock.core.times import NS_PER_S
@@ -178,6 +179,7 @@ def check_size(size_bytes: int, *, file: str) -> None:
 
 
 def _findings(device: DeviceFile) -> Iterator[tuple[str, Path]]:
+    yield from _address_findings(device.connection)
     for name, tag in device.tags.items():
         problem = unit_problem(tag.unit)
         if problem is not None:
@@ -185,6 +187,16 @@ def _findings(device: DeviceFile) -> Iterator[tuple[str, Path]]:
         yield from _source_findings(device.connection.driver, tag, ("tags", name, "source"))
         yield from _signal_findings(device, tag, ("tags", name, "signal"))
         yield from deadband_findings(tag.deadband, tag.range, tag.type, ("tags", name))
+
+
+def _address_findings(connection: ConnectionSpec) -> Iterator[tuple[str, Path]]:
+    form = FORMS.get(connection.driver)
+    if form is None:
+        return
+    address = connection.settings.get(form.key)
+    problem = form.problem(address) if isinstance(address, str) else None  # the driver asks for one that is missing
+    if problem is not None:
+        yield problem, ("connection", form.key)
 
 
 def _source_findings(driver: str, tag: TagSpec, path: Path) -> Iterator[tuple[str, Path]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 
 class PenstockError(Exception):
     """Carry a message for people and attributes for programs."""
@@ -56,6 +58,10 @@ def reason_of(error: Exception) -> str:
         case KeyError():
             return f"{error} is missing in it"
         case TypeError() | AttributeError():
-            return f"its values have another form: {error}"
+            return "its values have another form"
+        case UnicodeError():
+            return "it is no UTF-8 text"
+        case json.JSONDecodeError():
+            return f"it is no JSON: {error}"
         case _:
             return str(error)

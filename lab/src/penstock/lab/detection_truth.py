@@ -55,5 +55,5 @@ def read_truth(place: Path) -> DetectionTruth:
         }
         return DetectionTruth(str(body["source"]), str(body["rule"]), assets)
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
-        message = f"{place}: no truth of a detection: {reason_of(error)}"
+        message = f"{place}: no truth of a detection: {reason_of(error)}; `penstock lab detection study` writes one"
         raise StudyError(message) from error

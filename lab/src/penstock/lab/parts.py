@@ -7,6 +7,7 @@ from typing import Final
 
 import yaml
 
+from penstock.core.errors import reason_of
 from penstock.lab.scoring.costs import SHIPPED
 from penstock.lab.truth_source import TruthError
 
@@ -19,7 +20,7 @@ def read_parts(path: Path) -> dict[str, str]:
     try:
         content = yaml.safe_load(path.read_bytes()[:PARTS_MAX_bytes])
     except (OSError, yaml.YAMLError) as error:
-        message = f"{path}: {error}"
+        message = f"{path}: no file of parts: {reason_of(error)}"
         raise TruthError(message) from error
     if not isinstance(content, dict):
         message = f"{path}: not a mapping of names: write `health_bearing: drive-end bearing`"

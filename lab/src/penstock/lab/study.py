@@ -25,6 +25,10 @@ Use = Literal["fit", "limits", "watch"]
 Ended = Literal["failure", "running"]
 STUDY: Final = "study.json"
 VERSION: Final = 1
+FORM: Final = (
+    'a study holds {"version": 1, "family": …, "assets": [{"name": …, "stretches": [{"use": …, "start_ns": …, '
+    '"end_ns": …}, …]}, …]}; `penstock lab detection study` and `penstock lab prognosis study` write one'
+)
 
 
 class StudyError(ValueError):
@@ -89,14 +93,16 @@ def read_study(folder: Path) -> Study:
             message = f"{place}: version {body['version']}; this lab reads version {VERSION}"
             raise StudyError(message)
         return Study(body["family"], tuple(_asset(each) for each in body["assets"]))
-    except (OSError, KeyError, TypeError, UnicodeError, json.JSONDecodeError) as error:
-        message = f"{place}: no study: {reason_of(error)}"
+    except (OSError, KeyError, TypeError, AttributeError, UnicodeError, json.JSONDecodeError) as error:
+        message = f"{place}: no study: {reason_of(error)}; {FORM}"
         raise StudyError(message) from error
 
 
 def _asset(body: Mapping[str, object]) -> StudyAsset:
     stretches = body["stretches"]
-    assert isinstance(stretches, Sequence)
+    if not isinstance(stretches, Sequence):
+        message = f"{body['name']}: stretches: a list is needed, not {type(stretches).__name__}"
+        raise StudyError(message)
     named = tuple(Stretch(**each) for each in stretches)
     told = {key: body.get(key) or {} for key in ("failure_modes", "signals")}
     for key, value in told.items():

@@ -48,5 +48,5 @@ def read_truth(place: Path) -> PrognosisTruth:
         assets = {str(name): AssetTruth(**each) for name, each in body["assets"].items()}
         return PrognosisTruth(str(body["source"]), int(body["unit_ns"]), int(body["horizon_ns"]), assets)
     except (OSError, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        message = f"{place}: no truth of a prognosis: {reason_of(error)}"
+        message = f"{place}: no truth of a prognosis: {reason_of(error)}; `penstock lab prognosis study` writes one"
         raise StudyError(message) from error

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from penstock.simulators.device_faults import SensorFault
-from penstock.simulators.models.fault import FaultError, FaultRequest, Law
+from penstock.simulators.models.fault import FaultError, FaultRequest, Law, NotBrokenError
 from penstock.simulators.runner import Runner
 
 BODY_MAX_bytes: Final = 16_384
@@ -106,6 +106,8 @@ def _guard(token: str) -> Callable[[Endpoint], Endpoint]:
             except ValidationError as error:
                 first = error.errors()[0]
                 return _problem(422, "invalid", f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
+            except NotBrokenError as error:
+                return _problem(409, "not-broken", error.message)
             except FaultError as error:
                 return _problem(404, "no-such-fault", error.message)
 

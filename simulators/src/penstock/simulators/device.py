@@ -22,7 +22,15 @@ from penstock.core.units import IDENTITY, Conversion, conversion
 from penstock.core.values import INT64_MAX, INT64_MIN, Value, ValueType
 from penstock.simulators.device_faults import DeviceFaults
 from penstock.simulators.emission import Emission, Point
-from penstock.simulators.models.fault import FaultError, FaultRequest, FaultState, Faulty, Hidden, Hiding
+from penstock.simulators.models.fault import (
+    FaultError,
+    FaultRequest,
+    FaultState,
+    Faulty,
+    Hidden,
+    Hiding,
+    NotBrokenError,
+)
 from penstock.simulators.models.model import Json, Model, ModelContext, ParameterError, Parameters
 from penstock.simulators.models.registry import UnknownModelError, find_model
 from penstock.simulators.models.world import World
@@ -206,11 +214,24 @@ class SimulatedDevice:
             self._machine(fault).clear(fault)
 
     def repair(self, fault: str) -> None:
-        """Repair: a machine stands still for it, a sensor is changed as it runs."""
+        """Repair: a machine stands still for it, a sensor is changed as it runs; NotBrokenError where all is sound."""
+        self._check_broken(fault)
         if self.broken.knows(fault):
             self.broken.end(fault)
         else:
             self._machine(fault).repair(fault)
+
+    def _check_broken(self, fault: str) -> None:
+        active = {one.fault: one.active for one in self.faults()}
+        if self.broken.knows(fault):
+            self.broken.check(fault)
+        elif fault not in active:
+            return  # the machine names those that it has
+        if not active.get(fault, False):
+            names = ", ".join(name for name, is_active in active.items() if is_active)
+            others = f"broken there: {names}" if names else "nothing is broken there"
+            message = f"{fault} of device {self.name!r} is not broken; {others}"
+            raise NotBrokenError(message, device=self.name, fault=fault)
 
     @property
     def has_machine_faults(self) -> bool:

@@ -135,6 +135,10 @@ class DeviceFaults:
             self._cycle_s = 0.0 if kind is None else self._cycle_s
         process.inject(request)
 
+    def check(self, fault: str) -> None:
+        """Raise FaultError for a fault that these sensors and this wire cannot have."""
+        self._judge(fault)
+
     def _judge(self, fault: str) -> tuple[SensorFault | None, str]:
         if fault == COMMUNICATION_LOSS:
             return None, ""

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 import httpx
 import typer
 
+from penstock.simulators.data_folder import folders_of
+
 commands = typer.Typer(help="Inject, clear and repair faults of simulated machines.", no_args_is_help=True)
 Device = Annotated[str | None, typer.Option(help="device; may be left out when one device alone has the fault")]
 Control = Annotated[Path | None, typer.Option(help="sim-control.json of the running simulators")]
@@ -107,7 +109,7 @@ def _places(data: Path | None) -> list[Path]:
     named = os.environ.get("PENSTOCK_SIM_DATA")
     folders = [Path(named)] if named else [Path("penstock-data/simulators")]
     if data is not None:
-        folders = [data / "simulators", data]
+        folders = folders_of(data)
     return [folder / "sim-control.json" for folder in folders]
 
 

@@ -16,6 +16,7 @@ from penstock.core.device_file import TAGS_MAX
 from penstock.core.errors import ConfigError, PenstockError
 from penstock.core.settings import settings_of, unknown_settings
 from penstock.core.times import NS_PER_S, parse_duration_ns, parse_time
+from penstock.simulators.data_folder import found_in
 from penstock.simulators.demo_plant import DEMO_PLANT
 from penstock.simulators.device import STEP_MAX_s
 from penstock.simulators.folder import write_whole
@@ -145,13 +146,13 @@ def _truth_of_a_run(path: Path, every_ns: int) -> TruthKeeper:
 def truth(
     out: Annotated[Path, typer.Argument(help="file to write")],
     data: Annotated[
-        Path, typer.Option(envvar="PENSTOCK_SIM_DATA", help="data folder of the simulators, running or not")
+        Path, typer.Option(envvar="PENSTOCK_SIM_DATA", help="data folder of the demo or the simulators, running or not")
     ] = Path("penstock-data/simulators"),
 ) -> None:
     """Copy the hidden truth into a file, for `penstock score --truth-file`."""
-    place = data / "truth" / "truth.sqlite"
+    place = found_in(data, Path("truth") / "truth.sqlite")
     if not place.is_file():
-        typer.echo(f"{place}: no truth; name the simulators' data folder with --data", err=True)
+        typer.echo(f"{place}: no truth; name the data folder of the demo or of the simulators with --data", err=True)
         raise typer.Exit(1)
     store = TruthStore(place)
     store.copy_to(out)

@@ -67,7 +67,7 @@ def _host_name(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ip_address(host))
     except ValueError:
-        return x509.DNSName(host)
+        return x509.DNSName(host.encode("idna").decode())
 
 
 def _replace(path: Path, content: bytes, mode: int) -> None:

@@ -30,6 +30,7 @@ from penstock.simulators.playback import (
 )
 from penstock.simulators.playback_fleet import Fleet
 from penstock.simulators.playback_folder import (
+    SUFFIXES,
     Entry,
     Outcome,
     find_recordings,
@@ -247,10 +248,15 @@ async def _on_stage(
 
 
 def _source(file: str, data: Path | None) -> Path:
-    """Find what is to be played: below --data; without it here, or among the recordings that ship."""
+    """Find what is to be played: below --data; without it here, or among those that ship; else say where it looked."""
     if data is not None:
         return data / file
-    return Path(file) if Path(file).exists() else SHIPPED / file
+    here, shipped = Path(file), SHIPPED / file
+    if here.exists() or shipped.exists():
+        return here if here.exists() else shipped
+    listed = ", ".join(sorted(path.name for path in SHIPPED.iterdir() if path.suffix in SUFFIXES))
+    message = f"no file or folder {here.absolute()}, and no recording of that name ships with Penstock ({listed})"
+    raise PlaybackError(message)
 
 
 def device_name(file: str) -> str:

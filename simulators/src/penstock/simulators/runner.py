@@ -192,11 +192,15 @@ class Runner:
         await asyncio.to_thread(SimulatedDevice, file, world=World(), read=self._read)
         await self._take_out(file.device)  # not before its new file is known to be right
         wire = await self._wires.open(file)
-        async with self._ticking:
-            device = SimulatedDevice(file, world=self.plant.world, read=self._read)
-            device.keeps_while_silent = wire.keeps
-            self.plant.add(device, self._state.devices.get(file.device))
-            self._open[file.device] = wire
+        try:
+            async with self._ticking:
+                device = SimulatedDevice(file, world=self.plant.world, read=self._read)
+                device.keeps_while_silent = wire.keeps
+                self.plant.add(device, self._state.devices.get(file.device))
+                self._open[file.device] = wire
+        except Exception:
+            await wire.close()
+            raise
         log.info("device %s: %d tags over %s", file.device, len(file.tags), file.connection.driver)
 
     async def _take_out(self, name: str) -> None:

@@ -21,7 +21,7 @@ from penstock.core.config_file import NOWHERE, FileModel, Origin, Path, combined
 from penstock.core.device_file import DEVICE_PATTERN
 from penstock.core.errors import ConfigError
 from penstock.core.times import parse_duration_ns, parse_rfc3339_ns
-from penstock.simulators.models.fault import FaultError, FaultRequest, Law
+from penstock.simulators.models.fault import FaultError, FaultRequest, Law, NotBrokenError
 
 ENTRIES_MAX: Final = 10_000
 Action = Literal["inject", "clear", "repair"]
@@ -101,7 +101,8 @@ class Schedule:
     def play(self, until_ns: int, on: Breakable, *, present: Iterable[str] | None = None) -> None:
         """Do what is due at or before until_ns; what concerns a device that is not `present` waits for it.
 
-        ConfigError with file, line and key for a fault that the device does not have; that step is then done with.
+        ConfigError with file, line and key for a fault that the device does not have; that step is then done with. What
+        is to be repaired and no longer broken, since the machine's own crew was there before, is left as it is.
         """
         here = None if present is None else set(present)
         for step in [one for one in self._waiting if one.at_ns <= until_ns]:
@@ -110,6 +111,8 @@ class Schedule:
             self._waiting.remove(step)
             try:
                 _do(step, on)
+            except NotBrokenError:
+                continue
             except FaultError as error:
                 raise self._error(error.message, step, "fault") from error
 

@@ -3,7 +3,8 @@
 Theory of operation. `want` notes a device's newest file, or None where it is to go, and starts a task for that device
 unless one runs. The task works until what it reached is what is wanted: a file that comes meanwhile is taken next, and
 the steps of one device never overlap. Devices do not wait for one another here; what has to be done one at a time is
-said where it is done. A device whose file is refused stays wanted, and `retry` tries it again.
+said where it is done. A device whose file is refused stays wanted, and `retry` tries it again. So does one that fails
+in a way that nobody foresaw: it is told with its traceback, once, and the other devices go on.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Settler:
         self.errors: dict[str, str] = {}
 
     def begin(self, group: asyncio.TaskGroup) -> None:
-        """Run the tasks in this group; an error that is no ConfigError ends the group."""
+        """Run the tasks in this group."""
         self._group = group
 
     def want(self, name: str, file: DeviceFile | None) -> None:
@@ -83,6 +84,12 @@ class Settler:
                 await self._put_in(file)
         except ConfigError as error:
             return error
+        except Exception as error:  # boundary: no device may end the process that runs the others
+            message = f"device {name!r} cannot be served: {type(error).__name__}: {error}"
+            refused = ConfigError(message, file=file.file if file else name, line=None, key="")
+            if self.errors.get(name) != str(refused):
+                log.exception("device %s: an error of the simulators", name)
+            return refused
         return None
 
     def _note(self, name: str, refused: ConfigError | None) -> None:

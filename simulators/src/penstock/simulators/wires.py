@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 from penstock.core.device_file import DeviceFile
 from penstock.core.errors import ConfigError
@@ -18,7 +19,7 @@ from penstock.simulators.ledger.log import LedgerWriter
 from penstock.simulators.payload import JsonMapping
 from penstock.simulators.pki import own_certificate
 from penstock.simulators.servers.mqtt import BrokerAddress, BrokerError, MqttPublisher
-from penstock.simulators.servers.opcua import EndpointError, NodeSpec, OpcUaEndpoint
+from penstock.simulators.servers.opcua import EndpointError, NodeSpec, NodeTakenError, OpcUaEndpoint
 from penstock.simulators.servers.outbox import IN_MEMORY, Message, Outbox
 
 DRIVERS: Final = ("opcua", "mqtt")
@@ -183,7 +184,13 @@ class Wires:
             nodes.append(NodeSpec(name, tag.source.node, tag.type, tag.description))
         async with self._opening:
             endpoint = await self._endpoint(file, url, security)
-            await endpoint.add(file.device, settings["namespace"], nodes)
+            try:
+                await endpoint.add(file.device, settings["namespace"], nodes)
+            except Exception as error:
+                await endpoint.remove(file.device)  # its neighbours on the endpoint go on without half of it
+                if isinstance(error, NodeTakenError):
+                    raise file.error(str(error), "tags", error.tag, "source", "node") from error
+                raise
             await self._listen(file, endpoint)
         return OpcUaWire(file.device, endpoint, self._ledger)
 
@@ -194,9 +201,9 @@ class Wires:
                 message = f"endpoint {url} is served with {known.security!r}; take the same, or another port"
                 raise file.error(message, "connection", "security")
             return known
-        host = re.sub(r"^opc\.tcp://|:\d+.*$", "", url)
+        hosts = {urlsplit(url).hostname or "localhost"}
         own = await asyncio.to_thread(
-            own_certificate, self._data / "pki", name=self._application, hosts={host}, trust=self._trust
+            own_certificate, self._data / "pki", name=self._application, hosts=hosts, trust=self._trust
         )
         try:
             endpoint = OpcUaEndpoint(url, security=security, own=own, trust=self._trust, bind_host=self._host)

@@ -125,7 +125,7 @@ def _copy_plant(source: Path, target: Path) -> None:
     """Copy whole or not at all, so that a stop in between leaves no half plant."""
     unfinished = target.with_name(".plant.new")
     shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns("__*"))
     if target.exists():  # somebody's own folder without plant.yaml: keep what is in it
         shutil.copytree(unfinished, target, dirs_exist_ok=True)
         shutil.rmtree(unfinished)

@@ -118,6 +118,8 @@ class Supervisor:
                 return
             delay_s = min(RESTART_MAX_S, RESTART_FIRST_S * 2 ** (failures - 1))
             self._say(f"{spec.name} ended ({_ended(status)}), again in {delay_s:g} s; see {spec.log}")
+            if running.ready.is_set():
+                began_s = time.monotonic()  # what is told next is how long it was away
             running.ready.clear()
             await asyncio.sleep(delay_s)
 

@@ -28,6 +28,7 @@ PROBLEMS_MAX = 10
 """Problems of one process that are told; the rest stands in its health answer."""
 PROBLEM_MAX_CHARS = 300
 HTTP_TIMEOUT_S = 3.0
+USUAL_DATA = Path("penstock-data")
 ROOMS = ("core", "edge", "gateway", "platform", "sdk", "apps", "simulators", "cli")
 HEALTH = {
     "platform": "/health/ready",
@@ -45,6 +46,7 @@ def all_checks(layout: Layout, ports: Ports) -> Iterator[Finding]:
     yield from versions()
     yield from commands()
     yield nats()
+    yield from data_folder(layout.data)
     yield disk(layout.data)
     yield from secrets(layout.secrets)
     yield from hidden_truth(layout.data / "simulators" / "truth")
@@ -97,6 +99,18 @@ def nats() -> Finding:
     except (DemoError, OSError, subprocess.SubprocessError) as absent:
         return Finding(Verdict.NOTE, f"no embedded broker: {absent}", "needed by `penstock demo` only")
     return Finding(Verdict.OK, told.stdout.strip())
+
+
+def data_folder(data: Path) -> Iterator[Finding]:
+    """Say where there is no data folder: what answers on the ports is then of another. The usual one may yet come."""
+    if data.is_dir():
+        return
+    told = "is no folder" if data.exists() else "is not there"
+    what = f"the data folder {data.absolute()} {told}: what answers on the ports below is not of it"
+    if data == USUAL_DATA:
+        yield Finding(Verdict.NOTE, what, "`penstock demo` makes it; name another with --data")
+    else:
+        yield Finding(Verdict.WRONG, what, "name the folder that the demo was started with: --data FOLDER")
 
 
 def disk(data: Path) -> Finding:

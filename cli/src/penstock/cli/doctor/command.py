@@ -10,7 +10,7 @@ import typer
 
 from penstock.cli.demo.layout import Layout, Ports
 from penstock.cli.demo.ports import is_taken
-from penstock.cli.doctor.checks import all_checks
+from penstock.cli.doctor.checks import USUAL_DATA, all_checks
 from penstock.cli.doctor.findings import Verdict
 
 NOTHING_RUNS = (
@@ -23,7 +23,7 @@ commands = typer.Typer()
 
 @commands.command()
 def doctor(
-    data: Path = typer.Option(Path("penstock-data"), help="Data folder to look at."),
+    data: Path = typer.Option(USUAL_DATA, help="Data folder to look at."),
     port: list[str] = typer.Option(
         [], help="NAME=PORT where a process does not use the port that the demo had last, or its usual one."
     ),

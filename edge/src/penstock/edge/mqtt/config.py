@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import field_validator
 
 from penstock.core.config_file import FileModel
+from penstock.core.device_address import MQTT
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
 NS_PER_UNIT: dict[TimeUnit, int] = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
@@ -24,18 +25,9 @@ class MqttConnection(FileModel):
     @field_validator("broker")
     @classmethod
     def _is_mqtt(cls, broker: str) -> str:
-        try:
-            parts = urlsplit(broker)
-            port = parts.port
-        except ValueError as error:
-            message = f"{broker!r} is no broker address: {error}"
-            raise ValueError(message) from error
-        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or (port is None and ":" in parts.netloc):
-            message = f"{broker!r} is no broker address: write mqtt://host:port"
-            raise ValueError(message)
-        if parts.username or parts.password:
-            message = "user and password do not stand in a device file: they come from the gateway's credentials file"
-            raise ValueError(message)
+        problem = MQTT.problem(broker)
+        if problem is not None:
+            raise ValueError(problem)
         return broker
 
     @property

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import Field, field_validator
 
 from penstock.core.config_file import FileModel
+from penstock.core.device_address import OPCUA
 from penstock.edge.opcua.publishing import REST_S
 
 QUEUE_MIN = 1_000
@@ -45,9 +46,9 @@ class OpcUaConnection(FileModel):
     @field_validator("endpoint")
     @classmethod
     def _is_opc_tcp(cls, endpoint: str) -> str:
-        if not endpoint.startswith("opc.tcp://"):
-            message = f"{endpoint!r} is no OPC UA address: write opc.tcp://host:port"
-            raise ValueError(message)
+        problem = OPCUA.problem(endpoint)
+        if problem is not None:
+            raise ValueError(problem)
         return endpoint
 
     @field_validator("security", mode="before")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from penstock.core.errors import reason_of
 from penstock.lab.sets.recorded import SECOND_NS, Record, read_table, time_ns, write_records
 from penstock.lab.study import Stretch, StudyError
 
@@ -20,9 +21,12 @@ WINDOWS = Path("labels/combined_windows.json")
 def make_study(folder: Path, study: Path, *, truth: Path, seed: int | None = None) -> None:
     """Write the folder's series as a study, their windows apart; StudyError says what is missing or wrong."""
     try:
-        windows = json.loads((folder / WINDOWS).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        message = f"{folder / WINDOWS}: no windows: {error}"
+        windows = dict(json.loads((folder / WINDOWS).read_text(encoding="utf-8")).items())
+    except (OSError, ValueError, AttributeError) as error:
+        message = (
+            f"{folder / WINDOWS}: no windows: {reason_of(error)}; name the folder of the benchmark that holds its "
+            f'series and {WINDOWS} with {{series: [["first stamp", "last stamp"], …], …}}'
+        )
         raise StudyError(message) from error
     records = [
         _record(folder / name, name, spans) for name, spans in sorted(windows.items()) if (folder / name).is_file()
@@ -39,7 +43,7 @@ def _record(place: Path, label: str, spans: list[list[str]]) -> Record:
         times = _rising(np.array([time_ns(row[0]) for row in rows]))
         values = np.array([[float(row[1])] for row in rows])
         faults = tuple((time_ns(first), time_ns(last) + SECOND_NS) for first, last in spans)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, TypeError) as error:
         message = f"{place}: no series of this set: {error}"
         raise StudyError(message) from error
     return Record(label, times, values, (Stretch("watch", int(times[0]), int(times[-1]) + 1),), faults)

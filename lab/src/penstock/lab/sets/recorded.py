@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from penstock.core.errors import reason_of
 from penstock.lab.detection_truth import AssetTruth, DetectionTruth, Span, write_truth
 from penstock.lab.disguise import disguise
 from penstock.lab.study import Family, Stretch, Study, StudyAsset, StudyError, channel_name, write_study
@@ -58,7 +59,7 @@ def read_table(place: Path, delimiter: str) -> tuple[list[str], list[list[str]]]
         with place.open(newline="", encoding="utf-8") as lines:
             heading, *rows = csv.reader(lines, delimiter=delimiter)
     except (OSError, ValueError) as error:
-        message = f"{place}: no table: {error}"
+        message = f"{place}: no table: {reason_of(error)}"
         raise StudyError(message) from error
     return heading, rows
 

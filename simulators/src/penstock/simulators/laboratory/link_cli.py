@@ -9,23 +9,26 @@ from typing import Annotated
 import httpx
 import typer
 
+from penstock.simulators.data_folder import folders_of, found_in
+
 LABORATORY_FILE = Path("truth") / "laboratory.json"
 TIMEOUT_s = 10.0
 
 
 def laboratory_link(
     data: Annotated[
-        Path, typer.Option(envvar="PENSTOCK_SIM_DATA", help="data folder of the running simulators")
+        Path, typer.Option(envvar="PENSTOCK_SIM_DATA", help="data folder of the running demo, or of the simulators")
     ] = Path("penstock-data/simulators"),
 ) -> None:
     """Print a link that lets a browser into the fault laboratory, once."""
-    place = data / LABORATORY_FILE
+    place = found_in(data, LABORATORY_FILE)
     try:
         content = json.loads(place.read_text())
         url, token = str(content["url"]), str(content["token"])
     except FileNotFoundError:
+        looked = ", ".join(str(folder / LABORATORY_FILE) for folder in folders_of(data))
         message = (
-            f"{place}: no fault laboratory runs there; start the simulators with --laboratory-port "
+            f"no fault laboratory runs there (looked for {looked}); start the simulators with --laboratory-port "
             "(PENSTOCK_SIM_LABORATORY_PORT), or name their data folder with --data"
         )
         raise _failure(message) from None

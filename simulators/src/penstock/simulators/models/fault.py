@@ -14,6 +14,10 @@ class FaultError(PenstockError):
     """Say why a fault cannot be injected, cleared or repaired."""
 
 
+class NotBrokenError(FaultError):
+    """Say that what is to be repaired is sound, and what is broken."""
+
+
 class FaultKind(StrEnum):
     """Say what a fault breaks: the machine, what measures it, or the wire that tells of it."""
 

@@ -6,11 +6,12 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlparse
+from urllib.parse import urlsplit
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from penstock.core.device_address import MQTT
 from penstock.simulators.servers.outbox import Message, Outbox
 
 WINDOW: Final = 200
@@ -34,11 +35,14 @@ class BrokerAddress:
     @classmethod
     def parse(cls, url: str) -> BrokerAddress:
         """Read the URL; a user in it is refused, since passwords never stand in a device file."""
-        parsed = urlparse(url)
-        if parsed.scheme != "mqtt" or not parsed.hostname or parsed.username or parsed.password:
-            message = f"broker {url!r} is no mqtt://host:port (user and password come from the credentials file)"
+        problem = MQTT.problem(url)
+        if problem is not None:
+            raise BrokerError(problem)
+        parts = urlsplit(url)
+        if parts.scheme != "mqtt":
+            message = f"{url!r}: the simulators speak no TLS to a broker: write mqtt://host:port"
             raise BrokerError(message)
-        return cls(parsed.hostname, parsed.port or 1883)
+        return cls(parts.hostname or "", parts.port or 1883)
 
 
 class MqttPublisher:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlparse
+from urllib.parse import urlsplit
 
+from penstock.core.device_address import OPCUA
 from penstock.core.status import BAD_NODE_ID_UNKNOWN, BAD_WAITING_FOR_INITIAL_DATA, is_bad
 from penstock.core.values import Value, ValueType
 from penstock.simulators.emission import Emission
@@ -44,8 +46,24 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NODE = re.compile(r"nsu=(?P<uri>[^;]+);(?P<kind>[si])=(?P<identifier>.+)", re.DOTALL)
 
 
+def _is_not_told_by_us(record: logging.LogRecord) -> bool:
+    """Leave out asyncua's traceback of a port that is taken: the EndpointError of `listen` tells it in words."""
+    return not (record.exc_info and isinstance(record.exc_info[1], OSError))
+
+
+logging.getLogger("asyncua.server.server").addFilter(_is_not_told_by_us)
+
+
 class EndpointError(Exception):
     """Say why an endpoint cannot be served: its address, its security, its port."""
+
+
+class NodeTakenError(EndpointError):
+    """Say that a tag's node is already that of another one; `tag` names it."""
+
+    def __init__(self, node: str, tag: str) -> None:
+        super().__init__(f"node {node!r} is already there on this endpoint; give the tag a node of its own")
+        self.tag = tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +99,15 @@ class OpcUaEndpoint:
     """Serve the devices of one endpoint."""
 
     def __init__(self, url: str, *, security: str, own: OwnCertificate, trust: Path, bind_host: str | None) -> None:
-        parsed = urlparse(url)
-        if parsed.scheme != "opc.tcp" or parsed.hostname is None or parsed.port is None:
-            message = f"endpoint {url!r} is no opc.tcp://host:port"
-            raise EndpointError(message)
+        problem = OPCUA.problem(url)
+        if problem is not None:
+            raise EndpointError(problem)
         if security != PLAIN and security not in SECURE:
             message = f"security {security!r} is not served; use one of: {', '.join(SECURE)}, or the words: {PLAIN}"
             raise EndpointError(message)
         self.url, self.security, self.uri = url, security, own.uri
         self._own, self._trust = own, TrustFolder(trust)
-        self._address = (bind_host or "127.0.0.1", parsed.port)
+        self._address = (bind_host or "127.0.0.1", urlsplit(url).port)
         self._nodes: dict[str, dict[str, tuple[Any, ValueType]]] = {}
         visitors = Visitors(None if security == PLAIN else self._trust)
         self._history = History()
@@ -145,18 +162,20 @@ class OpcUaEndpoint:
         await self._server.stop()
 
     async def add(self, device: str, namespace: str, nodes: Iterable[NodeSpec]) -> None:
-        """Make a folder for the device; every variable waits for its first value. Others run between two variables."""
+        """Make a folder for the device; every variable waits for its first value. Others run between two variables.
+
+        NodeTakenError where a node is there; `remove` then takes away what was made before.
+        """
         index = await self._server.register_namespace(namespace)
         folder = await self._server.nodes.objects.add_object(ua.NodeId(device, index), ua.QualifiedName(device, index))
-        made: dict[str, tuple[Any, ValueType]] = {}
+        made = self._nodes[device] = {}  # known from the first one on, so that `remove` takes away what was begun
         for spec in nodes:
             node_id = await self._node_id(spec.node, index)
-            node = await folder.add_variable(
-                node_id,
-                ua.QualifiedName(spec.tag, index),
-                ua.Variant(None, ua.VariantType.Null),
-                datatype=ua.NodeId(DATA_TYPE[spec.type]),
-            )
+            name, nothing = ua.QualifiedName(spec.tag, index), ua.Variant(None, ua.VariantType.Null)
+            try:
+                node = await folder.add_variable(node_id, name, nothing, datatype=ua.NodeId(DATA_TYPE[spec.type]))
+            except ua.uaerrors.BadNodeIdExists as error:
+                raise NodeTakenError(spec.node, spec.tag) from error
             waiting = ua.DataValue(ua.Variant(None, ua.VariantType.Null), ua.StatusCode(BAD_WAITING_FOR_INITIAL_DATA))
             await self._server.write_attribute_value(node.nodeid, waiting)
             description = ua.DataValue(ua.Variant(ua.LocalizedText(spec.description or spec.tag)))
@@ -164,7 +183,6 @@ class OpcUaEndpoint:
             await self._remember(node, spec.type)
             made[spec.tag] = (node.nodeid, spec.type)
             await asyncio.sleep(0)  # asyncua awaits nothing above
-        self._nodes[device] = made
 
     async def _remember(self, node: Any, kind: ValueType) -> None:
         """Keep the variable's history, and say so in its attributes."""

@@ -20,6 +20,10 @@ from penstock.core.errors import reason_of
 
 STUDY: Final = "study.json"
 VERSION: Final = 1
+FORM: Final = (
+    'a study holds {"version": 1, "family": …, "assets": [{"name": …, "stretches": [{"use": …, "start_ns": …, '
+    '"end_ns": …}, …]}, …]}; `penstock lab detection study` and `penstock lab prognosis study` write one'
+)
 TIME: Final = "time"
 
 
@@ -75,20 +79,28 @@ def read_study(folder: Path) -> Study:
             message = f"{place}: version {body['version']}; this app reads version {VERSION}"
             raise StudyError(message)
         return Study(str(body["family"]), tuple(_asset(each) for each in body["assets"]))
-    except (OSError, KeyError, TypeError, UnicodeError, json.JSONDecodeError) as error:
-        message = f"{place}: no study: {reason_of(error)}"
+    except (OSError, KeyError, TypeError, AttributeError, UnicodeError, json.JSONDecodeError) as error:
+        message = f"{place}: no study: {reason_of(error)}; {FORM}"
         raise StudyError(message) from error
 
 
 def _asset(body: dict[str, Any]) -> StudyAsset:
-    stretches = tuple(Stretch(s["use"], int(s["start_ns"]), int(s["end_ns"])) for s in body["stretches"])
     name, ended = _name(str(body["name"])), str(body.get("ended", "running"))
+    stretches = tuple(_stretch(each, name) for each in body["stretches"])
     try:
         known = read_known(body.get("failure_modes"), body.get("signals"))
     except ModesError as error:
         message = f"{STUDY}: {name}: {error}"
         raise StudyError(message) from error
     return StudyAsset(name, stretches, ended, known)
+
+
+def _stretch(body: dict[str, Any], name: str) -> Stretch:
+    try:
+        return Stretch(body["use"], int(body["start_ns"]), int(body["end_ns"]))
+    except ValueError as error:
+        message = f"{STUDY}: {name}: a stretch begins and ends at whole nanoseconds"
+        raise StudyError(message) from error
 
 
 def _name(name: str) -> str:
