@@ -89,9 +89,9 @@ def test_fault_is_injected_seen_in_the_truth_and_kept_over_a_kill(tmp_path: Path
         wait_until(lambda: "pump-plc" in sim.status()["devices"], "pump")
         assert "0.700" in sim.command("fault", "list").stdout
         assert "repaired" in sim.command("fault", "repair", "bearing").stdout
-        again = sim.command("fault", "repair", "bearing")
-        assert (again.returncode, again.stdout) == (1, "")
-        assert "bearing of device 'pump-plc' is not broken; nothing is broken there" in again.stderr
+        sound = sim.command("fault", "repair", "drift:flow", "--device", "pump-plc")
+        assert (sound.returncode, sound.stdout) == (1, "")
+        assert "drift:flow of device 'pump-plc' is not broken; nothing is broken there" in sound.stderr
         assert "cleared" in sim.command("fault", "clear", "bearing").stdout
         assert [one["action"] for one in sim.truth("events")] == ["injected", "onset", "repaired", "cleared"]
         assert {(one["device"], one["fault"], one["cause"]) for one in sim.truth("events")} == {

@@ -214,22 +214,21 @@ class SimulatedDevice:
             self._machine(fault).clear(fault)
 
     def repair(self, fault: str) -> None:
-        """Repair: a machine stands still for it, a sensor is changed as it runs; NotBrokenError where all is sound."""
-        self._check_broken(fault)
+        """Repair: a machine stands still for it, a sensor is changed as it runs; NotBrokenError for a sound sensor.
+
+        A sound part of a machine is changed all the same: its wear begins anew.
+        """
         if self.broken.knows(fault):
+            self._check_broken(fault)
             self.broken.end(fault)
         else:
             self._machine(fault).repair(fault)
 
     def _check_broken(self, fault: str) -> None:
-        active = {one.fault: one.active for one in self.faults()}
-        if self.broken.knows(fault):
-            self.broken.check(fault)
-        elif fault not in active:
-            return  # the machine names those that it has
-        if not active.get(fault, False):
-            names = ", ".join(name for name, is_active in active.items() if is_active)
-            others = f"broken there: {names}" if names else "nothing is broken there"
+        self.broken.check(fault)
+        active = [one.fault for one in self.faults() if one.active]
+        if fault not in active:
+            others = f"broken there: {', '.join(active)}" if active else "nothing is broken there"
             message = f"{fault} of device {self.name!r} is not broken; {others}"
             raise NotBrokenError(message, device=self.name, fault=fault)
 

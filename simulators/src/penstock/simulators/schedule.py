@@ -101,8 +101,8 @@ class Schedule:
     def play(self, until_ns: int, on: Breakable, *, present: Iterable[str] | None = None) -> None:
         """Do what is due at or before until_ns; what concerns a device that is not `present` waits for it.
 
-        ConfigError with file, line and key for a fault that the device does not have; that step is then done with. What
-        is to be repaired and no longer broken, since the machine's own crew was there before, is left as it is.
+        ConfigError with file, line and key for a fault that the device does not have; that step is then done with. A
+        sensor that is to be repaired and is no longer broken, since somebody was there before, is left as it is.
         """
         here = None if present is None else set(present)
         for step in [one for one in self._waiting if one.at_ns <= until_ns]:
