@@ -210,7 +210,7 @@ class Summary:
         if newest is not None and newest.zone is not None:
             self._zone.set_text(f"Zone {newest.zone.value}")
             toned(self._zone, ZONE_TONE[newest.zone])
-            self._meaning.set_text(f"Vibration velocity by ISO 20816: {MEANING[newest.zone]}")
+            self._meaning.set_text(f"Velocity, ISO 20816: {MEANING[newest.zone]}")
         self._limit.set_text(_limit_text(machine))
         at = f" · {age_text(age_s)} ago" if age_s is not None and age_s >= 2 else ""
         self._phase.set_text(phase_text(watch.model) + at)
