@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,6 +99,34 @@ async def test_rows_that_turned_out_sound_widen_the_limits_where_somebody_says_s
     assert included.model.fitted_on.fit_rows == without.model.fitted_on.fit_rows
     judged = [Detector(each.model).on_rows(plant.rows.times_ns, plant.rows.values) for each in (without, included)]
     assert [bool(each.active[FAULT].any()) for each in judged] == [True, False]
+
+
+async def test_what_is_asked_while_the_plant_is_read_is_fitted_once_and_on_what_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = Learning(tmp_path)
+    longer = format_rfc3339_ns(at(FAULT.start))
+    async with plant.client() as client:
+        plant.feed(0, ALL)
+        await plant.run(client)
+        listed, asked = client.assets.list, []
+
+        async def list_and_ask(*arguments: Any, **wanted: Any) -> Any:
+            found = await listed(*arguments, **wanted)
+            if not asked:
+                asked.append(ASSET)
+                named = {**named_healthy(), "healthy_until": longer}
+                plant.fake.state.set_attributes(plant.fake.state.assets[ASSET], named)
+                plant.fleet.ask_fit(ASSET)
+            return found
+
+        monkeypatch.setattr(client.assets, "list", list_and_ask)
+        await plant.run(client)
+        await plant.run(client)
+    newest = plant.fleet.artefacts.used(ASSET)
+    assert newest is not None
+    assert (newest.number, format_rfc3339_ns(newest.healthy.fit[1])) == (2, longer)
+    assert not plant.fleet.is_asked(ASSET)
 
 
 async def test_a_fit_that_was_asked_for_and_fails_says_why_and_leaves_the_version_in_use(tmp_path: Path) -> None:

@@ -80,6 +80,8 @@ class Fleet:
         self._book = book
         self._labels: dict[str, list[Label]] = {}
         self._asked: set[str] = set()
+        self._due: frozenset[str] = frozenset()
+        """Asked for before the look that goes on: what is asked during it may go with what it has not read."""
         self._folder = folder
         self._now_ns = now_ns
         self._looked_s = float("-inf")
@@ -108,7 +110,7 @@ class Fleet:
             try:
                 await self.look(client)
                 self.failure = None
-                self._looked_s = time.monotonic()
+                self._looked_s = time.monotonic() if self._asked <= self._due else float("-inf")
             except TROUBLE as failed:
                 self.failure = failed
                 self._say("plant", failed)
@@ -121,6 +123,7 @@ class Fleet:
     async def look(self, client: AsyncClient) -> None:
         """Take assets that can be judged, take anew what changed, let go what is gone."""
         self._heads.saw((await client.since(None, limit=1)).head, self._now_ns())
+        self._due = frozenset(self._asked)
         plant = await client.assets.list()
         self._known = known_of_types(await client.assets.types())
         self.members = []
@@ -231,7 +234,7 @@ class Fleet:
             if not await self._fit(client, asset, channels, healthy):
                 self._awaited[asset.id] = "waits whether rows that its healthy stretch lacks still come"
                 return None
-        elif asset.id in self._asked:
+        elif asset.id in self._due:
             try:
                 await self._fit(client, asset, channels, healthy)
             except ValueError as failure:
