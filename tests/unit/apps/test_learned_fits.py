@@ -109,7 +109,8 @@ async def test_what_is_asked_while_the_plant_is_read_is_fitted_once_and_on_what_
     async with plant.client() as client:
         plant.feed(0, ALL)
         await plant.run(client)
-        listed, asked = client.assets.list, []
+        listed = client.assets.list
+        asked: list[str] = []
 
         async def list_and_ask(*arguments: Any, **wanted: Any) -> Any:
             found = await listed(*arguments, **wanted)
