@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, Final
 
 from penstock.core.device_file import DeviceFile
@@ -192,15 +193,13 @@ class Runner:
         await asyncio.to_thread(SimulatedDevice, file, world=World(), read=self._read)
         await self._take_out(file.device)  # not before its new file is known to be right
         wire = await self._wires.open(file)
-        try:
-            async with self._ticking:
-                device = SimulatedDevice(file, world=self.plant.world, read=self._read)
-                device.keeps_while_silent = wire.keeps
-                self.plant.add(device, self._state.devices.get(file.device))
-                self._open[file.device] = wire
-        except Exception:
-            await wire.close()
-            raise
+        async with AsyncExitStack() as undo, self._ticking:
+            undo.push_async_callback(wire.close)
+            device = SimulatedDevice(file, world=self.plant.world, read=self._read)
+            device.keeps_while_silent = wire.keeps
+            self.plant.add(device, self._state.devices.get(file.device))
+            self._open[file.device] = wire
+            undo.pop_all()
         log.info("device %s: %d tags over %s", file.device, len(file.tags), file.connection.driver)
 
     async def _take_out(self, name: str) -> None:

@@ -8,6 +8,7 @@ import logging
 import re
 import secrets
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -184,13 +185,13 @@ class Wires:
             nodes.append(NodeSpec(name, tag.source.node, tag.type, tag.description))
         async with self._opening:
             endpoint = await self._endpoint(file, url, security)
-            try:
-                await endpoint.add(file.device, settings["namespace"], nodes)
-            except Exception as error:
-                await endpoint.remove(file.device)  # its neighbours on the endpoint go on without half of it
-                if isinstance(error, NodeTakenError):
+            async with AsyncExitStack() as undo:
+                undo.push_async_callback(endpoint.remove, file.device)  # its neighbours go on without half of it
+                try:
+                    await endpoint.add(file.device, settings["namespace"], nodes)
+                except NodeTakenError as error:
                     raise file.error(str(error), "tags", error.tag, "source", "node") from error
-                raise
+                undo.pop_all()
             await self._listen(file, endpoint)
         return OpcUaWire(file.device, endpoint, self._ledger)
 

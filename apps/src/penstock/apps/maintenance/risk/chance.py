@@ -37,7 +37,7 @@ UNKNOWN: Final = 15.0
 WANDER: Final = 15.0
 """Points a notice, one sigma. Both are judgement: with them a health of 60 %, the default limit, without a trend has a
 chance of 1 in 400 to fail within the notice and 1 in 20 within twice the notice; 20 % has 1 in 6."""
-URGENT: Final = (0.5, 0.75)
+URGENT_CHANCES: Final = (0.5, 0.75)
 """Within the notice and within twice the notice, where the evidence is urgent: a median, and the same once more."""
 NORMAL: Final = NormalDist()
 
@@ -90,9 +90,9 @@ def failed_by(life: Life, hours: float) -> float:
 
 def urged(chance: Chance) -> Chance:
     """Give the chance of a machine of which a part is urgent now; a life says how long it lasts already."""
-    if chance.source is Source.LIFE or chance.within >= URGENT[0]:
+    if chance.source is Source.LIFE or chance.within >= URGENT_CHANCES[0]:
         return chance
-    return Chance(URGENT[0], max(URGENT[1], chance.within_twice), Source.EVIDENCE)
+    return Chance(URGENT_CHANCES[0], max(URGENT_CHANCES[1], chance.within_twice), Source.EVIDENCE)
 
 
 def _below(estimate: float, low: float, hours: float, *, sigmas: float) -> float:
